@@ -1,0 +1,126 @@
+// One replica of a space's state.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rejoin/crdt/clock.h"
+#include "rejoin/crdt/delta.h"
+#include "rejoin/crdt/event.h"
+#include "rejoin/crdt/hash.h"
+#include "rejoin/crdt/hybrid_time.h"
+#include "rejoin/crdt/path.h"
+#include "rejoin/crdt/result.h"
+#include "rejoin/crdt/types/map.h"
+
+namespace rejoin {
+
+class Store;
+class Transaction;
+
+// What became of an event or delta that was handed to a document.
+enum class Applied {
+  applied,    // the state changed (or at least the clock)
+  duplicate,  // everything in it was known already; nothing changed
+  missing,    // it depends on writes that are not here yet; nothing changed
+};
+
+struct TransactionOptions {
+  HybridTime time;      // from a HybridClock: later than every time this writer used before
+  std::string author;   // at most limits::author_bytes_max
+  std::string note;     // why, for people; at most limits::note_bytes_max
+};
+
+// The state of a space at one replica: a tree of maps whose leaves are cells, under one clock. The
+// state is a function of the set of events in the clock, whichever way they came: as events, as
+// deltas, or as stored cells. Joins follow the causal join of dotted entries (Almeida, Shoker,
+// Baquero: "Delta state replicated data types", 2018, section 7); docs/kernel.md explains the store.
+//
+// Not thread-safe: any number of readers, or one writer. Moving a document keeps views valid.
+class Document {
+ public:
+  explicit Document(ReplicaId self);
+  Document(Document&&) noexcept;
+  Document& operator=(Document&&) noexcept;
+  ~Document();
+
+  // The id under which begin() writes.
+  const ReplicaId& self() const;
+  // Writes under another id from now on: the old one's last writes may be lost, so its next
+  // sequence number is not known. No transaction may be open.
+  void become(ReplicaId self);
+
+  // ---- Reading ----
+  MapView root() const;
+  const Clock& clock() const;
+  StateHash hash() const;           // O(1)
+  std::size_t cell_count() const;   // cells with at least one live entry
+  std::size_t touch_count() const;  // removals still remembered
+  std::size_t memory_bytes() const; // estimate, O(1)
+  bool exists(const Path& path) const;
+  // The live state in a canonical, sorted encoding: equal on two replicas exactly when their states
+  // are. O(state); for tests, and for people who compare two stores.
+  std::string canonical_state() const;
+
+  // ---- Writing ----
+  // Starts the one transaction that may be open; see transaction.h.
+  Transaction begin(TransactionOptions options);
+
+  // ---- Joining ----
+  // Applies an event where its turn has come. Atomic: either all of it or nothing. `malformed` when
+  // the event's effects contradict the state in a way that no honest writer produces; the document
+  // is unchanged then too.
+  Result<Applied> apply(const Event& event);
+  // The cells touched since `base`; exactly what join() needs on a replica whose clock includes
+  // `base`. Costs in proportion to the touched cells. With an empty clock: the whole state.
+  Delta delta_since(const Clock& base) const;
+  // An upper estimate of the encoded size of delta_since(base), without building it.
+  std::size_t delta_bytes_estimate(const Clock& base) const;
+  // Joins a delta atomically: `missing` when the clock does not include delta.base.
+  Result<Applied> join(const Delta& delta);
+  // Joins another replica's whole state.
+  Result<Applied> join(const Document& other);
+
+  // Forgets removals that every member has seen: `stable` is a clock that every member's clock
+  // includes, and all of whose concurrent writes are here. Never changes the hash. Returns how many
+  // went.
+  std::size_t prune(const Clock& stable);
+
+  // Paths touched by writes, joins and loads since the last call, without duplicates, in no
+  // meaningful order; an ancestor stands for all below it. Off (and free) until enabled.
+  void track_changes(bool enabled);
+  std::vector<Path> take_changes();
+
+  // ---- Keeping ----
+  // Cells whose stored form is out of date since the last call of take_dirty(), with their new
+  // bytes (empty: delete the row). The key is the encoded path. Together with `header()` they are a
+  // checkpoint: load them into an empty document in any order.
+  struct StoredCell {
+    std::string key;
+    std::string bytes;
+  };
+  // Calls `sink` for each dirty cell, then forgets that they are dirty.
+  void take_dirty(const std::function<void(StoredCell)>& sink);
+  std::size_t dirty_count() const;
+  // Clock, and removals of whole subtrees that are still remembered.
+  std::string header() const;
+  // For an empty document: the stored header, then the stored cells. `corrupt` names the cell.
+  Status load_header(std::string_view bytes);
+  Status load_cell(std::string_view key, std::string_view bytes);
+  // After the last load_cell. Verifies the kernel's invariants that loading could break.
+  Status finish_load();
+
+  // Checks every internal invariant and recomputes the hash from scratch; the first violation as a
+  // sentence. O(state): for tests and the simulator.
+  Status check_invariants() const;
+
+ private:
+  friend class Transaction;
+  std::unique_ptr<Store> store_;
+};
+
+}  // namespace rejoin

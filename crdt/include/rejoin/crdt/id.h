@@ -1,0 +1,53 @@
+// Names of writers and writes: ReplicaId, Sequence, Dot.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "rejoin/crdt/result.h"
+
+namespace rejoin {
+
+// 128 random bits naming one incarnation of one writer in one space. Never reused. The all-zero id
+// names nobody. Ordered bytewise, the same on every machine.
+struct ReplicaId {
+  std::array<std::uint8_t, 16> bytes{};
+
+  friend auto operator<=>(const ReplicaId&, const ReplicaId&) = default;
+  bool is_nil() const { return *this == ReplicaId{}; }
+
+  // Builds an id from 128 random bits (two words, big-endian in `bytes`).
+  static ReplicaId from_words(std::uint64_t high, std::uint64_t low);
+  // Exactly 32 lower- or upper-case hexadecimal digits; anything else is `malformed`.
+  static Result<ReplicaId> parse(std::string_view hex);
+  std::string to_string() const;  // 32 hexadecimal digits
+  std::string short_name() const;  // the first 8 of them, for people
+};
+
+// Counts the writes of one replica in one space, from 1. 0 means "none yet".
+using Sequence = std::uint64_t;
+
+// Names one write for ever.
+struct Dot {
+  ReplicaId replica;
+  Sequence sequence = 0;
+
+  friend auto operator<=>(const Dot&, const Dot&) = default;
+  std::string to_string() const;  // "<short name>:<sequence>"
+};
+
+}  // namespace rejoin
+
+template <>
+struct std::hash<rejoin::ReplicaId> {
+  std::size_t operator()(const rejoin::ReplicaId& id) const noexcept {
+    std::uint64_t words[2];
+    std::memcpy(words, id.bytes.data(), sizeof words);
+    return static_cast<std::size_t>(words[0] ^ (words[1] * 0x9E3779B97F4A7C15ull));
+  }
+};

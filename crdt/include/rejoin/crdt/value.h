@@ -1,0 +1,97 @@
+// The scalar values of the data model.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "rejoin/crdt/result.h"
+
+namespace rejoin {
+
+class Reader;
+class Writer;
+
+// null, bool, int64, double, string (valid UTF-8) or bytes. Sixteen bytes in memory: contents of up
+// to 14 bytes are stored in place, longer ones on the heap. A value type: copies own their contents.
+//
+// Equality and order are those of the canonical encoding: by kind first, then by content; doubles
+// compare by their bits, so that NaN equals itself and -0.0 differs from 0.0.
+class alignas(8) Value {
+ public:
+  enum class Kind : std::uint8_t { null = 0, boolean = 1, integer = 2, real = 3, string = 4, bytes = 5 };
+
+  Value() noexcept : kind_(Kind::null), size_(0), data_{} {}
+  Value(std::nullptr_t) noexcept : Value() {}
+  Value(bool v) noexcept;
+  Value(std::int64_t v) noexcept;
+  Value(int v) noexcept : Value(static_cast<std::int64_t>(v)) {}
+  Value(double v) noexcept;
+  // Strings must be valid UTF-8: what the API takes from callers is checked where it enters a
+  // document (Transaction), what comes from bytes is checked by decode().
+  Value(std::string_view v);
+  Value(const std::string& v) : Value(std::string_view(v)) {}
+  Value(const char* v) : Value(std::string_view(v)) {}
+  static Value bytes(std::string_view v);
+
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+  ~Value() {
+    if (size_ == on_heap) release();
+  }
+
+  Kind kind() const { return kind_; }
+  bool is_null() const { return kind_ == Kind::null; }
+  bool is_bool() const { return kind_ == Kind::boolean; }
+  bool is_integer() const { return kind_ == Kind::integer; }
+  bool is_real() const { return kind_ == Kind::real; }
+  bool is_string() const { return kind_ == Kind::string; }
+  bool is_bytes() const { return kind_ == Kind::bytes; }
+
+  // Each asserts the kind.
+  bool as_bool() const;
+  std::int64_t as_integer() const;
+  double as_real() const;
+  std::string_view as_string() const;  // valid while this value lives and is not assigned to
+  std::string_view as_bytes() const;
+
+  // The raw contents of a string or bytes value; empty for other kinds.
+  std::string_view contents() const;
+
+  // Canonical form: the kind, then zigzag varint, 8 bytes little-endian, or length and contents.
+  void encode(Writer& out) const;
+  // `malformed` on unknown kinds, lengths above limits::value_bytes_max, or strings that are not
+  // UTF-8.
+  static Result<Value> decode(Reader& in);
+
+  friend bool operator==(const Value& a, const Value& b);
+  friend std::strong_ordering operator<=>(const Value& a, const Value& b);
+
+  // Like JSON, with bytes as b"<hex>": for logs and test failures.
+  std::string to_string() const;
+
+ private:
+  static constexpr std::uint8_t inline_max = 14;
+  static constexpr std::uint8_t on_heap = 0xFF;
+  void assign_contents(Kind kind, std::string_view contents);
+  void release() noexcept;
+
+  // Contents of up to 14 bytes sit in data_; numbers and the pointer to longer contents in its last
+  // eight bytes, which are aligned.
+  std::uint64_t word() const;
+  void set_word(std::uint64_t word);
+
+  Kind kind_;
+  std::uint8_t size_;
+  char data_[14];
+};
+
+static_assert(sizeof(Value) == 16);
+
+// True when `text` is well-formed UTF-8 (no surrogates, no overlong forms).
+bool is_valid_utf8(std::string_view text);
+
+}  // namespace rejoin

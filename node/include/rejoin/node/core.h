@@ -1,0 +1,186 @@
+// The replica protocol: a state machine without I/O.
+//
+//   in:  a message, a tick, a local commit, a storage completion, each with the time now
+//   out: messages to send, batches to persist, notices for the application, the next deadline
+//
+// Time, randomness, network and disk are handed in. The runtime (runtime.h) gives it real ones, the
+// simulator virtual ones; the code is the same. The same inputs give the same outputs, to the byte.
+// One thread at a time. docs/protocol.md describes messages and states.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/transaction.h"
+#include "rejoin/node/storage.h"
+#include "rejoin/transport/message.h"
+
+namespace rejoin::node {
+
+// A point in time as the core sees it: a clock that never goes back, and the wall clock, which may
+// be wrong and may jump.
+struct Now {
+  std::chrono::microseconds monotonic{0};
+  std::uint64_t wall_millis = 0;
+};
+
+struct CoreOptions {
+  std::string name;                  // of this node
+  std::string cluster = "rejoin";
+  std::vector<std::string> peers;    // neighbours that we talk to of our own accord
+  // Every member's name, this node's included: removals are forgotten when all have seen them. Empty:
+  // this node and its peers.
+  std::vector<std::string> members;
+
+  // Every interval and threshold is an option, so that a simulation's seed may draw it.
+  std::chrono::microseconds exchange_interval = std::chrono::seconds(1);
+  std::chrono::microseconds peer_timeout = std::chrono::seconds(5);      // silence: no pushes
+  std::chrono::microseconds resend_after = std::chrono::milliseconds(400);
+  std::chrono::microseconds gap_report_interval = std::chrono::milliseconds(50);
+  std::chrono::microseconds relay_delay = std::chrono::milliseconds(50);
+  std::chrono::milliseconds clock_ahead_max = std::chrono::seconds(60);
+  std::size_t push_bytes_max = 256u << 10;          // of one Events message
+  std::size_t recent_bytes_max = 32u << 20;         // events kept in memory a space, to resend
+  std::size_t waiting_bytes_max = 8u << 20;         // events waiting for their dependencies, a space
+  std::size_t chunk_bytes = 128u << 10;
+  std::size_t chunk_window = 8;                     // chunks in flight a transfer
+  std::size_t incoming_transfer_bytes_max = std::size_t{4} << 30;
+  std::size_t checkpoint_log_bytes = 4u << 20;      // log length at which dirty cells are written
+  std::uint64_t random_seed[2] = {0, 0};            // for replica ids and the incarnation
+};
+
+struct SpaceOptions {
+  bool durable = true;
+};
+
+struct Send {
+  std::string to;
+  std::string bytes;
+  const char* kind;  // kind_name of the body, for counters and traces
+};
+
+// Something the application or the operator should hear.
+struct Notice {
+  enum class Kind {
+    changed,            // the space's state changed; `paths` when changes are tracked
+    progress,           // a clock moved: ours, what is durable here, or what a peer holds
+    divergence,         // equal clocks, unequal hashes: `detail` names the peer and both
+    replica_id_changed, // somebody holds writes of our id that we do not: we took a new one
+    clock_ahead,        // a peer's wall clock is too far ahead; its times are not adopted
+    malformed_message,  // dropped, with the reason
+    rejected,           // a peer of another cluster or version
+    storage_failed,     // a batch could not be written; it is retried
+    peer_up, peer_down,
+  };
+  Kind kind;
+  std::string space;  // where it concerns one
+  std::string peer;   // where it concerns one
+  std::string detail;
+  std::vector<Path> paths;
+};
+
+// How many times each thing happened; names are stable and appear in `rejoin status`.
+struct CoreCounters {
+  std::uint64_t events_committed = 0;
+  std::uint64_t events_applied = 0;      // from others
+  std::uint64_t events_duplicate = 0;
+  std::uint64_t events_waiting_dropped = 0;
+  std::uint64_t deltas_sent = 0;
+  std::uint64_t deltas_joined = 0;
+  std::uint64_t event_catchups_sent = 0;
+  std::uint64_t certificate_checks = 0;
+  std::uint64_t divergences = 0;
+  std::uint64_t messages_malformed = 0;
+  std::uint64_t messages_rejected = 0;
+  std::uint64_t storage_failures = 0;
+  std::uint64_t touches_pruned = 0;
+};
+
+struct PeerStatus {
+  std::string name;
+  bool alive = false;
+  std::uint64_t silent_millis = 0;  // since it was last heard; meaningless when never
+  Clock applied;                    // as last reported, for the space asked about
+  Clock durable;
+  std::uint64_t lag = 0;            // writes here that it is not known to have
+};
+
+struct SpaceStatus {
+  std::string name;
+  bool durable = true;
+  ReplicaId replica;
+  Clock clock;
+  Clock durable_clock;
+  StateHash hash;
+  std::size_t cells = 0;
+  std::size_t touches = 0;
+  std::size_t waiting_events = 0;
+  std::vector<PeerStatus> peers;
+};
+
+// A commit, as the caller gets it back. Empty transactions give no event.
+struct Committed {
+  EventPtr event;   // null when nothing was written
+  Clock clock;      // of the space right after: the causal token of this commit
+};
+
+class Core {
+ public:
+  explicit Core(CoreOptions options, Now now);
+  ~Core();
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  // ---- Spaces ----
+  // Opens a space that the storage gave back, or a new one. `invalid_argument` for a bad name or one
+  // that is open already with other options; opening twice alike is fine.
+  Status open_space(const std::string& name, SpaceOptions options, Now now);
+  Status open_space(StoredSpace stored, Now now);
+  bool has_space(const std::string& name) const;
+  std::vector<std::string> spaces() const;
+  const Document& document(const std::string& space) const;  // asserts that it is open
+
+  // ---- Inputs ----
+  // Runs `write` in a transaction and commits it; what it returns in error aborts and is passed on.
+  Result<Committed> transact(const std::string& space, const std::string& author,
+                             const std::string& note,
+                             const std::function<Status(Transaction&)>& write, Now now);
+  void receive(const std::string& from, std::string_view bytes, Now now);
+  void tick(Now now);
+  // The batch with this ticket is durable, or could not be written (it is handed out again).
+  void persisted(std::uint64_t ticket, const Status& outcome, Now now);
+  void track_changes(const std::string& space, bool enabled);
+
+  // ---- Outputs ----
+  std::vector<Send> take_sends();
+  // Everything that waits to be durable, as one group commit; nothing while one is in flight.
+  std::optional<PersistBatch> take_batch();
+  std::vector<Notice> take_notices();
+  // When tick() wants to be called next.
+  std::chrono::microseconds next_deadline() const;
+
+  // ---- Questions ----
+  SpaceStatus status(const std::string& space, Now now) const;
+  const CoreCounters& counters() const;
+  const CoreOptions& options() const;
+  // How much of `dot` is safe: durable here, and durable at which peers.
+  bool durable_here(const std::string& space, const Dot& dot) const;
+  std::vector<std::string> durable_at(const std::string& space, const Dot& dot) const;
+  // Bytes held in buffers that peers can fill: must stay below the options' bounds.
+  std::size_t buffered_bytes() const;
+  // Internal consistency, and each document's own; for the simulator. O(state).
+  Status check_invariants() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rejoin::node

@@ -1,0 +1,182 @@
+// A running node, as an application uses it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/transaction.h"
+#include "rejoin/node/core.h"
+#include "rejoin/transport/transport.h"
+
+namespace rejoin::node {
+
+class Node;
+class Runtime;
+
+struct SpaceConfig {
+  std::string name;
+  bool durable = true;
+};
+
+// As in the TOML file that `rejoin node --config` reads (docs/configuration.md): same names, same
+// defaults.
+struct NodeOptions {
+  std::string name;
+  std::string cluster = "rejoin";
+  std::string listen = "tcp://127.0.0.1:*";
+  std::string directory;                      // empty: nothing durable may be opened
+  std::string admin_socket;                   // Unix socket for `rejoin status`; empty: <directory>/admin.sock, or none
+  std::map<std::string, std::string> peers;   // name -> endpoint
+  std::vector<std::string> members;           // empty: this node and its peers
+  std::vector<SpaceConfig> spaces;            // opened at the start
+  std::chrono::milliseconds exchange_interval{1000};
+  std::chrono::milliseconds peer_timeout{5000};
+  std::chrono::milliseconds clock_ahead_max{60000};
+  std::string log_level = "info";             // trace, debug, info, warn, error, off
+
+  // `malformed` names file, line and key.
+  static Result<NodeOptions> from_toml_file(const std::string& path);
+  static Result<NodeOptions> from_toml(std::string_view text, const std::string& source = "config");
+};
+
+// Proof of what a client has read or written: a clock of one space. Carry it to another node and
+// wait there, to read your writes and never go back in time.
+class CausalToken {
+ public:
+  CausalToken() = default;
+  CausalToken(std::string space, Clock clock) : space_(std::move(space)), clock_(std::move(clock)) {}
+  const std::string& space() const { return space_; }
+  const Clock& clock() const { return clock_; }
+  void join(const CausalToken& other) { clock_.join(other.clock_); }  // of one space (asserted)
+  std::string to_string() const;  // printable, URL-safe
+  static Result<CausalToken> parse(std::string_view text);
+
+ private:
+  std::string space_;
+  Clock clock_;
+};
+
+// What has become of one commit. A value; may outlive the node (waits then fail with `closed`).
+// Thread-safe.
+class Receipt {
+ public:
+  // The commit's name, its causal token and event. An empty transaction's receipt is satisfied at once.
+  const Dot& dot() const { return dot_; }
+  const CausalToken& token() const { return token_; }
+
+  // Each waits until it holds. `timeout` says how far it got ("durable here and on 1 of 2 peers:
+  // virginia; silent: tokyo"); `closed` when the node stopped.
+  Status wait_durable(std::chrono::milliseconds timeout) const;
+  Status wait_on_peers(std::size_t count, std::chrono::milliseconds timeout) const;  // durable there
+  Status wait_on_peer(const std::string& peer, std::chrono::milliseconds timeout) const;
+
+ private:
+  friend class Space;
+  Dot dot_;
+  CausalToken token_;
+  std::shared_ptr<Runtime> runtime_;
+};
+
+// Stops the watching when destroyed.
+class Subscription {
+ public:
+  Subscription() = default;
+  Subscription(Subscription&&) noexcept;
+  Subscription& operator=(Subscription&&) noexcept;
+  ~Subscription();
+  void cancel();
+
+ private:
+  friend class Space;
+  std::shared_ptr<Runtime> runtime_;
+  std::uint64_t id_ = 0;
+};
+
+// What a watcher hears: the space changed somewhere at or below these paths, by local or remote
+// writes. Read the new state with Space::read.
+struct ChangeNotice {
+  std::string space;
+  std::vector<Path> paths;  // only those at, below or above the watched path
+};
+
+// One space of a running node. A cheap handle; all calls are thread-safe.
+class Space {
+ public:
+  const std::string& name() const { return name_; }
+
+  // Runs `write` in a transaction and commits it as one event. When `write` returns an error nothing
+  // happened and the error comes back. `write` runs under the space's lock: no I/O in it, and no call
+  // to this node.
+  struct CommitOptions {
+    std::string author;
+    std::string note;
+  };
+  Result<Receipt> transact(const std::function<Status(Transaction&)>& write);
+  Result<Receipt> transact(CommitOptions options, const std::function<Status(Transaction&)>& write);
+
+  // Runs `look` on a consistent snapshot: whole transactions only, and nothing changes meanwhile.
+  // Views must not leave it. Readers run beside each other and keep writers waiting.
+  void read(const std::function<void(const Document&)>& look) const;
+
+  // The token of what this node shows now.
+  CausalToken token() const;
+  // Waits until this node shows everything in the token. `timeout` says how many writes of whom are
+  // missing; `invalid_argument` for a token of another space.
+  Status wait_for(const CausalToken& token, std::chrono::milliseconds timeout) const;
+
+  // Calls `on_change` on the node's notification thread after changes at, below or above `path`.
+  // Calls may be merged; none is lost: the last state is always followed by a call.
+  Subscription watch(const Path& path, std::function<void(const ChangeNotice&)> on_change);
+
+  Result<std::string> export_json(const Path& path = {}, int indent = -1) const;
+  Result<Receipt> import_json(const Path& path, std::string_view json, CommitOptions options = {});
+
+  SpaceStatus status() const;
+
+ private:
+  friend class Node;
+  Space(std::shared_ptr<Runtime> runtime, std::string name)
+      : runtime_(std::move(runtime)), name_(std::move(name)) {}
+  std::shared_ptr<Runtime> runtime_;
+  std::string name_;
+};
+
+// A node: its threads, sockets and store. Thread-safe. Stops when destroyed; what was committed but
+// not yet durable is written first.
+class Node {
+ public:
+  // `address_in_use`, `busy` (the store is open in another process), `corrupt` is handled: the store
+  // is set aside, the node starts empty under new replica ids, and says so in the log and status.
+  static Result<Node> open(NodeOptions options);
+  Node(Node&&) noexcept;
+  Node& operator=(Node&&) noexcept;
+  ~Node();
+
+  Result<Space> open_space(const std::string& name, SpaceOptions options = {});
+  std::string listen_endpoint() const;
+  Status connect(const std::string& peer, const std::string& endpoint);
+  // Cuts or restores the link to a peer, both ways, for tests and demonstrations.
+  void set_link(const std::string& peer, bool up);
+
+  const std::string& name() const;
+  std::vector<SpaceStatus> status() const;
+  CoreCounters counters() const;
+  transport::TrafficCounters traffic() const;
+  // Where a corrupt store was moved at open; empty when none was.
+  std::string set_aside_store() const;
+  void stop();
+
+ private:
+  explicit Node(std::shared_ptr<Runtime> runtime);
+  std::shared_ptr<Runtime> runtime_;
+};
+
+}  // namespace rejoin::node

@@ -1,0 +1,86 @@
+// What a node keeps, and the interface of whatever keeps it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/event.h"
+#include "rejoin/crdt/hybrid_time.h"
+#include "rejoin/crdt/id.h"
+#include "rejoin/crdt/result.h"
+
+namespace rejoin::node {
+
+enum class RecordKind : std::uint8_t { event = 1, delta = 2 };
+
+// One step of a space's log: an encoded Event, or an encoded Delta that was joined. In the order in
+// which they were applied here.
+struct LogRecord {
+  std::string space;
+  RecordKind kind = RecordKind::event;
+  std::string bytes;
+};
+
+// A durable space comes to be, or writes under another replica id from now on.
+struct SpaceRecord {
+  std::string space;
+  ReplicaId replica;
+};
+
+// The space as it is after every record before this point; its log up to here may go.
+struct CheckpointRecord {
+  std::string space;
+  std::string header;                             // Document::header
+  std::vector<Document::StoredCell> dirty_cells;  // empty bytes: delete
+  HybridTime last_time;                           // no later local write may take an earlier time
+};
+
+// Written atomically, in this order: spaces, log, checkpoints.
+struct PersistBatch {
+  std::uint64_t ticket = 0;
+  std::vector<SpaceRecord> spaces;
+  std::vector<LogRecord> log;
+  std::vector<CheckpointRecord> checkpoints;
+  bool empty() const { return spaces.empty() && log.empty() && checkpoints.empty(); }
+};
+
+struct StoredSpace {
+  std::string name;
+  ReplicaId replica;
+  HybridTime last_time;
+  Document document{ReplicaId{}};
+  std::vector<EventPtr> recent;  // the events of the log, in order
+  std::size_t log_bytes = 0;     // in the log since the last checkpoint
+};
+
+// Puts a StoredSpace together from what a storage holds, the same way for every engine: header,
+// cells in any order, then log records in order.
+class SpaceLoader {
+ public:
+  SpaceLoader(std::string name, ReplicaId replica, HybridTime last_time);
+  Status header(std::string_view bytes);
+  Status cell(std::string_view key, std::string_view bytes);
+  Status record(RecordKind kind, std::string bytes);
+  Result<StoredSpace> finish();  // also checks the kernel's invariants that loading could break
+
+ private:
+  void begin_log();
+  StoredSpace space_;
+  bool loaded_ = false;
+};
+
+// One store of one node. One thread at a time.
+class Storage {
+ public:
+  virtual ~Storage() = default;
+  // Everything that is durable. `corrupt` names the file and what is wrong; `unsupported_version` a
+  // newer format.
+  virtual Result<std::vector<StoredSpace>> load() = 0;
+  // Atomic and, when it returns success, durable. On failure nothing of the batch is kept:
+  // `disk_full` or `io`.
+  virtual Status write(const PersistBatch& batch) = 0;
+};
+
+}  // namespace rejoin::node

@@ -1,0 +1,7 @@
+// The one header that an application includes.
+#pragma once
+
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/json.h"
+#include "rejoin/crdt/transaction.h"
+#include "rejoin/node/node.h"

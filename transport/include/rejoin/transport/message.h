@@ -1,0 +1,108 @@
+// Everything that crosses the wire, as values. The encoding is Cap'n Proto (rejoin.capnp); what each
+// message means and when it is sent is in docs/protocol.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "rejoin/crdt/clock.h"
+#include "rejoin/crdt/event.h"
+#include "rejoin/crdt/hash.h"
+#include "rejoin/crdt/result.h"
+
+namespace rejoin::transport {
+
+inline constexpr std::uint16_t protocol_version = 1;
+inline constexpr std::size_t message_bytes_max = 80u << 20;  // one event at its largest, and change
+inline constexpr std::size_t chunk_bytes_max = 4u << 20;
+inline constexpr std::size_t name_bytes_max = 255;           // node, cluster and space names
+
+// First contact, and whenever the other side seems not to know us. `incarnation` is drawn anew at
+// every start of the process.
+struct Hello {
+  std::uint64_t incarnation = 0;
+  bool reply = false;  // answers a Hello; not answered again
+};
+
+// One fixed-size summary of all spaces: a sum of hashes of (space name, clock fingerprint, state
+// hash). Equal summaries: nothing to do.
+struct Summary {
+  StateHash of_all;
+  std::uint32_t spaces = 0;
+};
+
+struct SpaceDigest {
+  std::string space;
+  StateHash clock;  // Clock::fingerprint
+  StateHash state;
+};
+
+// Answer to a Summary that differs: one digest a space, in pages.
+struct Digests {
+  std::vector<SpaceDigest> digests;
+};
+
+// The clock of a space with the certificate: what the sender has applied, and how much of it would
+// survive its power loss. `want_reply` asks for the receiver's clock in return.
+struct ClockReport {
+  std::string space;
+  Clock applied;
+  Clock durable;
+  StateHash state;
+  bool want_reply = false;
+};
+
+// New or missing events, in causal order.
+struct Events {
+  std::string space;
+  std::vector<EventPtr> events;
+};
+
+// What of the receiver's recent events is durable at the sender: only entries that changed.
+struct Ack {
+  std::string space;
+  Clock durable;
+};
+
+// Part of an encoded Delta. All parts of one transfer carry the same totals; the receiver applies
+// the delta when it has every part.
+struct Chunk {
+  std::string space;
+  std::uint64_t transfer = 0;  // chosen by the sender, unique per sender incarnation
+  std::uint64_t total_bytes = 0;
+  std::uint64_t offset = 0;
+  std::string bytes;
+};
+
+// The receiver has every byte of the transfer before `received`. Opens the sender's window.
+struct ChunkAck {
+  std::string space;
+  std::uint64_t transfer = 0;
+  std::uint64_t received = 0;
+};
+
+// Why the sender will not talk: another protocol version or another cluster.
+struct Reject {
+  ErrorCode code = ErrorCode::invalid_argument;
+  std::string reason;
+};
+
+using Body = std::variant<Hello, Summary, Digests, ClockReport, Events, Ack, Chunk, ChunkAck, Reject>;
+
+struct Message {
+  std::string cluster;  // nodes of different clusters do not mix
+  std::string sender;   // the sending node's name
+  Body body;
+};
+
+// Lower-case name of a body's kind ("clock_report"), for logs, metrics and traces.
+const char* kind_name(const Body& body);
+
+std::string encode(const Message& message);
+// `malformed` when the bytes do not parse, pass a limit or break a rule; `unsupported_version` when
+// they are of another protocol version (the message then says which). Never throws.
+Result<Message> decode(std::string_view bytes);
+
+}  // namespace rejoin::transport
