@@ -2,9 +2,9 @@
 //
 // A sub-command lives in <name>_command.cpp and defines add_<name>_command(app, exit_code): it adds
 // itself with app.add_subcommand(name, what it does), its options, a footer with examples, and a
-// callback that does the work and puts 0 (done) or 1 (failed) into `exit_code`. Both references live
-// until main returns. Wrong usage that only the callback can see: throw CLI::ValidationError, and
-// main prints it and exits with 2.
+// callback that does the work and puts 0 (done) or 1 (failed) into `exit_code`. Both references
+// live until main returns. Wrong usage that only the callback can see: throw CLI::ValidationError,
+// and main prints it and exits with 2.
 #pragma once
 
 #include <string>

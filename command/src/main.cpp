@@ -60,8 +60,7 @@ int run(int argc, char** argv) {
     app.exit(asked_for_text);
     return exit_done;
   } catch (const CLI::ParseError& error) {
-    std::cerr << "rejoin: " << one_line(error.what()) << "; see " << invocation(app)
-              << " --help\n";
+    std::cerr << "rejoin: " << one_line(error.what()) << "; see " << invocation(app) << " --help\n";
     return exit_usage;
   }
   return exit_code;

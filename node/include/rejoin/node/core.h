@@ -157,6 +157,9 @@ class Core {
   // The batch with this ticket is durable, or could not be written (it is handed out again).
   void persisted(std::uint64_t ticket, const Status& outcome, Now now);
   void track_changes(const std::string& space, bool enabled);
+  // From now on also talks to this peer of its own accord (beginning with a Hello); it counts as a
+  // member where `options.members` was empty. Nothing when it is a peer already.
+  void add_peer(const std::string& peer, Now now);
 
   // ---- Outputs ----
   std::vector<Send> take_sends();
