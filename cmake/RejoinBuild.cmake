@@ -1,4 +1,4 @@
-# What all targets share: language level, warnings, sanitizers, and the helpers that declare them.
+# What all targets share: language level, warnings, sanitizers, and the functions that declare them.
 option(REJOIN_BUILD_TESTS "Build the tests" ON)
 option(REJOIN_BUILD_BENCH "Build the benchmarks" OFF)
 set(REJOIN_SANITIZE "" CACHE STRING "Sanitizers to build with: address;undefined, or thread")
@@ -13,15 +13,20 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 
+# Paths relative to the build folder let two checkouts share what ccache holds.
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
+                                  CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
 
 # Compiles our own code with warnings as errors, and under the sanitizers that were asked for.
 function(rejoin_compile_options target)
+  # Fused multiply-add would round differently on some machines: the same seed must give the same
+  # run everywhere.
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-                                           -Werror)
+                                           -Werror -ffp-contract=off)
+  target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
   if(REJOIN_SANITIZE)
     list(JOIN REJOIN_SANITIZE "," kinds)
     target_compile_options(${target} PRIVATE -fsanitize=${kinds} -fno-omit-frame-pointer
@@ -33,27 +38,41 @@ endfunction()
 # rejoin_library(crdt): the library of one component, from its src folder, as rejoin::crdt.
 function(rejoin_library component)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/*.cpp)
+  if(NOT sources)  # a library needs one source; a component may consist of headers for a while
+    set(sources ${CMAKE_CURRENT_BINARY_DIR}/no_sources_yet.cpp)
+    file(CONFIGURE OUTPUT ${sources} CONTENT "")
+  endif()
   add_library(rejoin_${component} STATIC ${sources})
   add_library(rejoin::${component} ALIAS rejoin_${component})
-  set_target_properties(rejoin_${component} PROPERTIES EXPORT_NAME ${component})
   target_include_directories(
     rejoin_${component} PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
-                               $<INSTALL_INTERFACE:include>
+                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
     PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
   target_compile_features(rejoin_${component} PUBLIC cxx_std_20)
   rejoin_compile_options(rejoin_${component})
+  rejoin_install_library(${component})
 endfunction()
 
 # rejoin_test(crdt/clock_test.cpp rejoin::crdt ...): one test program from one file, registered with
-# ctest case by case.
+# ctest case by case. It may include what is private to its component. It runs in the root of the
+# repository, with the path of the command line in REJOIN_PROGRAM.
 function(rejoin_test source)
   get_filename_component(name ${source} NAME_WE)
   get_filename_component(folder ${source} DIRECTORY)
   string(REPLACE "/" "_" target "${folder}_${name}")
   add_executable(${target} ${source})
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/${folder}/src)
   target_link_libraries(${target} PRIVATE ${ARGN} GTest::gtest_main GTest::gmock rapidcheck
                                           rapidcheck_gtest)
   rejoin_compile_options(${target})
-  gtest_discover_tests(${target} TEST_PREFIX "${folder}." DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 600)
+  if(folder STREQUAL command)
+    add_dependencies(${target} rejoin_cli)
+  endif()
+  set(program ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/rejoin)
+  gtest_discover_tests(
+    ${target}
+    TEST_PREFIX "${folder}."
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT 600 LABELS ${folder} ENVIRONMENT REJOIN_PROGRAM=${program})
 endfunction()
