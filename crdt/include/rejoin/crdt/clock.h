@@ -16,22 +16,23 @@ class Writer;
 enum class Causality { equal, before, after, concurrent };
 
 // For each replica id, the length of the gap-free prefix of its writes that is included. Entries of
-// 0 are never stored, so equal clocks are equal member by member. Iterates in the order of replica
+// 0 are never stored, and the nil id has no place in a clock, so equal clocks are equal member by
+// member. Iterates in the order of replica
 // ids, the same on every machine. A value type, not thread-safe.
 class Clock {
  public:
   using Entries = boost::container::flat_map<ReplicaId, Sequence>;
 
-  Sequence get(const ReplicaId& replica) const;      // O(log replicas)
+  Sequence get(const ReplicaId& replica) const;  // O(log replicas)
   void set(const ReplicaId& replica, Sequence sequence);
   bool includes(const Dot& dot) const { return dot.sequence <= get(dot.replica); }
-  bool includes(const Clock& other) const;           // every entry of other is <= ours
+  bool includes(const Clock& other) const;  // every entry of other is <= ours
   // Raises the entry to at least `dot.sequence`.
   void advance(const Dot& dot);
-  void join(const Clock& other);                     // entrywise maximum
-  void meet(const Clock& other);                     // entrywise minimum
-  Causality compare(const Clock& other) const;       // *this relative to other
-  // Sum of max(0, ours - theirs): how many writes `other` lacks.
+  void join(const Clock& other);                // entrywise maximum
+  void meet(const Clock& other);                // entrywise minimum
+  Causality compare(const Clock& other) const;  // *this relative to other
+  // Sum of max(0, ours - theirs): how many writes `other` lacks. Saturates.
   std::uint64_t distance_beyond(const Clock& other) const;
 
   bool empty() const { return entries_.empty(); }
@@ -44,10 +45,11 @@ class Clock {
   StateHash fingerprint() const;
 
   void encode(Writer& out) const;
-  static Result<Clock> decode(Reader& in);  // `malformed` when unordered, zero or too long
+  // `malformed` when entries are unordered, 0 or too many, or the bytes not in their one form.
+  static Result<Clock> decode(Reader& in);
   std::string encoded() const;
-  static Result<Clock> decode(std::string_view bytes);
-  std::string to_string() const;  // "{1a2b3c4d:7, ...}"
+  static Result<Clock> decode(std::string_view bytes);  // nothing may follow it
+  std::string to_string() const;                        // "{1a2b3c4d:7, ...}"
 
   friend bool operator==(const Clock&, const Clock&) = default;
 

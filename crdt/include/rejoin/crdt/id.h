@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <cstring>
@@ -18,15 +19,30 @@ namespace rejoin {
 struct ReplicaId {
   std::array<std::uint8_t, 16> bytes{};
 
-  friend auto operator<=>(const ReplicaId&, const ReplicaId&) = default;
+  friend bool operator==(const ReplicaId& a, const ReplicaId& b) {
+    return a.word(0) == b.word(0) && a.word(1) == b.word(1);
+  }
+  friend std::strong_ordering operator<=>(const ReplicaId& a, const ReplicaId& b) {
+    if (auto order = a.word(0) <=> b.word(0); order != 0) return order;
+    return a.word(1) <=> b.word(1);
+  }
   bool is_nil() const { return *this == ReplicaId{}; }
 
   // Builds an id from 128 random bits (two words, big-endian in `bytes`).
   static ReplicaId from_words(std::uint64_t high, std::uint64_t low);
   // Exactly 32 lower- or upper-case hexadecimal digits; anything else is `malformed`.
   static Result<ReplicaId> parse(std::string_view hex);
-  std::string to_string() const;  // 32 hexadecimal digits
+  std::string to_string() const;   // 32 hexadecimal digits
   std::string short_name() const;  // the first 8 of them, for people
+
+ private:
+  // Eight of the bytes as a big-endian number: words compare as the bytes do.
+  std::uint64_t word(std::size_t i) const {
+    std::uint64_t v;
+    std::memcpy(&v, bytes.data() + 8 * i, sizeof v);
+    if constexpr (std::endian::native == std::endian::little) v = __builtin_bswap64(v);
+    return v;
+  }
 };
 
 // Counts the writes of one replica in one space, from 1. 0 means "none yet".

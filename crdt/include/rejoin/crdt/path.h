@@ -20,20 +20,20 @@ namespace rejoin {
 enum class Type : std::uint8_t {
   map = 1,
   list = 2,
-  set = 3,              // add-wins
+  set = 3,  // add-wins
   remove_wins_set = 4,
-  reg = 5,              // last-writer-wins among concurrent writes
+  reg = 5,  // last-writer-wins among concurrent writes
   multi_register = 6,
   max_register = 7,
   min_register = 8,
   counter = 9,
-  enable_flag = 10,     // enable wins
-  disable_flag = 11,    // disable wins
-  element = 12,         // one element of a set: never named by callers
+  enable_flag = 10,   // enable wins
+  disable_flag = 11,  // disable wins
+  element = 12,       // one element of a set: never named by callers
 };
 
 bool is_known_type(std::uint8_t number);
-std::string_view to_string(Type type);                  // "map", "list", ..., "register", ...
+std::string_view to_string(Type type);  // "map", "list", ..., "register", ...
 Result<Type> parse_type(std::string_view name);
 
 struct Step {
@@ -65,9 +65,15 @@ class Path {
   Type type() const { return steps_.empty() ? Type::map : steps_.back().type; }
   bool starts_with(const Path& prefix) const;
 
-  // "/map:sessions/map:s1/counter:tokens". A step without a type is a map where further steps
-  // follow, and `last` at the end: "/sessions/s1/tokens" with last = counter is the same. In a name
-  // '/', ':' and '%' are written %2F, %3A, %25; the root is "/".
+  // "/map:sessions/map:s1/counter:tokens"; the root is "/". A step without a type is an element
+  // below a set, otherwise a map where further steps follow, and `last` at the end:
+  // "/sessions/s1/tokens" with last = counter is the same. In a name '/', ':', '%' and control
+  // characters are written %2F, %3A, %25, %XX. A set's elements that are no strings carry their
+  // kind: "/set:ids/element:integer:7", "null:", "boolean:true", "real:0.5" (or "real:0x" and the
+  // bits), "bytes:<hex>".
+  //
+  // `invalid_argument` says what is wrong with the text, `limit_exceeded` which limit it passes.
+  // to_string() gives the one form that names all types; parsing it gives the same path.
   static Result<Path> parse(std::string_view text, Type last = Type::map);
   std::string to_string() const;
 
