@@ -13,7 +13,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -163,8 +162,10 @@ class Core {
 
   // ---- Outputs ----
   std::vector<Send> take_sends();
-  // Everything that waits to be durable, as one group commit; nothing while one is in flight.
-  std::optional<PersistBatch> take_batch();
+  // Everything that waits to be durable, as one group commit; null when there is nothing, while one
+  // is in flight, and for a while after one could not be written: then the same batch again. It may
+  // be read from another thread.
+  std::shared_ptr<const PersistBatch> take_batch();
   std::vector<Notice> take_notices();
   // When tick() wants to be called next.
   std::chrono::microseconds next_deadline() const;

@@ -19,23 +19,22 @@ inline constexpr std::size_t message_bytes_max = 80u << 20;  // one event at its
 inline constexpr std::size_t chunk_bytes_max = 4u << 20;
 inline constexpr std::size_t name_bytes_max = 255;           // node, cluster and space names
 
-// First contact, and whenever the other side seems not to know us. `incarnation` is drawn anew at
-// every start of the process.
+// First contact, and while the other side is silent. Reveals nothing of any space.
 struct Hello {
-  std::uint64_t incarnation = 0;
   bool reply = false;  // answers a Hello; not answered again
 };
 
-// One fixed-size summary of all spaces: a sum of hashes of (space name, clock fingerprint, state
-// hash). Equal summaries: nothing to do.
+// One fixed-size summary of all spaces that the receiver is not known to lack: a sum of hashes of
+// (space name, clocks, state hash). Equal summaries: nothing to do.
 struct Summary {
   StateHash of_all;
   std::uint32_t spaces = 0;
 };
 
+// Both hashes zero: the sender does not have the space.
 struct SpaceDigest {
   std::string space;
-  StateHash clock;  // Clock::fingerprint
+  StateHash clock;  // of the fingerprints of the applied and the durable clock
   StateHash state;
 };
 
@@ -45,13 +44,15 @@ struct Digests {
 };
 
 // The clock of a space with the certificate: what the sender has applied, and how much of it would
-// survive its power loss. `want_reply` asks for the receiver's clock in return.
+// survive its power loss. `want_reply` asks for the receiver's clock in return; `gap` says that events
+// wait at the sender for some that it lacks, so what the receiver sent last did not all arrive.
 struct ClockReport {
   std::string space;
   Clock applied;
   Clock durable;
   StateHash state;
   bool want_reply = false;
+  bool gap = false;
 };
 
 // New or missing events, in causal order.
@@ -94,6 +95,7 @@ using Body = std::variant<Hello, Summary, Digests, ClockReport, Events, Ack, Chu
 struct Message {
   std::string cluster;  // nodes of different clusters do not mix
   std::string sender;   // the sending node's name
+  std::uint64_t incarnation = 0;  // of the sending process: drawn anew at every start
   Body body;
 };
 
