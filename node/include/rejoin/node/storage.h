@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/event.h"
+#include "rejoin/crdt/hash.h"
 #include "rejoin/crdt/hybrid_time.h"
 #include "rejoin/crdt/id.h"
 #include "rejoin/crdt/result.h"
@@ -35,6 +38,9 @@ struct CheckpointRecord {
   std::string header;                             // Document::header
   std::vector<Document::StoredCell> dirty_cells;  // empty bytes: delete
   HybridTime last_time;                           // no later local write may take an earlier time
+  // Document::hash() at this point. Where it is given, a store whose cells do not give this hash
+  // when they are loaded is `corrupt`.
+  std::optional<StateHash> hash = std::nullopt;
 };
 
 // Written atomically, in this order: spaces, log, checkpoints.
@@ -53,21 +59,28 @@ struct StoredSpace {
   Document document{ReplicaId{}};
   std::vector<EventPtr> recent;  // the events of the log, in order
   std::size_t log_bytes = 0;     // in the log since the last checkpoint
+  // The storage cannot tell whether the last acknowledged writes are all here (a power loss, or a
+  // file brought back from elsewhere). The state is a whole one, but to go on under this replica id
+  // might use a dot twice: take a new one, and write a SpaceRecord that says so.
+  bool last_writes_uncertain = false;
 };
 
 // Puts a StoredSpace together from what a storage holds, the same way for every engine: header,
-// cells in any order, then log records in order.
+// cells in any order, then log records in order. The first error is final.
 class SpaceLoader {
  public:
   SpaceLoader(std::string name, ReplicaId replica, HybridTime last_time);
   Status header(std::string_view bytes);
   Status cell(std::string_view key, std::string_view bytes);
   Status record(RecordKind kind, std::string bytes);
+  // What header and cells must amount to before the first record: call before that one.
+  void expect_hash(const StateHash& hash) { expected_ = hash; }
   Result<StoredSpace> finish();  // also checks the kernel's invariants that loading could break
 
  private:
-  void begin_log();
+  Status begin_log();
   StoredSpace space_;
+  std::optional<StateHash> expected_;
   bool loaded_ = false;
 };
 

@@ -1,0 +1,86 @@
+#include "rejoin/node/storage.h"
+
+#include <utility>
+
+#include "rejoin/crdt/delta.h"
+
+namespace rejoin::node {
+namespace {
+
+// Whatever a record that was once applied here is refused for now: the store is not what it was.
+Error damaged(const std::string& space, const std::string& what, const Error& cause) {
+  return make_error(ErrorCode::corrupt, what + ": " + cause.message, "space " + space);
+}
+
+}  // namespace
+
+SpaceLoader::SpaceLoader(std::string name, ReplicaId replica, HybridTime last_time) {
+  space_.name = std::move(name);
+  space_.replica = replica;
+  space_.last_time = last_time;
+  space_.document = Document(replica);
+}
+
+Status SpaceLoader::header(std::string_view bytes) {
+  if (auto status = space_.document.load_header(bytes); !status.ok()) {
+    return damaged(space_.name, "its header cannot be read", status.error());
+  }
+  return {};
+}
+
+Status SpaceLoader::cell(std::string_view key, std::string_view bytes) {
+  if (auto status = space_.document.load_cell(key, bytes); !status.ok()) {
+    return damaged(space_.name, "a cell cannot be read", status.error());
+  }
+  return {};
+}
+
+Status SpaceLoader::begin_log() {
+  if (loaded_) return {};
+  loaded_ = true;
+  if (auto status = space_.document.finish_load(); !status.ok()) {
+    return damaged(space_.name, "its cells contradict each other", status.error());
+  }
+  if (expected_ && space_.document.hash() != *expected_) {
+    return make_error(ErrorCode::corrupt,
+                      "its cells give the state hash " + space_.document.hash().to_string() +
+                          ", but the checkpoint's was " + expected_->to_string(),
+                      "space " + space_.name);
+  }
+  return {};
+}
+
+Status SpaceLoader::record(RecordKind kind, std::string bytes) {
+  if (auto status = begin_log(); !status.ok()) return status;
+  space_.log_bytes += bytes.size();
+  const auto applied = [&]() -> Result<Applied> {
+    if (kind == RecordKind::delta) {
+      auto delta = Delta::decode(bytes);
+      if (!delta.ok()) return std::move(delta).error();
+      return space_.document.join(*delta);
+    }
+    auto event = Event::decode(std::move(bytes));
+    if (!event.ok()) return std::move(event).error();
+    auto outcome = space_.document.apply(**event);
+    // Only our own times bind us: those of others may come from a clock that is far ahead.
+    if ((*event)->writer() == space_.replica && (*event)->time() > space_.last_time) {
+      space_.last_time = (*event)->time();
+    }
+    space_.recent.push_back(*std::move(event));
+    return outcome;
+  }();
+  if (!applied.ok()) return damaged(space_.name, "a log record is refused", applied.error());
+  if (*applied == Applied::missing) {
+    return make_error(ErrorCode::corrupt,
+                      "a log record depends on writes that are not in the store",
+                      "space " + space_.name);
+  }
+  return {};
+}
+
+Result<StoredSpace> SpaceLoader::finish() {
+  if (auto status = begin_log(); !status.ok()) return std::move(status).error();
+  return std::move(space_);
+}
+
+}  // namespace rejoin::node
