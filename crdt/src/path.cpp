@@ -169,7 +169,7 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
     name = text.substr(colon + 1);
   }
   if (!is_set(above) && above != Type::map) {
-    return wrong("nothing lives below a " + std::string(to_string(above)));
+    return wrong("nothing lives below type " + std::string(to_string(above)));
   }
   if (is_set(above) != (step.type == Type::element)) {
     return wrong("an element lives below a set, and everything else below a map");
