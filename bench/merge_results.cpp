@@ -1,5 +1,5 @@
-// merge_results OUT IN...: puts results in Google Benchmark's JSON format into one file: the context
-// of the first, the benchmarks of all.
+// merge_results OUT IN...: puts results in Google Benchmark's JSON format into one file: the
+// context of the first, the benchmarks of all.
 #include <exception>
 #include <fstream>
 #include <iostream>
