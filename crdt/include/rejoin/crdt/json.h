@@ -11,15 +11,24 @@ namespace rejoin {
 
 // Maps become objects (keys sorted), lists and sets arrays (sets in Value order), registers their
 // value, multi-value registers an array of all siblings in Value order, counters numbers, flags
-// booleans. Of several children under one name the one with the smallest Type number is shown. Bytes
-// become {"$bytes": "<base64>"}, doubles that JSON cannot express {"$double": "nan" | "inf" |
-// "-inf"}. Equal states give equal text. `not_found` when nothing is at the path.
+// booleans. Of several children under one name the one with the smallest Type number is shown.
+// Bytes become {"$bytes": "<base64>"}, doubles that JSON cannot express {"$double": "nan" | "inf" |
+// "-inf"}. Equal states give equal text. `not_found` when nothing is at the path; the root is
+// always there.
 Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 
-// Makes the map at `path` (whose steps are maps) say what `json` says, writing only what differs: objects as maps, arrays as
-// lists, scalars as registers; names that `json` lacks are removed, whatever their type, when
-// `remove_missing`. The inverse of to_json up to types. `wrong_type` when `json` is no object;
-// `out_of_range` for unsigned integers beyond int64.
+// Makes the map at `path` (whose steps are maps) say what `json` says, writing only what differs.
+// Names that `json` lacks are removed, whatever their type, when `remove_missing`.
+//
+// The inverse of to_json: a child that already says the same is left alone. A counter is told an
+// integer by adding the difference, a flag a boolean, a set an array of distinct scalars (in any
+// order), any register a scalar. Otherwise a child of another type gives way, and objects are
+// written as maps, arrays as lists (of which only the elements that differ are replaced), scalars
+// as registers. An empty array leaves nothing under its name, as an empty list does.
+//
+// `wrong_type` when `json` is no object, or an array holds arrays or objects: a list's elements are
+// scalars. `out_of_range` for integers beyond int64. Otherwise what the writes say (limits, UTF-8).
+// The error names the path; nothing of the import is left in the transaction then.
 Status from_json(Transaction& transaction, const Path& path, const nlohmann::json& json,
                  bool remove_missing = true);
 

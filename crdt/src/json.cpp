@@ -1,0 +1,420 @@
+#include "rejoin/crdt/json.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "base64.h"
+#include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/limits.h"
+
+namespace rejoin {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* bytes_member = "$bytes";
+constexpr const char* double_member = "$double";
+
+// ---- Values ----
+
+json from_value(const Value& value) {
+  switch (value.kind()) {
+    case Value::Kind::null:
+      return nullptr;
+    case Value::Kind::boolean:
+      return value.as_bool();
+    case Value::Kind::integer:
+      return value.as_integer();
+    case Value::Kind::real: {
+      const double v = value.as_real();
+      if (std::isnan(v)) return json{{double_member, "nan"}};
+      if (std::isinf(v)) return json{{double_member, v < 0 ? "-inf" : "inf"}};
+      return v;
+    }
+    case Value::Kind::string:
+      return std::string(value.as_string());
+    case Value::Kind::bytes:
+      return json{{bytes_member, base64_encode(value.as_bytes())}};
+  }
+  assertion_failed("known kind", __FILE__, __LINE__);
+}
+
+json from_values(const std::vector<Value>& values) {
+  json array = json::array();
+  for (const Value& value : values) array.push_back(from_value(value));
+  return array;
+}
+
+// The scalar that an object of from_value() stands for.
+std::optional<Value> wrapped_value(const json& object) {
+  if (object.size() != 1 || !object.begin()->is_string()) return std::nullopt;
+  const auto& text = object.begin()->get_ref<const std::string&>();
+  if (object.begin().key() == bytes_member) {
+    const std::optional<std::string> bytes = base64_decode(text);
+    return bytes ? std::optional<Value>(Value::bytes(*bytes)) : std::nullopt;
+  }
+  if (object.begin().key() == double_member) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    if (text == "nan") return Value(std::numeric_limits<double>::quiet_NaN());
+    if (text == "inf") return Value(infinity);
+    if (text == "-inf") return Value(-infinity);
+  }
+  return std::nullopt;
+}
+
+bool is_scalar(const json& wanted) {
+  return !wanted.is_array() && (!wanted.is_object() || wrapped_value(wanted).has_value());
+}
+
+Result<Value> to_value(const json& scalar) {
+  switch (scalar.type()) {
+    case json::value_t::null:
+      return Value();
+    case json::value_t::boolean:
+      return Value(scalar.get<bool>());
+    case json::value_t::number_integer:
+      return Value(scalar.get<std::int64_t>());
+    case json::value_t::number_unsigned:
+      if (scalar.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
+        return make_error(ErrorCode::out_of_range, "the integer " + scalar.dump() +
+                                                       " is beyond 64 bits with a sign; write it "
+                                                       "as a double or a string");
+      }
+      return Value(scalar.get<std::int64_t>());
+    case json::value_t::number_float:
+      return Value(scalar.get<double>());
+    case json::value_t::string:
+      return Value(scalar.get_ref<const std::string&>());
+    case json::value_t::binary: {
+      const auto& binary = scalar.get_binary();
+      return Value::bytes({reinterpret_cast<const char*>(binary.data()), binary.size()});
+    }
+    case json::value_t::object:
+      if (std::optional<Value> value = wrapped_value(scalar)) return *std::move(value);
+      break;
+    case json::value_t::array:
+      break;
+    case json::value_t::discarded:
+      return make_error(ErrorCode::invalid_argument, "the JSON did not parse");
+  }
+  return make_error(ErrorCode::wrong_type,
+                    "an array holds an array or object, but the elements of a list are scalars; "
+                    "use an object with a name for each");
+}
+
+Result<std::vector<Value>> to_values(const json& array) {
+  std::vector<Value> values;
+  values.reserve(array.size());
+  for (const json& element : array) {
+    Result<Value> value = to_value(element);
+    if (!value.ok()) return std::move(value).error();
+    values.push_back(*std::move(value));
+  }
+  return values;
+}
+
+// ---- Export ----
+
+json from_map(const MapView& map);
+
+json from_child(const MapView& map, std::string_view name, Type type) {
+  switch (type) {
+    case Type::map:
+      return from_map(map.map(name));
+    case Type::list:
+      return from_values(map.list(name).values());
+    case Type::set:
+    case Type::remove_wins_set:
+      return from_values(map.set(name, type).elements());
+    case Type::reg:
+    case Type::max_register:
+    case Type::min_register:
+      return from_value(map.reg(name, type).get().value_or(Value()));
+    case Type::multi_register: {
+      std::vector<Value> values;
+      for (Sibling& sibling : map.reg(name, type).siblings()) {
+        values.push_back(std::move(sibling.value));
+      }
+      std::sort(values.begin(), values.end());
+      return from_values(values);
+    }
+    case Type::counter:
+      return map.counter(name).value();
+    case Type::enable_flag:
+    case Type::disable_flag:
+      return map.flag(name, type).get();
+    case Type::element:
+      break;
+  }
+  assertion_failed("a map's child is no element", __FILE__, __LINE__);
+}
+
+json from_map(const MapView& map) {
+  json object = json::object();
+  for (const Child& child : map.children()) {
+    // Children come by name, then type: the first of a name is the one to show.
+    if (!object.contains(child.name)) object[child.name] = from_child(map, child.name, child.type);
+  }
+  return object;
+}
+
+// ---- Import ----
+
+// Where the longest common subsequence of two lists says "keep", keep; the rest is what differs.
+// Quadratic: lists whose differing middles are longer than this are replaced there as a whole.
+constexpr std::size_t comparisons_max = 1u << 20;
+
+Status write_list(ListRef list, const std::vector<Value>& wanted) {
+  const std::vector<Value> current = list.values();
+  std::size_t front = 0;
+  while (front < current.size() && front < wanted.size() && current[front] == wanted[front]) {
+    ++front;
+  }
+  std::size_t back = 0;
+  while (back < current.size() - front && back < wanted.size() - front &&
+         current[current.size() - 1 - back] == wanted[wanted.size() - 1 - back]) {
+    ++back;
+  }
+  const std::size_t n = current.size() - front - back;
+  const std::size_t m = wanted.size() - front - back;
+  // common[i * (m + 1) + j]: length of the longest common subsequence from i and j onward.
+  const bool compare = n != 0 && m != 0 && n <= comparisons_max / m;
+  std::vector<std::uint32_t> common(compare ? (n + 1) * (m + 1) : 0);
+  const auto is_same = [&](std::size_t i, std::size_t j) {
+    return current[front + i] == wanted[front + j];
+  };
+  for (std::size_t i = compare ? n : 0; i-- > 0;) {
+    for (std::size_t j = m; j-- > 0;) {
+      common[i * (m + 1) + j] =
+          is_same(i, j) ? common[(i + 1) * (m + 1) + j + 1] + 1
+                        : std::max(common[(i + 1) * (m + 1) + j], common[i * (m + 1) + j + 1]);
+    }
+  }
+  // `at` is where element i of the old middle is now.
+  std::size_t at = front;
+  for (std::size_t i = 0, j = 0; i < n || j < m;) {
+    const auto keeps = [&](std::size_t k, std::size_t l) {
+      return compare && k < n && l < m && is_same(k, l);
+    };
+    if (keeps(i, j)) {
+      ++i, ++j, ++at;
+      continue;
+    }
+    std::size_t removed = i;
+    std::size_t inserted = j;
+    while ((removed < n || inserted < m) && !keeps(removed, inserted)) {
+      const bool drop = removed < n && (inserted == m || !compare ||
+                                        common[(removed + 1) * (m + 1) + inserted] >=
+                                            common[removed * (m + 1) + inserted + 1]);
+      ++(drop ? removed : inserted);
+    }
+    if (removed > i) {
+      if (Status status = list.remove(at, removed - i); !status.ok()) return status;
+    }
+    if (inserted > j) {
+      const auto first = wanted.begin() + static_cast<std::ptrdiff_t>(front);
+      const std::vector<Value> run(first + static_cast<std::ptrdiff_t>(j),
+                                   first + static_cast<std::ptrdiff_t>(inserted));
+      if (Status status = list.insert(at, run); !status.ok()) return status;
+      at += run.size();
+    }
+    i = removed;
+    j = inserted;
+  }
+  return {};
+}
+
+Status write_set(SetRef set, const std::vector<Value>& wanted) {
+  for (const Value& element : set.elements()) {
+    if (std::find(wanted.begin(), wanted.end(), element) != wanted.end()) continue;
+    if (Status status = set.remove(element); !status.ok()) return status;
+  }
+  for (const Value& element : wanted) {
+    if (set.contains(element)) continue;
+    if (Status status = set.add(element); !status.ok()) return status;
+  }
+  return {};
+}
+
+Status write_counter(CounterRef counter, std::int64_t wanted) {
+  std::int64_t difference = 0;
+  if (__builtin_sub_overflow(wanted, counter.value(), &difference)) {
+    return make_error(ErrorCode::out_of_range,
+                      "a counter cannot change by more than 64 bits with a sign at once");
+  }
+  return counter.add(difference);
+}
+
+bool is_distinct(std::vector<Value> values) {
+  std::sort(values.begin(), values.end());
+  return std::adjacent_find(values.begin(), values.end()) == values.end();
+}
+
+// The type under which `wanted` is written to a child that is shown with type `shown`.
+Type type_for(const json& wanted, std::optional<Type> shown) {
+  const bool scalar = is_scalar(wanted);
+  const Type plain = scalar ? Type::reg : wanted.is_array() ? Type::list : Type::map;
+  if (!shown) return plain;
+  switch (*shown) {
+    case Type::reg:
+    case Type::multi_register:
+    case Type::max_register:
+    case Type::min_register:
+      return scalar ? *shown : plain;
+    case Type::counter:
+      return wanted.is_number_integer() ? *shown : plain;
+    case Type::enable_flag:
+    case Type::disable_flag:
+      return wanted.is_boolean() ? *shown : plain;
+    case Type::set:
+    case Type::remove_wins_set:
+      return wanted.is_array() ? *shown : plain;
+    case Type::map:
+    case Type::list:
+    case Type::element:
+      break;
+  }
+  return plain;
+}
+
+Status write_map(MapRef map, const Path& path, const json& wanted, bool remove_missing);
+
+Status write_as(MapRef map, const std::string& name, Type type, const Path& path,
+                const json& wanted, bool remove_missing) {
+  switch (type) {
+    case Type::map:
+      return write_map(map.map(name), path, wanted, remove_missing);
+    case Type::list:
+    case Type::set:
+    case Type::remove_wins_set: {
+      Result<std::vector<Value>> values = to_values(wanted);
+      if (!values.ok()) return std::move(values).error();
+      return type == Type::list ? write_list(map.list(name), *values)
+                                : write_set(map.set(name, type), *values);
+    }
+    default:
+      break;
+  }
+  Result<Value> value = to_value(wanted);
+  if (!value.ok()) return std::move(value).error();
+  if (type == Type::counter) return write_counter(map.counter(name), value->as_integer());
+  if (type == Type::enable_flag || type == Type::disable_flag) {
+    return map.flag(name, type).set(value->as_bool());
+  }
+  return map.reg(name, type).set(*value);
+}
+
+// Whether both say the same to the last bit: JSON's own comparison takes 1 for 1.0.
+bool is_same(const json& shown, const json& wanted) {
+  if (shown.is_array() || wanted.is_array()) {
+    return shown.is_array() && wanted.is_array() &&
+           std::equal(shown.begin(), shown.end(), wanted.begin(), wanted.end(), is_same);
+  }
+  const Result<Value> left = to_value(shown);
+  const Result<Value> right = to_value(wanted);
+  return left.ok() && right.ok() && *left == *right;
+}
+
+// Writes `wanted` under a name whose existing children are `types`, in ascending order.
+Status write_child(MapRef map, const std::string& name, const std::vector<Type>& types,
+                   const Path& parent, const json& wanted, bool remove_missing) {
+  std::optional<Type> shown;
+  if (!types.empty()) shown = types.front();
+  Type type = type_for(wanted, shown);
+  // Maps and lists find out for themselves what differs.
+  const bool says_so =
+      shown && *shown != Type::map && is_same(from_child(map, name, *shown), wanted);
+  if (says_so) return {};
+  if (shown == Type::set || shown == Type::remove_wins_set) {
+    const Result<std::vector<Value>> values = to_values(wanted);
+    if (values.ok() && !is_distinct(*values)) type = Type::list;
+  }
+  if (type == Type::max_register || type == Type::min_register) {
+    // Such a register moves in one direction only; where it may not follow, a plain one takes over.
+    const Result<Value> value = to_value(wanted);
+    const std::optional<Value> current = map.reg(name, type).get();
+    if (value.ok() && current) {
+      const auto order = compare_numerically(*value, *current);
+      if (type == Type::max_register ? order <= 0 : order >= 0) type = Type::reg;
+    }
+  }
+  if (shown && *shown != type) {
+    for (const Type other : types) {
+      if (other == type) continue;
+      if (Status status = map.remove(name, other); !status.ok()) return status;
+    }
+  }
+  return write_as(map, name, type, parent.child(type, name), wanted, remove_missing);
+}
+
+Status write_map(MapRef map, const Path& path, const json& wanted, bool remove_missing) {
+  if (path.depth() >= limits::path_depth_max && !wanted.empty()) {
+    return make_error(ErrorCode::limit_exceeded,
+                      "the JSON is nested deeper than " + std::to_string(limits::path_depth_max) +
+                          " steps from the root",
+                      path.to_string());
+  }
+  const std::vector<Child> children = map.children();
+  for (std::size_t i = 0; remove_missing && i < children.size(); ++i) {
+    const Child& child = children[i];
+    if (wanted.contains(child.name)) continue;
+    if (Status status = map.remove(child.name, child.type); !status.ok()) return status;
+  }
+  // Both are sorted by name.
+  auto child = children.begin();
+  for (auto it = wanted.begin(); it != wanted.end(); ++it) {
+    while (child != children.end() && child->name < it.key()) ++child;
+    std::vector<Type> types;
+    for (; child != children.end() && child->name == it.key(); ++child) {
+      types.push_back(child->type);
+    }
+    Status status = write_child(map, it.key(), types, path, it.value(), remove_missing);
+    if (!status.ok()) {
+      Error error = std::move(status).error();
+      if (error.where.empty()) {
+        error.where = path.child(types.empty() ? type_for(it.value(), {}) : types.front(), it.key())
+                          .to_string();
+      }
+      return error;
+    }
+  }
+  return path.is_root() || map.exists() ? Status() : map.create();
+}
+
+}  // namespace
+
+Result<nlohmann::json> to_json(const Document& document, const Path& path) {
+  if (!path.is_root() && !document.exists(path)) {
+    return make_error(ErrorCode::not_found, "nothing is here", path.to_string());
+  }
+  if (path.is_root()) return from_map(document.root());
+  const Step& last = path.steps().back();
+  if (last.type == Type::element) return from_value(last.key);
+  return from_child(document.root().at(path.parent()), last.key.as_string(), last.type);
+}
+
+Status from_json(Transaction& transaction, const Path& path, const nlohmann::json& json,
+                 bool remove_missing) {
+  for (const Step& step : path.steps()) {
+    if (step.type != Type::map || !step.key.is_string()) {
+      return make_error(ErrorCode::invalid_argument, "JSON is imported into a map below maps",
+                        path.to_string());
+    }
+  }
+  if (!json.is_object()) {
+    return make_error(
+        ErrorCode::wrong_type,
+        std::string("JSON is imported from an object, and this is of type ") + json.type_name(),
+        path.to_string());
+  }
+  const std::size_t mark = transaction.size();
+  Status status = write_map(transaction.root().at(path), path, json, remove_missing);
+  if (!status.ok()) transaction.rollback_to(mark);
+  return status;
+}
+
+}  // namespace rejoin
