@@ -38,7 +38,8 @@ class Transaction {
  private:
   friend class Document;
   explicit Transaction(Store& store) : store_(&store) {}
-  Store* store_;
+  NodeRef place(CellHandle& handle);
+  Store* store_;  // null once it ended
 };
 
 }  // namespace rejoin

@@ -40,14 +40,19 @@ class CounterHandle : public CellHandle {
 class View {
  public:
   View() = default;
-  View(const Store* store, NodeRef node) : store_(store), node_(node) {}
+  View(Store* store, NodeRef node) : store_(store), node_(node) {}
   // True when the cell holds something: a register that was written, a set that has a member, a map
   // with anything below it.
   bool exists() const;
   Path path() const;  // of an existing cell
 
  protected:
-  const Store* store_ = nullptr;
+  // The cell's index in the store, NodeRef::none when nothing is there.
+  std::uint32_t index() const;
+  // The same for a reference of an open transaction, if a write there keeps the limits.
+  Result<std::uint32_t> writable() const;
+
+  Store* store_ = nullptr;
   NodeRef node_;
 };
 

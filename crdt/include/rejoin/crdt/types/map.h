@@ -44,6 +44,9 @@ class MapView : public View {
   SetView set(std::string_view name, Type type = Type::set) const;
   // The map at `path` relative to this one, whose steps must all be maps.
   MapView at(const Path& path) const;
+
+ private:
+  NodeRef find(Type type, std::string_view name) const;
 };
 
 class MapRef : public MapView {
@@ -68,6 +71,9 @@ class MapRef : public MapView {
   Status remove(std::string_view name, Type type);
   // Removes everything below this map.
   Status clear();
+
+ private:
+  NodeRef child(Type type, std::string_view name);
 };
 
 }  // namespace rejoin

@@ -1,0 +1,94 @@
+#include "rejoin/crdt/document.h"
+
+#include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/codec.h"
+#include "rejoin/crdt/limits.h"
+#include "rejoin/crdt/transaction.h"
+#include "store/store.h"
+
+namespace rejoin {
+
+Document::Document(ReplicaId self) : store_(std::make_unique<Store>(self)) {}
+Document::Document(Document&&) noexcept = default;
+Document& Document::operator=(Document&&) noexcept = default;
+Document::~Document() = default;
+
+const ReplicaId& Document::self() const { return store_->self(); }
+void Document::become(ReplicaId self) { store_->become(self); }
+MapView Document::root() const { return {store_.get(), store_->ref(Store::root)}; }
+const Clock& Document::clock() const { return store_->clock(); }
+StateHash Document::hash() const { return store_->hash(); }
+std::size_t Document::cell_count() const { return store_->cell_count(); }
+std::size_t Document::touch_count() const { return store_->touch_count(); }
+std::size_t Document::memory_bytes() const { return store_->memory_bytes(); }
+bool Document::exists(const Path& path) const {
+  return View(store_.get(), store_->ref(store_->find(path))).exists();
+}
+std::string Document::canonical_state() const { return store_->canonical_state(); }
+
+Transaction Document::begin(TransactionOptions options) {
+  REJOIN_ASSERT(options.author.size() <= limits::author_bytes_max &&
+                is_valid_utf8(options.author));
+  REJOIN_ASSERT(options.note.size() <= limits::note_bytes_max && is_valid_utf8(options.note));
+  store_->begin(std::move(options));
+  return Transaction(*store_);
+}
+
+Result<Applied> Document::apply(const Event& event) { return store_->apply(event); }
+Delta Document::delta_since(const Clock& base) const { return store_->delta_since(base); }
+std::size_t Document::delta_bytes_estimate(const Clock& base) const {
+  return store_->delta_bytes_estimate(base);
+}
+Result<Applied> Document::join(const Delta& delta) { return store_->join(delta); }
+Result<Applied> Document::join(const Document& other) { return join(other.delta_since(clock())); }
+std::size_t Document::prune(const Clock& stable) { return store_->prune(stable); }
+void Document::track_changes(bool enabled) { store_->track_changes(enabled); }
+std::vector<Path> Document::take_changes() { return store_->take_changes(); }
+void Document::take_dirty(const std::function<void(StoredCell)>& sink) { store_->take_dirty(sink); }
+std::size_t Document::dirty_count() const { return store_->dirty_count(); }
+std::string Document::header() const { return store_->header(); }
+Status Document::load_header(std::string_view bytes) { return store_->load_header(bytes); }
+Status Document::load_cell(std::string_view key, std::string_view bytes) {
+  return store_->load_cell(key, bytes);
+}
+Status Document::finish_load() { return store_->finish_load(); }
+Status Document::check_invariants() const { return store_->check_invariants(); }
+
+std::string Delta::encoded() const {
+  std::string bytes;
+  Writer out(bytes);
+  out.u8(delta_format);
+  base.encode(out);
+  clock.encode(out);
+  out.varint(cells);
+  out.raw(body);
+  return bytes;
+}
+
+Result<Delta> Delta::decode(std::string_view bytes) {
+  if (bytes.size() > limits::delta_bytes_max) {
+    return make_error(ErrorCode::limit_exceeded, "delta is too large");
+  }
+  Reader in(bytes);
+  const std::uint8_t format = in.u8();
+  if (in.ok() && format != delta_format) {
+    return make_error(ErrorCode::unsupported_version,
+                      "delta format " + std::to_string(format) + ", this build reads " +
+                          std::to_string(delta_format));
+  }
+  Delta delta;
+  Result<Clock> base = Clock::decode(in);
+  if (!base.ok()) return std::move(base).error();
+  Result<Clock> clock = Clock::decode(in);
+  if (!clock.ok()) return std::move(clock).error();
+  delta.base = std::move(*base);
+  delta.clock = std::move(*clock);
+  delta.cells = static_cast<std::size_t>(in.varint());
+  if (!in.ok() || !delta.clock.includes(delta.base)) {
+    return make_error(ErrorCode::malformed, "delta: bad header");
+  }
+  delta.body = in.raw(in.remaining());
+  return delta;
+}
+
+}  // namespace rejoin

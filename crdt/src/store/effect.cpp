@@ -1,0 +1,164 @@
+#include "store/effect.h"
+
+#include "rejoin/crdt/limits.h"
+
+namespace rejoin {
+
+bool is_register(Type type) { return type >= Type::reg && type <= Type::min_register; }
+
+bool is_container(Type type) {
+  return type == Type::map || type == Type::list || type == Type::set ||
+         type == Type::remove_wins_set;
+}
+
+bool is_remove_wins(Type type, Type parent) {
+  return type == Type::disable_flag || (type == Type::element && parent == Type::remove_wins_set);
+}
+
+bool valid_entry_value(Type type, Type parent, const Value& value) {
+  if (is_register(type)) return true;
+  if (is_remove_wins(type, parent)) return value.is_bool();
+  return value.is_null();
+}
+
+bool may_contain(Type parent, Type child, const Value& key) {
+  if (key.contents().size() > limits::key_bytes_max) return false;
+  switch (parent) {
+    case Type::map:
+      return child != Type::element && key.is_string();
+    case Type::set:
+    case Type::remove_wins_set:
+      return child == Type::element;
+    default:
+      return false;
+  }
+}
+
+void encode_step(const Step& step, Writer& out) {
+  out.u8(static_cast<std::uint8_t>(step.type));
+  step.key.encode(out);
+}
+
+Step decode_step(Reader& in, Type parent) {
+  const std::uint8_t number = in.u8();
+  Result<Value> key = Value::decode(in);
+  if (!in.ok() || !key.ok() || !is_known_type(number) ||
+      !may_contain(parent, static_cast<Type>(number), *key)) {
+    in.fail();
+    return {};
+  }
+  return Step{static_cast<Type>(number), std::move(*key)};
+}
+
+EffectReader::EffectReader(std::string_view bytes, std::size_t replicas, Sequence first,
+                           Sequence last)
+    : reader_(bytes), replicas_(replicas), next_sequence_(first), last_(last) {
+  remaining_ = reader_.varint_at_most(limits::event_effects_max);
+}
+
+EventDot EffectReader::read_dot() {
+  EventDot dot;
+  dot.replica = static_cast<std::uint32_t>(reader_.varint_at_most(replicas_));
+  dot.sequence = reader_.varint_at_most(limits::sequence_max);
+  return dot;
+}
+
+void EffectReader::read_path(Effect& effect) {
+  effect.shared = static_cast<std::size_t>(reader_.varint_at_most(types_.size()));
+  const auto more =
+      static_cast<std::size_t>(reader_.varint_at_most(limits::path_depth_max - effect.shared));
+  types_.resize(effect.shared);
+  effect.steps.clear();
+  for (std::size_t i = 0; i < more && reader_.ok(); ++i) {
+    effect.steps.push_back(decode_step(reader_, types_.empty() ? Type::map : types_.back()));
+    types_.push_back(effect.steps.back().type);
+  }
+  effect.type = types_.empty() ? Type::map : types_.back();
+  effect.parent_type = types_.size() < 2 ? Type::map : types_[types_.size() - 2];
+}
+
+bool EffectReader::next(Effect& effect) {
+  if (!ok()) return false;
+  if (remaining_ == 0) {
+    if (!reader_.at_end() || next_sequence_ != last_ + 1) broken_ = true;
+    return false;
+  }
+  --remaining_;
+  const std::uint8_t kind = reader_.u8();
+  read_path(effect);
+  if (!reader_.ok()) return false;
+  effect.kind = static_cast<EffectKind>(kind);
+  effect.first = next_sequence_;
+  effect.count = 1;
+  effect.dots.clear();
+  // A count of items cannot exceed the bytes that are left: no allocation beyond the input's size.
+  const auto count = [&] { return reader_.varint_at_most(reader_.remaining()); };
+  switch (effect.kind) {
+    case EffectKind::put:
+    case EffectKind::remove: {
+      if (is_counter(effect.type)) broken_ = true;
+      for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) effect.dots.push_back(read_dot());
+      if (effect.kind == EffectKind::put) {
+        Result<Value> value = Value::decode(reader_);
+        if (!value.ok() || !valid_entry_value(effect.type, effect.parent_type, *value)) {
+          broken_ = true;
+        } else {
+          effect.value = std::move(*value);
+        }
+      }
+      break;
+    }
+    case EffectKind::remove_subtree: {
+      effect.keep_self = reader_.varint_at_most(1) != 0;
+      if (!is_container(effect.type)) broken_ = true;
+      for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) effect.dots.push_back(read_dot());
+      break;
+    }
+    case EffectKind::counter_add:
+      if (!is_counter(effect.type)) broken_ = true;
+      effect.total = reader_.zigzag();
+      effect.base_sequence = reader_.varint_at_most(limits::sequence_max);
+      effect.base = reader_.zigzag();
+      if (effect.base_sequence >= effect.first) broken_ = true;
+      break;
+    case EffectKind::counter_reset:
+      if (!is_counter(effect.type)) broken_ = true;
+      effect.resets.clear();
+      for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) {
+        const EventDot dot = read_dot();
+        effect.resets.push_back({dot, reader_.zigzag()});
+      }
+      break;
+    case EffectKind::list_insert:
+      if (effect.type != Type::list) broken_ = true;
+      effect.left = read_dot();
+      effect.right = read_dot();
+      effect.values.clear();
+      for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) {
+        Result<Value> value = Value::decode(reader_);
+        if (!value.ok()) {
+          broken_ = true;
+          break;
+        }
+        effect.values.push_back(std::move(*value));
+      }
+      effect.count = effect.values.size();
+      if (effect.count == 0) broken_ = true;
+      break;
+    case EffectKind::list_remove:
+      if (effect.type != Type::list) broken_ = true;
+      effect.ranges.clear();
+      for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) {
+        const EventDot dot = read_dot();
+        effect.ranges.push_back({dot, reader_.varint_at_most(limits::sequence_max)});
+      }
+      break;
+    default:
+      broken_ = true;
+  }
+  next_sequence_ += effect.count;
+  if (next_sequence_ - 1 > last_) broken_ = true;
+  return ok();
+}
+
+}  // namespace rejoin

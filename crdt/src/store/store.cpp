@@ -1,0 +1,506 @@
+// The tree, its hash table, the state hash, the clock and the index.
+#include "store/store.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/limits.h"
+#include "store/transaction_state.h"
+
+namespace rejoin {
+
+namespace {
+
+// A buffer on the stack for the short inputs of hashes; longer contents are hashed first.
+class HashInput {
+ public:
+  void add(const void* data, std::size_t n) {
+    std::memcpy(buffer_ + size_, data, n);
+    size_ += n;
+  }
+  void add(std::uint64_t v) {
+    for (int i = 0; i < 8; ++i) buffer_[size_++] = static_cast<char>(v >> (8 * i));
+  }
+  void add(const StateHash& h) {
+    add(h.low);
+    add(h.high);
+  }
+  void add(const Value& value) {
+    buffer_[size_++] = static_cast<char>(value.kind());
+    switch (value.kind()) {
+      case Value::Kind::null:
+        break;
+      case Value::Kind::boolean:
+        buffer_[size_++] = value.as_bool() ? 1 : 0;
+        break;
+      case Value::Kind::integer:
+        add(static_cast<std::uint64_t>(value.as_integer()));
+        break;
+      case Value::Kind::real: {
+        std::uint64_t bits;
+        const double real = value.as_real();
+        std::memcpy(&bits, &real, sizeof bits);
+        add(bits);
+        break;
+      }
+      case Value::Kind::string:
+      case Value::Kind::bytes: {
+        const std::string_view contents = value.contents();
+        add(static_cast<std::uint64_t>(contents.size()));
+        if (contents.size() <= contents_max) {
+          add(contents.data(), contents.size());
+        } else {
+          add(hash_bytes(contents));
+        }
+      }
+    }
+  }
+  StateHash hash() const { return hash_bytes(std::string_view(buffer_, size_)); }
+
+ private:
+  static constexpr std::size_t contents_max = 64;
+  char buffer_[192];
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+Store::Store(ReplicaId self) {
+  self_ = intern(self);
+  table_.assign(64, no_node);
+  const StateHash root_hash = hash_bytes("rejoin root");
+  const NodeIndex index = new_node(no_node, Type::map, Value(), root_hash);
+  REJOIN_ASSERT(index == root);
+}
+
+Store::~Store() = default;
+
+// ---- Replicas, clock, index ----
+
+ReplicaIndex Store::intern(const ReplicaId& id) {
+  const auto [it, added] =
+      replica_by_id_.try_emplace(id, static_cast<ReplicaIndex>(writers_.size()));
+  if (added) {
+    writers_.push_back({});
+    writers_.back().id = id;
+    // Not among our next event's dependencies before it has written something.
+    writers_.back().changed_since_commit = false;
+  }
+  return it->second;
+}
+
+ReplicaIndex Store::find_replica(const ReplicaId& id) const {
+  const auto it = replica_by_id_.find(id);
+  return it == replica_by_id_.end() ? no_replica : it->second;
+}
+
+void Store::become(ReplicaId self) {
+  REJOIN_ASSERT(!in_transaction());
+  self_ = intern(self);
+  // The new id's first event depends on everything here.
+  for (ReplicaIndex r = 0; r < writers_.size(); ++r) note_changed_writer(r);
+}
+
+void Store::note_changed_writer(ReplicaIndex replica) {
+  Writer_& writer = writers_[replica];
+  if (writer.changed_since_commit || writer.clock == 0) return;
+  writer.changed_since_commit = true;
+  changed_since_commit_.push_back(replica);
+}
+
+void Store::advance(ReplicaIndex replica, Sequence sequence) {
+  Writer_& writer = writers_[replica];
+  if (sequence <= writer.clock) return;
+  writer.clock = sequence;
+  clock_.set(writer.id, sequence);
+  if (replica != self_) note_changed_writer(replica);
+}
+
+void Store::index_append(ReplicaIndex replica, Sequence sequence, NodeIndex index) {
+  Writer_& writer = writers_[replica];
+  writer.index.push_back({sequence, index});
+  if (!in_transaction() && writer.stale * 2 > writer.index.size() + 64) compact_index(replica);
+}
+
+bool Store::index_item_valid(ReplicaIndex replica, const IndexItem& item) const {
+  const Node& n = node(item.node);
+  if (!n.in_use) return false;
+  const LocalDot dot{replica, item.sequence};
+  if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
+    for (const CounterEntry& e : *counters) {
+      if (e.replica == replica && e.sequence == item.sequence) return true;
+    }
+  } else {
+    for (const Entry& e : std::get<Entries>(n.cell)) {
+      if (e.dot() == dot) return true;
+    }
+  }
+  if (!n.extra) return false;
+  if (n.extra->list) return true;  // its elements are looked at one by one when a delta is made
+  const Touches& touches = n.extra->touches;
+  return std::find(touches.begin(), touches.end(), dot) != touches.end();
+}
+
+void Store::compact_index(ReplicaIndex replica) {
+  Writer_& writer = writers_[replica];
+  std::erase_if(writer.index,
+                [&](const IndexItem& item) { return !index_item_valid(replica, item); });
+  writer.stale = 0;
+}
+
+void Store::index_sorted_insert(std::vector<std::pair<ReplicaIndex, IndexItem>> items) {
+  std::sort(items.begin(), items.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : a.second.sequence < b.second.sequence;
+  });
+  const auto by_sequence = [](const IndexItem& a, const IndexItem& b) {
+    return a.sequence < b.sequence;
+  };
+  for (std::size_t i = 0; i < items.size();) {
+    const ReplicaIndex replica = items[i].first;
+    std::vector<IndexItem>& index = writers_[replica].index;
+    const auto middle = static_cast<std::ptrdiff_t>(index.size());
+    for (; i < items.size() && items[i].first == replica; ++i) index.push_back(items[i].second);
+    std::inplace_merge(index.begin(), index.begin() + middle, index.end(), by_sequence);
+  }
+}
+
+// ---- Tree ----
+
+StateHash Store::child_hash(const StateHash& parent, Type type, const Value& key) const {
+  if (key.is_string() || key.is_bytes()) {
+    // One pass over the name, seeded by where it stands.
+    const std::uint64_t seed = parent.low ^ (parent.high * 0x9E3779B97F4A7C15ull) ^
+                               (static_cast<std::uint64_t>(type) << 56) ^
+                               (static_cast<std::uint64_t>(key.kind()) << 48);
+    return hash_bytes(key.contents(), seed);
+  }
+  HashInput in;
+  in.add(parent);
+  in.add(static_cast<std::uint64_t>(type));
+  in.add(key);
+  return in.hash();
+}
+
+NodeIndex Store::find_child_hashed(NodeIndex parent, Type type, const Value& key,
+                                   const StateHash& hash) const {
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t slot = hash.low & mask;; slot = (slot + 1) & mask) {
+    const NodeIndex candidate = table_[slot];
+    if (candidate == no_node) return no_node;
+    const Node& n = node(candidate);
+    if (n.path_hash == hash && n.parent == parent && n.type == type && n.key == key) {
+      return candidate;
+    }
+  }
+}
+
+NodeIndex Store::find_child(NodeIndex parent, Type type, const Value& key) const {
+  return find_child_hashed(parent, type, key, child_hash(node(parent).path_hash, type, key));
+}
+
+NodeIndex Store::find_or_create_child(NodeIndex parent, Type type, const Value& key) {
+  const StateHash hash = child_hash(node(parent).path_hash, type, key);
+  const NodeIndex found = find_child_hashed(parent, type, key, hash);
+  return found != no_node ? found : new_node(parent, type, key, hash);
+}
+
+NodeIndex Store::find(const Path& path) const {
+  NodeIndex index = root;
+  for (const Step& step : path.steps()) {
+    index = find_child(index, step.type, step.key);
+    if (index == no_node) return no_node;
+  }
+  return index;
+}
+
+NodeIndex Store::find_or_create(const Path& path) {
+  NodeIndex index = root;
+  for (const Step& step : path.steps()) index = find_or_create_child(index, step.type, step.key);
+  return index;
+}
+
+NodeIndex Store::resolve(NodeRef ref) const {
+  if (ref.index >= node_end_) return no_node;
+  const Node& n = node(ref.index);
+  return n.in_use && n.generation == ref.generation ? ref.index : no_node;
+}
+
+Path Store::path_of(NodeIndex index) const {
+  std::vector<Step> steps(depth_of(index));
+  for (std::size_t i = steps.size(); i-- > 0; index = node(index).parent) {
+    steps[i] = Step{node(index).type, node(index).key};
+  }
+  return Path(std::move(steps));
+}
+
+std::size_t Store::depth_of(NodeIndex index) const {
+  std::size_t depth = 0;
+  for (; index != root; index = node(index).parent) ++depth;
+  return depth;
+}
+
+Type Store::parent_type(const Node& n) const {
+  return n.parent == no_node ? Type::map : node(n.parent).type;
+}
+
+NodeIndex Store::new_node(NodeIndex parent, Type type, const Value& key, const StateHash& hash) {
+  NodeIndex index = free_;
+  if (index != no_node) {
+    free_ = node(index).next_sibling;
+  } else {
+    index = node_end_++;
+    if ((index >> chunk_bits) >= chunks_.size()) {
+      chunks_.push_back(std::make_unique<Node[]>(std::size_t{1} << chunk_bits));
+    }
+  }
+  Node& n = node(index);
+  const std::uint32_t generation = n.generation;
+  n = Node{};
+  n.generation = generation;
+  n.path_hash = hash;
+  n.parent = parent;
+  n.type = type;
+  n.key = key;
+  if (is_counter(type)) n.cell.emplace<CounterEntries>();
+  if (parent != no_node) {
+    Node& p = node(parent);
+    n.next_sibling = p.first_child;
+    if (p.first_child != no_node) node(p.first_child).previous_sibling = index;
+    p.first_child = index;
+    if ((table_used_ + 1) * 3 > table_.size() * 2) grow_table();
+    table_insert(index);
+  }
+  n.in_use = true;
+  ++nodes_in_use_;
+  // A node made for a write that then fails must not stay.
+  if (!loading_ && parent != no_node) doom(index);
+  return index;
+}
+
+void Store::table_insert(NodeIndex index) {
+  const std::size_t mask = table_.size() - 1;
+  std::size_t slot = node(index).path_hash.low & mask;
+  while (table_[slot] != no_node) slot = (slot + 1) & mask;
+  table_[slot] = index;
+  ++table_used_;
+}
+
+void Store::table_erase(NodeIndex index) {
+  const std::size_t mask = table_.size() - 1;
+  std::size_t slot = node(index).path_hash.low & mask;
+  while (table_[slot] != index) slot = (slot + 1) & mask;
+  // Backward-shift deletion: no tombstones.
+  for (std::size_t next = (slot + 1) & mask; table_[next] != no_node; next = (next + 1) & mask) {
+    const std::size_t home = node(table_[next]).path_hash.low & mask;
+    if (((next - home) & mask) >= ((next - slot) & mask)) {
+      table_[slot] = table_[next];
+      slot = next;
+    }
+  }
+  table_[slot] = no_node;
+  --table_used_;
+}
+
+void Store::grow_table() {
+  table_.assign(table_.size() * 2, no_node);
+  table_used_ = 0;
+  for (NodeIndex i = 1; i < node_end_; ++i) {
+    const Node& n = node(i);
+    if (n.in_use) table_insert(i);
+  }
+}
+
+bool Store::is_empty(const Node& n) const {
+  if (n.first_child != no_node) return false;
+  if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
+    if (!counters->empty()) return false;
+  } else if (!std::get<Entries>(n.cell).empty()) {
+    return false;
+  }
+  if (!n.extra) return true;
+  return n.extra->touches.empty() && n.extra->subtree_removals == 0 &&
+         (!n.extra->list || n.extra->list->elements().empty());
+}
+
+void Store::doom(NodeIndex index) {
+  Node& n = node(index);
+  if (n.doomed || index == root) return;
+  n.doomed = true;
+  doomed_.push_back(index);
+}
+
+void Store::sweep_doomed() {
+  if (in_transaction()) return;
+  while (!doomed_.empty()) {
+    const NodeIndex index = doomed_.back();
+    doomed_.pop_back();
+    Node& n = node(index);
+    if (!n.in_use) continue;
+    n.doomed = false;
+    if (is_empty(n)) free_node(index);
+  }
+}
+
+void Store::free_node(NodeIndex index) {
+  Node& n = node(index);
+  if (n.stored) deleted_keys_.push_back(stored_key(index));
+  table_erase(index);
+  Node& p = node(n.parent);
+  if (n.previous_sibling != no_node) {
+    node(n.previous_sibling).next_sibling = n.next_sibling;
+  } else {
+    p.first_child = n.next_sibling;
+  }
+  if (n.next_sibling != no_node) node(n.next_sibling).previous_sibling = n.previous_sibling;
+  const NodeIndex parent = n.parent;
+  if (n.changed) mark_changed(parent);  // its path goes with it
+  n.extra.reset();
+  n.key = Value();
+  n.in_use = false;
+  ++n.generation;
+  n.next_sibling = free_;
+  free_ = index;
+  --nodes_in_use_;
+  if (is_empty(node(parent))) doom(parent);
+}
+
+std::size_t Store::memory_bytes() const {
+  std::size_t bytes = chunks_.size() * (sizeof(Node) << chunk_bits) + table_.size() * sizeof(NodeIndex);
+  for (const Writer_& writer : writers_) {
+    bytes += sizeof(Writer_) + writer.index.capacity() * sizeof(IndexItem);
+  }
+  return bytes;
+}
+
+// ---- Cells ----
+
+CellExtra& Store::extra(Node& n) {
+  if (!n.extra) n.extra = std::make_unique<CellExtra>();
+  return *n.extra;
+}
+
+Sequenced& Store::list(NodeIndex index) {
+  CellExtra& e = extra(node(index));
+  if (!e.list) e.list = std::make_unique<Sequenced>();
+  return *e.list;
+}
+
+bool Store::is_live(const Node& n) const {
+  if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
+    return std::any_of(counters->begin(), counters->end(),
+                       [](const CounterEntry& e) { return e.live(); });
+  }
+  const Entries& entries = std::get<Entries>(n.cell);
+  if (is_remove_wins(n.type, parent_type(n))) {
+    // A disable-wins flag that reads off is still a written flag; an element that is out is not there.
+    if (n.type == Type::disable_flag) return !entries.empty();
+    return !entries.empty() && std::all_of(entries.begin(), entries.end(),
+                                           [](const Entry& e) { return e.value.as_bool(); });
+  }
+  return !entries.empty() || (n.extra && n.extra->list && n.extra->list->live_count() > 0);
+}
+
+StateHash Store::entry_hash(const Node& n, const Entry& entry) const {
+  HashInput in;
+  in.add(n.path_hash);
+  const ReplicaId& id = replica_id(entry.replica);
+  in.add(id.bytes.data(), id.bytes.size());
+  in.add(entry.sequence);
+  in.add(entry.time.value);
+  in.add(entry.value);
+  return in.hash();
+}
+
+StateHash Store::element_hash(const Node& n, const Element& element) const {
+  HashInput in;
+  in.add(n.path_hash);
+  const auto add_id = [&](ElementId id) {
+    const ReplicaId nobody{};
+    const ReplicaId& replica = id.is_boundary() ? nobody : replica_id(id.replica);
+    in.add(replica.bytes.data(), replica.bytes.size());
+    in.add(id.sequence);
+  };
+  add_id(element.id);
+  in.add(element.value);
+  return in.hash();
+}
+
+StateHash Store::cell_hash(const Node& n) const {
+  StateHash sum;
+  if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
+    for (const CounterEntry& e : *counters) {
+      if (!e.live()) continue;
+      HashInput in;
+      in.add(n.path_hash);
+      const ReplicaId& id = replica_id(e.replica);
+      in.add(id.bytes.data(), id.bytes.size());
+      in.add(e.sequence);
+      in.add(static_cast<std::uint64_t>(e.total));
+      in.add(e.base_sequence);
+      in.add(static_cast<std::uint64_t>(e.base));
+      sum += in.hash();
+    }
+    return sum;
+  }
+  // What a removal that wins has taken away is not part of the state: it goes when it is stable.
+  if (is_remove_wins(n.type, parent_type(n)) && n.type == Type::element && !is_live(n)) return sum;
+  for (const Entry& e : std::get<Entries>(n.cell)) sum += entry_hash(n, e);
+  return sum;
+}
+
+void Store::mark_dirty(NodeIndex index) {
+  Node& n = node(index);
+  if (n.dirty) return;
+  n.dirty = true;
+  dirty_.push_back({index, n.generation});
+}
+
+void Store::mark_changed(NodeIndex index) {
+  Node& n = node(index);
+  if (!tracking_ || n.changed) return;
+  n.changed = true;
+  changed_nodes_.push_back({index, n.generation});
+}
+
+void Store::set_live(NodeIndex index, bool was, bool is) {
+  if (was == is) return;
+  for (NodeIndex i = index; i != no_node; i = node(i).parent) node(i).live += is ? 1 : -1;
+}
+
+void Store::add_touch(NodeIndex index, LocalDot dot) {
+  subsume_touches(index, dot.replica);
+  extra(node(index)).touches.push_back(dot);
+  ++touch_count_;
+  remember_for_prune(index);
+}
+
+void Store::remember_for_prune(NodeIndex index) {
+  Node& n = node(index);
+  if (n.awaits_prune) return;
+  n.awaits_prune = true;
+  awaiting_prune_.push_back({index, n.generation});
+}
+
+void Store::subsume_touches(NodeIndex index, ReplicaIndex replica) {
+  Node& n = node(index);
+  if (!n.extra) return;
+  Touches& touches = n.extra->touches;
+  for (std::size_t i = 0; i < touches.size(); ++i) {
+    if (touches[i].replica != replica) continue;
+    touches.erase(touches.begin() + static_cast<std::ptrdiff_t>(i));
+    ++writers_[replica].stale;
+    --touch_count_;
+    return;
+  }
+}
+
+void Store::clear_touches(NodeIndex index) {
+  Node& n = node(index);
+  if (!n.extra) return;
+  for (const LocalDot& dot : n.extra->touches) ++writers_[dot.replica].stale;
+  touch_count_ -= n.extra->touches.size();
+  n.extra->touches.clear();
+}
+
+}  // namespace rejoin

@@ -1,0 +1,272 @@
+// The cell store of one document: the tree, the clock, the index from dot to touched cell, and the
+// hash. docs/kernel.md explains the design and what it was chosen against.
+//
+// Cost a cell: one Node (about 150 bytes, one entry in place), 4 to 8 bytes of hash table, and 16
+// bytes of index an entry. A write costs one table look-up a new path step, two entry hashes, and
+// one append to the index.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/transaction.h"
+#include "rejoin/crdt/types/cell.h"
+#include "store/cell.h"
+#include "store/effect.h"
+
+namespace rejoin {
+
+using NodeIndex = std::uint32_t;
+inline constexpr NodeIndex no_node = NodeRef::none;
+
+struct Node {
+  StateHash path_hash;
+  NodeIndex parent = no_node;
+  NodeIndex first_child = no_node;
+  NodeIndex next_sibling = no_node;
+  NodeIndex previous_sibling = no_node;
+  std::uint32_t generation = 0;
+  std::uint32_t live = 0;  // live cells here and below
+  Type type = Type::map;
+  bool in_use = false;
+  bool dirty = false;        // stored form out of date
+  bool stored = false;       // a stored form exists, so that freeing it must delete a row
+  bool changed = false;      // reported by take_changes
+  bool doomed = false;       // in the list of nodes that may have become empty
+  bool awaits_prune = false; // in the list of nodes where stability may let something go
+  Value key;
+  Cell cell;
+  std::unique_ptr<CellExtra> extra;
+};
+
+// The removal of everything below a node that `clock` includes.
+struct SubtreeRemoval {
+  LocalDot dot;
+  NodeIndex node;
+  Clock clock;
+  bool keep_self;  // the node's own entries stay
+};
+
+// What one replica wrote here: for every dot, the cell that it touched, in sequence order. An item
+// whose cell no longer holds the dot is stale, and swept out when half are.
+struct IndexItem {
+  Sequence sequence;
+  NodeIndex node;
+};
+
+struct Writer_ {
+  ReplicaId id;
+  Sequence clock = 0;
+  std::vector<IndexItem> index;
+  std::size_t stale = 0;
+  bool changed_since_commit = true;  // our next event must name it among its dependencies
+};
+
+class Store {
+ public:
+  explicit Store(ReplicaId self);
+  ~Store();
+
+  // ---- Replicas ----
+  ReplicaIndex intern(const ReplicaId& id);
+  // no_replica when unknown.
+  static constexpr ReplicaIndex no_replica = 0xFFFFFFFF;
+  ReplicaIndex find_replica(const ReplicaId& id) const;
+  const ReplicaId& replica_id(ReplicaIndex index) const { return writers_[index].id; }
+  const ReplicaId& self() const { return writers_[self_].id; }
+  void become(ReplicaId self);
+  bool replica_less(ReplicaIndex a, ReplicaIndex b) const { return writers_[a].id < writers_[b].id; }
+  Dot to_dot(LocalDot dot) const { return Dot{replica_id(dot.replica), dot.sequence}; }
+  const Clock& clock() const { return clock_; }
+  StateHash hash() const { return hash_; }
+
+  // ---- Tree ----
+  static constexpr NodeIndex root = 0;
+  Node& node(NodeIndex index) { return chunks_[index >> chunk_bits][index & chunk_mask]; }
+  const Node& node(NodeIndex index) const { return chunks_[index >> chunk_bits][index & chunk_mask]; }
+  NodeIndex find_child(NodeIndex parent, Type type, const Value& key) const;
+  NodeIndex find_or_create_child(NodeIndex parent, Type type, const Value& key);
+  NodeIndex find(const Path& path) const;
+  NodeIndex find_or_create(const Path& path);
+  // The node of a reference, no_node when it is gone.
+  NodeIndex resolve(NodeRef ref) const;
+  NodeRef ref(NodeIndex index) const {
+    return index == no_node ? NodeRef{} : NodeRef{index, node(index).generation};
+  }
+  Path path_of(NodeIndex index) const;
+  std::size_t depth_of(NodeIndex index) const;
+  bool is_live(const Node& node) const;  // the node's own cell shows something
+  std::size_t cell_count() const { return node(root).live; }
+  std::size_t touch_count() const { return touch_count_; }
+  std::size_t memory_bytes() const;
+  // Calls `visit` for each child, in no meaningful order.
+  template <class Visit>
+  void for_each_child(NodeIndex parent, Visit visit) const {
+    for (NodeIndex c = node(parent).first_child; c != no_node;) {
+      const NodeIndex next = node(c).next_sibling;
+      visit(c);
+      c = next;
+    }
+  }
+
+  // ---- Transactions (store_write.cpp) ----
+  void begin(TransactionOptions options);
+  bool in_transaction() const { return transaction_ != nullptr; }
+  EventPtr commit();
+  void rollback_to(std::size_t mark);
+  void end_transaction();
+  std::size_t transaction_size() const;
+
+  // Each is one write of the open transaction; arguments are checked by the callers (types/*.cpp).
+  void put(NodeIndex index, const Value& value);
+  void remove_entries(NodeIndex index);
+  void counter_add(NodeIndex index, std::int64_t amount);
+  bool counter_would_overflow(NodeIndex index, std::int64_t amount) const;
+  void counter_reset(NodeIndex index);
+  void remove_subtree(NodeIndex index, bool keep_self);
+  void list_insert(NodeIndex index, std::size_t at, const Value* values, std::size_t count);
+  void list_remove(NodeIndex index, std::size_t at, std::size_t count);
+  // Checks shared by all writes: that the path fits the limits.
+  Status check_writable(NodeIndex index) const;
+
+  // ---- Joining (store_apply.cpp, store_delta.cpp) ----
+  Result<Applied> apply(const Event& event);
+  Delta delta_since(const Clock& base) const;
+  std::size_t delta_bytes_estimate(const Clock& base) const;
+  Result<Applied> join(const Delta& delta);
+  std::size_t prune(const Clock& stable);
+
+  // ---- Keeping (store_keep.cpp) ----
+  void track_changes(bool enabled);
+  std::vector<Path> take_changes();
+  void take_dirty(const std::function<void(Document::StoredCell)>& sink);
+  std::size_t dirty_count() const { return dirty_.size() + deleted_keys_.size(); }
+  std::string header() const;
+  Status load_header(std::string_view bytes);
+  Status load_cell(std::string_view key, std::string_view bytes);
+  Status finish_load();
+  std::string canonical_state() const;
+  Status check_invariants() const;
+
+ private:
+  struct TransactionState;
+  struct Undo;
+
+  static constexpr unsigned chunk_bits = 9;
+  static constexpr NodeIndex chunk_mask = (1u << chunk_bits) - 1;
+
+  // -- tree --
+  Type parent_type(const Node& node) const;
+  NodeIndex find_child_hashed(NodeIndex parent, Type type, const Value& key,
+                              const StateHash& hash) const;
+  StateHash child_hash(const StateHash& parent, Type type, const Value& key) const;
+  NodeIndex new_node(NodeIndex parent, Type type, const Value& key, const StateHash& hash);
+  void free_node(NodeIndex index);
+  void table_insert(NodeIndex index);
+  void table_erase(NodeIndex index);
+  void grow_table();
+  // Frees nodes that hold nothing, and their parents that came to hold nothing by it.
+  void doom(NodeIndex index);
+  void sweep_doomed();
+  bool is_empty(const Node& node) const;
+
+  // -- cells --
+  StateHash cell_hash(const Node& node) const;
+  StateHash entry_hash(const Node& node, const Entry& entry) const;
+  StateHash element_hash(const Node& node, const Element& element) const;
+  // Brackets a change of a cell: keeps hash, live counts, dirtiness and changes up to date.
+  class Change;
+  void mark_dirty(NodeIndex index);
+  void mark_changed(NodeIndex index);
+  void set_live(NodeIndex index, bool was, bool is);
+  CellExtra& extra(Node& node);
+  Sequenced& list(NodeIndex index);
+  void add_touch(NodeIndex index, LocalDot dot);
+  // Forgets touches of `replica` at a cell that it touches again: who lacks the older lacks the newer.
+  void subsume_touches(NodeIndex index, ReplicaIndex replica);
+  void clear_touches(NodeIndex index);
+  void remember_for_prune(NodeIndex index);
+
+  // -- clock and index --
+  void note_changed_writer(ReplicaIndex replica);
+  void advance(ReplicaIndex replica, Sequence sequence);
+  void index_append(ReplicaIndex replica, Sequence sequence, NodeIndex node);
+  bool index_item_valid(ReplicaIndex replica, const IndexItem& item) const;
+  void compact_index(ReplicaIndex replica);
+  void index_sorted_insert(std::vector<std::pair<ReplicaIndex, IndexItem>> items);
+
+  // -- writes (store_write.cpp) --
+  // Opens one write of `dots` dots at a cell: its kind and path go into the event. Returns its first
+  // dot's sequence.
+  Sequence begin_write(EffectKind kind, NodeIndex index, Sequence dots = 1);
+  void encode_path(NodeIndex index, Writer& out);
+  void encode_dot(LocalDot dot, Writer& out);
+  void save_cell(NodeIndex index);  // for undo; nothing outside a transaction
+
+  // -- effects (store_apply.cpp) --
+  struct EventContext;
+  void apply_effect(const Effect& effect, NodeIndex index, EventContext& context);
+  void apply_put(NodeIndex index, const Effect& effect, EventContext& context);
+  void apply_counter(NodeIndex index, const CounterEntry& entry);
+  void apply_counter_reset(NodeIndex index, LocalDot up_to, std::int64_t total);
+  void apply_list_insert(NodeIndex index, Element element);
+  void apply_list_remove(NodeIndex index, const std::vector<std::size_t>& positions, LocalDot by);
+  bool erase_entries(NodeIndex index, const std::function<bool(LocalDot)>& which);
+  void apply_subtree_removal(SubtreeRemoval removal);
+  void remove_below(NodeIndex index, const SubtreeRemoval& removal,
+                    const std::vector<Sequence>& clock);
+  void drop_subsumed_removals(const SubtreeRemoval& removal, const std::vector<Sequence>& clock);
+  std::vector<Sequence> dense(const Clock& clock) const;
+
+  // -- deltas (store_delta.cpp) and stored cells (store_keep.cpp) --
+  // Encodes what `base` lacks of a cell (all of it when null). Replica ids go through `number`.
+  using Numbering = std::function<std::uint64_t(ReplicaIndex)>;
+  void encode_cell(const Node& node, const std::vector<Sequence>* base, const Numbering& number,
+                   Writer& out) const;
+  struct DecodedCell;
+  // Replica numbers must be below `replicas`; they are left as they are.
+  static bool decode_cell(Reader& in, Type type, Type parent, std::uint64_t replicas,
+                          DecodedCell& out);
+  std::vector<NodeIndex> touched_since(const Clock& base) const;
+  void encode_node_path(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out) const;
+  using NewItems = std::vector<std::pair<ReplicaIndex, IndexItem>>;
+  void join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequence>& ours,
+                 const std::vector<Sequence>& theirs, NewItems& items);
+  void join_list(NodeIndex index, std::vector<Element>& elements, NewItems& items);
+  std::string stored_key(NodeIndex index) const;
+  bool has_content(const Node& node) const;
+
+  std::vector<std::unique_ptr<Node[]>> chunks_;
+  NodeIndex node_end_ = 0;  // nodes ever used; free ones are chained through next_sibling
+  NodeIndex free_ = no_node;
+  std::size_t nodes_in_use_ = 0;
+  std::vector<NodeIndex> table_;  // open addressing, linear probing, by path hash
+  std::size_t table_used_ = 0;
+
+  std::vector<Writer_> writers_;
+  std::unordered_map<ReplicaId, ReplicaIndex> replica_by_id_;  // looked up, never iterated
+  ReplicaIndex self_ = 0;
+  Clock clock_;
+  StateHash hash_;
+  std::vector<ReplicaIndex> changed_since_commit_;
+
+  std::vector<SubtreeRemoval> removals_;
+  std::size_t touch_count_ = 0;
+
+  std::vector<NodeIndex> doomed_;
+  std::vector<NodeRef> awaiting_prune_;
+  std::vector<NodeRef> dirty_;
+  std::vector<std::string> deleted_keys_;
+  bool tracking_ = false;
+  std::vector<NodeRef> changed_nodes_;
+  bool loading_ = false;
+
+  std::unique_ptr<TransactionState> transaction_;
+};
+
+}  // namespace rejoin

@@ -1,0 +1,386 @@
+// Events of others, effect by effect.
+#include <algorithm>
+
+#include "rejoin/crdt/assert.h"
+#include "store/change.h"
+#include "store/transaction_state.h"
+
+namespace rejoin {
+
+// What an event's effects refer to: its writer and its table, in this document's numbers.
+struct Store::EventContext {
+  const Event& event;
+  ReplicaIndex writer;
+  std::vector<ReplicaIndex> replicas;  // no_replica where it is not known here
+
+  LocalDot dot(EventDot d) const {
+    return {d.replica == 0 ? writer : replicas[d.replica - 1], d.sequence};
+  }
+};
+
+Result<Applied> Store::apply(const Event& event) {
+  REJOIN_ASSERT(!in_transaction());
+  const ReplicaIndex known = find_replica(event.writer());
+  const Sequence have = known == no_replica ? 0 : writers_[known].clock;
+  if (event.last() <= have) return Applied::duplicate;
+  if (event.first() > have + 1) return Applied::missing;
+  if (event.first() <= have) {
+    return make_error(ErrorCode::malformed,
+                      "event " + event.id().to_string() + " overlaps writes that are here already");
+  }
+  if (!clock_.includes(event.dependencies())) return Applied::missing;
+
+  EventContext context{event, intern(event.writer()), {}};
+  context.replicas.reserve(event.replicas_.size());
+  for (const ReplicaId& id : event.replicas_) context.replicas.push_back(find_replica(id));
+
+  EffectReader effects(std::string_view(event.bytes_).substr(event.effects_at_),
+                       event.replicas_.size(), event.first(), event.last());
+  Effect effect;
+  std::vector<NodeIndex> path;
+  while (effects.next(effect)) {
+    path.resize(effect.shared);
+    for (const Step& step : effect.steps) {
+      path.push_back(find_or_create_child(path.empty() ? root : path.back(), step.type, step.key));
+    }
+    const NodeIndex index = path.empty() ? root : path.back();
+    apply_effect(effect, index, context);
+    index_append(context.writer, effect.first + effect.count - 1, index);
+  }
+  REJOIN_ASSERT(effects.ok());  // Event::decode has read them all once
+  advance(context.writer, event.last());
+  sweep_doomed();
+  return Applied::applied;
+}
+
+void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& context) {
+  const LocalDot dot{context.writer, effect.first};
+  switch (effect.kind) {
+    case EffectKind::put:
+      apply_put(index, effect, context);
+      return;
+    case EffectKind::remove: {
+      Change change(*this, index);
+      erase_entries(index, [&](LocalDot d) {
+        return std::any_of(effect.dots.begin(), effect.dots.end(),
+                           [&](const EventDot& e) { return context.dot(e) == d; });
+      });
+      add_touch(index, dot);
+      return;
+    }
+    case EffectKind::remove_subtree: {
+      Clock clock;
+      for (const EventDot& d : effect.dots) {
+        const LocalDot local = context.dot(d);
+        if (local.replica != no_replica && d.sequence > 0) {
+          clock.set(replica_id(local.replica), d.sequence);
+        }
+      }
+      apply_subtree_removal({dot, index, std::move(clock), effect.keep_self});
+      return;
+    }
+    case EffectKind::counter_add: {
+      Change change(*this, index);
+      apply_counter(index, CounterEntry{effect.first, context.writer, effect.total,
+                                        effect.base_sequence, effect.base});
+      subsume_touches(index, context.writer);
+      return;
+    }
+    case EffectKind::counter_reset: {
+      Change change(*this, index);
+      for (const Effect::Reset& reset : effect.resets) {
+        apply_counter_reset(index, context.dot(reset.dot), reset.total);
+      }
+      add_touch(index, dot);
+      return;
+    }
+    case EffectKind::list_insert: {
+      Change change(*this, index);
+      const auto id = [&](EventDot d) {
+        const LocalDot local = context.dot(d);
+        return ElementId{local.replica, local.sequence};
+      };
+      ElementId left = id(effect.left);
+      for (std::size_t i = 0; i < effect.values.size(); ++i) {
+        Element element{
+            {context.writer, effect.first + i}, left, id(effect.right), {}, effect.values[i]};
+        left = element.id;
+        apply_list_insert(index, std::move(element));
+      }
+      return;
+    }
+    case EffectKind::list_remove: {
+      Change change(*this, index);
+      struct Range {
+        LocalDot first;
+        Sequence count;
+      };
+      std::vector<Range> ranges;
+      for (const Effect::Range& r : effect.ranges) ranges.push_back({context.dot(r.first), r.count});
+      const auto before = [](const LocalDot& a, const LocalDot& b) {
+        return a.replica != b.replica ? a.replica < b.replica : a.sequence < b.sequence;
+      };
+      std::sort(ranges.begin(), ranges.end(),
+                [&](const Range& a, const Range& b) { return before(a.first, b.first); });
+      std::vector<std::size_t> positions;
+      const std::vector<Element>& elements = list(index).elements();
+      for (std::size_t p = 0; p < elements.size(); ++p) {
+        if (!elements[p].live()) continue;
+        const LocalDot d{elements[p].id.replica, elements[p].id.sequence};
+        auto it = std::upper_bound(ranges.begin(), ranges.end(), d,
+                                   [&](const LocalDot& a, const Range& b) { return before(a, b.first); });
+        if (it == ranges.begin()) continue;
+        --it;
+        if (it->first.replica == d.replica && d.sequence - it->first.sequence < it->count) {
+          positions.push_back(p);
+        }
+      }
+      apply_list_remove(index, positions, dot);
+      return;
+    }
+  }
+}
+
+void Store::apply_put(NodeIndex index, const Effect& effect, EventContext& context) {
+  Change change(*this, index);
+  erase_entries(index, [&](LocalDot d) {
+    return std::any_of(effect.dots.begin(), effect.dots.end(),
+                       [&](const EventDot& e) { return context.dot(e) == d; });
+  });
+  Node& n = node(index);
+  std::get<Entries>(n.cell).push_back(
+      Entry{effect.first, context.writer, context.event.time(), effect.value});
+  subsume_touches(index, context.writer);
+  if (is_remove_wins(n.type, parent_type(n)) && !effect.value.as_bool()) remember_for_prune(index);
+}
+
+// True when anything went. Within a Change.
+bool Store::erase_entries(NodeIndex index, const std::function<bool(LocalDot)>& which) {
+  Entries& entries = std::get<Entries>(node(index).cell);
+  bool any = false;
+  for (std::size_t i = entries.size(); i-- > 0;) {
+    if (!which(entries[i].dot())) continue;
+    ++writers_[entries[i].replica].stale;
+    entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(i));
+    any = true;
+  }
+  if (any) doom(index);
+  return any;
+}
+
+void Store::apply_counter(NodeIndex index, const CounterEntry& entry) {
+  CounterEntries& entries = std::get<CounterEntries>(node(index).cell);
+  for (CounterEntry& e : entries) {
+    if (e.replica != entry.replica) continue;
+    if (entry.sequence > e.sequence) {
+      e.sequence = entry.sequence;
+      e.total = entry.total;
+      ++writers_[e.replica].stale;
+    }
+    if (entry.base_sequence > e.base_sequence) {
+      e.base_sequence = entry.base_sequence;
+      e.base = entry.base;
+    }
+    return;
+  }
+  entries.push_back(entry);
+}
+
+void Store::apply_counter_reset(NodeIndex index, LocalDot up_to, std::int64_t total) {
+  for (CounterEntry& e : std::get<CounterEntries>(node(index).cell)) {
+    if (e.replica != up_to.replica || up_to.sequence <= e.base_sequence) continue;
+    e.base_sequence = up_to.sequence;
+    e.base = total;
+  }
+}
+
+void Store::apply_list_insert(NodeIndex index, Element element) {
+  Sequenced& elements = list(index);
+  // Neighbours that are not here, or stand in the wrong order, come from no honest writer: the same
+  // at every replica, so each may read them as the beginning or the end.
+  const auto known = [&](ElementId id) {
+    return id.is_boundary() || elements.find(id) != Sequenced::npos;
+  };
+  if (!known(element.left)) element.left = ElementId{};
+  if (!known(element.right)) element.right = ElementId{};
+  if (!element.left.is_boundary() && !element.right.is_boundary() &&
+      elements.find(element.left) >= elements.find(element.right)) {
+    element.right = ElementId{};
+  }
+  if (element.live()) hash_ += element_hash(node(index), element);
+  elements.integrate(std::move(element),
+                     [&](std::uint32_t a, std::uint32_t b) { return replica_less(a, b); });
+}
+
+void Store::apply_list_remove(NodeIndex index, const std::vector<std::size_t>& positions,
+                              LocalDot by) {
+  Sequenced& elements = list(index);
+  for (const std::size_t position : positions) {
+    const Element& element = elements.at(position);
+    if (!element.live()) continue;
+    hash_ -= element_hash(node(index), element);
+    if (in_transaction()) {
+      Undo& undo = transaction_->undo.emplace_back();
+      undo.kind = Undo::Kind::list_remove;
+      undo.node = index;
+      undo.element = element;
+    }
+    elements.remove(position, {by.replica, by.sequence});
+  }
+}
+
+// ---- Removal of a subtree ----
+
+std::vector<Sequence> Store::dense(const Clock& clock) const {
+  std::vector<Sequence> out(writers_.size(), 0);
+  for (const auto& [id, sequence] : clock) {
+    const ReplicaIndex r = find_replica(id);
+    if (r != no_replica) out[r] = sequence;
+  }
+  return out;
+}
+
+void Store::apply_subtree_removal(SubtreeRemoval removal) {
+  const std::vector<Sequence> clock = dense(removal.clock);
+  remove_below(removal.node, removal, clock);
+  drop_subsumed_removals(removal, clock);
+  ++extra(node(removal.node)).subtree_removals;
+  mark_changed(removal.node);
+  removals_.push_back(std::move(removal));
+}
+
+void Store::remove_below(NodeIndex index, const SubtreeRemoval& removal,
+                         const std::vector<Sequence>& clock) {
+  for_each_child(index, [&](NodeIndex child) { remove_below(child, removal, clock); });
+  const auto seen = [&](LocalDot d) { return d.sequence <= clock[d.replica]; };
+  Node& n = node(index);
+  const bool this_cell = index != removal.node || !removal.keep_self;
+  if (this_cell && !is_counter(n.type)) {
+    const Entries& entries = std::get<Entries>(n.cell);
+    const bool any = std::any_of(entries.begin(), entries.end(),
+                                 [&](const Entry& e) { return seen(e.dot()); });
+    if (any) {
+      save_cell(index);
+      Change change(*this, index);
+      erase_entries(index, seen);
+    }
+  }
+  if (!n.extra) return;
+  if (n.extra->list && n.extra->list->live_count() > 0) {
+    std::vector<std::size_t> positions;
+    const std::vector<Element>& elements = n.extra->list->elements();
+    for (std::size_t p = 0; p < elements.size(); ++p) {
+      if (elements[p].live() && seen({elements[p].id.replica, elements[p].id.sequence})) {
+        positions.push_back(p);
+      }
+    }
+    if (!positions.empty()) {
+      save_cell(index);
+      Change change(*this, index);
+      apply_list_remove(index, positions, removal.dot);
+    }
+  }
+  // Who lacks those removals lacks this one, and this one takes the same entries away; but counters
+  // are not taken away by it.
+  if (this_cell && !is_counter(n.type) &&
+      std::any_of(n.extra->touches.begin(), n.extra->touches.end(), seen)) {
+    save_cell(index);
+    Touches& touches = n.extra->touches;
+    for (std::size_t i = touches.size(); i-- > 0;) {
+      if (!seen(touches[i])) continue;
+      ++writers_[touches[i].replica].stale;
+      --touch_count_;
+      touches.erase(touches.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    mark_dirty(index);
+    doom(index);
+  }
+}
+
+void Store::drop_subsumed_removals(const SubtreeRemoval& removal,
+                                   const std::vector<Sequence>& clock) {
+  const auto below = [&](NodeIndex index) {
+    while (index != removal.node && index != root) index = node(index).parent;
+    return index == removal.node;
+  };
+  for (std::size_t i = removals_.size(); i-- > 0;) {
+    const SubtreeRemoval& old = removals_[i];
+    if (old.dot.sequence > clock[old.dot.replica] || !below(old.node)) continue;
+    if (old.node == removal.node && removal.keep_self && !old.keep_self) continue;
+    ++writers_[old.dot.replica].stale;
+    --node(old.node).extra->subtree_removals;
+    doom(old.node);
+    removals_.erase(removals_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+std::size_t Store::prune(const Clock& stable) {
+  REJOIN_ASSERT(!in_transaction());
+  const std::vector<Sequence> clock = dense(stable);
+  const auto is_stable = [&](LocalDot d) { return d.sequence <= clock[d.replica]; };
+  const std::size_t before = touch_count_ + removals_.size();
+  std::vector<NodeRef> later;
+  for (const NodeRef& ref : awaiting_prune_) {
+    const NodeIndex index = resolve(ref);
+    if (index == no_node) continue;
+    Node& n = node(index);
+    bool changed = false;
+    bool pending = false;
+    if (n.extra) {
+      Touches& touches = n.extra->touches;
+      for (std::size_t i = touches.size(); i-- > 0;) {
+        if (!is_stable(touches[i])) continue;
+        ++writers_[touches[i].replica].stale;
+        --touch_count_;
+        touches.erase(touches.begin() + static_cast<std::ptrdiff_t>(i));
+        changed = true;
+      }
+      pending = !touches.empty();
+    }
+    if (auto* counters = std::get_if<CounterEntries>(&n.cell)) {
+      // A part that a reset took away whole is remembered only as long as the reset is.
+      for (std::size_t i = counters->size(); !pending && i-- > 0;) {
+        const CounterEntry& e = (*counters)[i];
+        if (e.live()) continue;
+        if (!is_stable({e.replica, e.base_sequence})) {
+          pending = true;
+          continue;
+        }
+        ++writers_[e.replica].stale;
+        counters->erase(counters->begin() + static_cast<std::ptrdiff_t>(i));
+        changed = true;
+      }
+    } else if (n.type == Type::element && is_remove_wins(n.type, parent_type(n))) {
+      Entries& entries = std::get<Entries>(n.cell);
+      const bool out = std::any_of(entries.begin(), entries.end(),
+                                   [](const Entry& e) { return !e.value.as_bool(); });
+      if (out && std::all_of(entries.begin(), entries.end(),
+                             [&](const Entry& e) { return is_stable(e.dot()); })) {
+        for (const Entry& e : entries) ++writers_[e.replica].stale;
+        entries.clear();
+        changed = true;
+      } else {
+        pending |= out;
+      }
+    }
+    if (changed) {
+      mark_dirty(index);
+      doom(index);
+    }
+    n.awaits_prune = pending;
+    if (pending) later.push_back(ref);
+  }
+  awaiting_prune_ = std::move(later);
+  for (std::size_t i = removals_.size(); i-- > 0;) {
+    const SubtreeRemoval& removal = removals_[i];
+    if (!is_stable(removal.dot)) continue;
+    ++writers_[removal.dot.replica].stale;
+    --node(removal.node).extra->subtree_removals;
+    doom(removal.node);
+    removals_.erase(removals_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  sweep_doomed();
+  return before - touch_count_ - removals_.size();
+}
+
+}  // namespace rejoin

@@ -1,0 +1,387 @@
+// Local writes: each changes the tree at once, is encoded into the open event, and can be undone.
+#include <algorithm>
+
+#include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/limits.h"
+#include "store/change.h"
+#include "store/transaction_state.h"
+
+namespace rejoin {
+
+void Store::begin(TransactionOptions options) {
+  REJOIN_ASSERT(!in_transaction());
+  transaction_ = std::make_unique<TransactionState>();
+  transaction_->options = std::move(options);
+  transaction_->first = writers_[self_].clock + 1;
+}
+
+std::size_t Store::transaction_size() const { return transaction_->writes.size(); }
+
+Status Store::check_writable(NodeIndex index) const {
+  if (transaction_->effects.size() > limits::event_bytes_max / 2 ||
+      transaction_->writes.size() >= limits::event_effects_max) {
+    return make_error(ErrorCode::limit_exceeded,
+                      "the transaction is too large; commit it in parts",
+                      path_of(index).to_string());
+  }
+  const std::size_t depth = depth_of(index);
+  if (depth > limits::path_depth_max) {
+    return make_error(ErrorCode::limit_exceeded,
+                      "a path may have " + std::to_string(limits::path_depth_max) +
+                          " steps, this one has " + std::to_string(depth),
+                      path_of(index).to_string());
+  }
+  for (NodeIndex i = index; i != root; i = node(i).parent) {
+    const Value& key = node(i).key;
+    if (key.contents().size() > limits::key_bytes_max) {
+      return make_error(ErrorCode::limit_exceeded,
+                        "a name or element may have " + std::to_string(limits::key_bytes_max) +
+                            " bytes, this one has " + std::to_string(key.contents().size()),
+                        path_of(node(i).parent).to_string());
+    }
+    // What is there already was checked when it was written.
+    if (node(i).live > 0) break;
+    if (key.is_string() && !is_valid_utf8(key.as_string())) {
+      return make_error(ErrorCode::invalid_argument, "a name is not valid UTF-8; use bytes",
+                        path_of(node(i).parent).to_string());
+    }
+  }
+  return {};
+}
+
+void Store::encode_path(NodeIndex index, Writer& out) {
+  NodeIndex chain[limits::path_depth_max];
+  std::size_t depth = depth_of(index);
+  REJOIN_ASSERT(depth <= limits::path_depth_max);
+  for (std::size_t i = depth; i-- > 0; index = node(index).parent) chain[i] = index;
+  std::vector<NodeIndex>& last = transaction_->path;
+  std::size_t shared = 0;
+  while (shared < depth && shared < last.size() && last[shared] == chain[shared]) ++shared;
+  out.varint(shared);
+  out.varint(depth - shared);
+  for (std::size_t i = shared; i < depth; ++i) {
+    out.u8(static_cast<std::uint8_t>(node(chain[i]).type));
+    node(chain[i]).key.encode(out);
+  }
+  last.assign(chain, chain + depth);
+}
+
+void Store::encode_dot(LocalDot dot, Writer& out) {
+  out.varint(transaction_->replica(dot.replica, self_));
+  out.varint(dot.sequence);
+}
+
+Sequence Store::begin_write(EffectKind kind, NodeIndex index, Sequence dots) {
+  TransactionState& t = *transaction_;
+  Writer_& writer = writers_[self_];
+  t.writes.push_back({t.effects.size(), t.undo.size(), writer.index.size(), index, writer.clock,
+                      hash_});
+  const Sequence first = writer.clock + 1;
+  writer.clock += dots;
+  Writer out(t.effects);
+  out.u8(static_cast<std::uint8_t>(kind));
+  encode_path(index, out);
+  index_append(self_, writer.clock, index);
+  return first;
+}
+
+void Store::save_cell(NodeIndex index) {
+  if (!in_transaction()) return;
+  const Node& n = node(index);
+  Undo& undo = transaction_->undo.emplace_back();
+  undo.kind = Undo::Kind::cell;
+  undo.node = index;
+  undo.cell = n.cell;
+  if (n.extra) undo.touches = n.extra->touches;
+}
+
+void Store::put(NodeIndex index, const Value& value) {
+  const Sequence sequence = begin_write(EffectKind::put, index);
+  save_cell(index);
+  Change change(*this, index);
+  Entries& entries = std::get<Entries>(node(index).cell);
+  Writer out(transaction_->effects);
+  out.varint(entries.size());
+  for (const Entry& e : entries) {
+    encode_dot(e.dot(), out);
+    ++writers_[e.replica].stale;
+  }
+  value.encode(out);
+  entries.clear();
+  entries.push_back(Entry{sequence, self_, transaction_->options.time, value});
+  clear_touches(index);
+  const Node& n = node(index);
+  if (is_remove_wins(n.type, parent_type(n)) && !value.as_bool()) remember_for_prune(index);
+}
+
+void Store::remove_entries(NodeIndex index) {
+  const Sequence sequence = begin_write(EffectKind::remove, index);
+  save_cell(index);
+  Change change(*this, index);
+  Entries& entries = std::get<Entries>(node(index).cell);
+  Writer out(transaction_->effects);
+  out.varint(entries.size());
+  for (const Entry& e : entries) {
+    encode_dot(e.dot(), out);
+    ++writers_[e.replica].stale;
+  }
+  entries.clear();
+  clear_touches(index);
+  add_touch(index, {self_, sequence});
+}
+
+bool Store::counter_would_overflow(NodeIndex index, std::int64_t amount) const {
+  std::int64_t total = 0;
+  for (const CounterEntry& e : std::get<CounterEntries>(node(index).cell)) {
+    if (e.replica == self_) total = e.total;
+  }
+  std::int64_t sum;
+  return __builtin_add_overflow(total, amount, &sum);
+}
+
+void Store::counter_add(NodeIndex index, std::int64_t amount) {
+  const Sequence sequence = begin_write(EffectKind::counter_add, index);
+  save_cell(index);
+  Change change(*this, index);
+  CounterEntries& entries = std::get<CounterEntries>(node(index).cell);
+  CounterEntry* own = nullptr;
+  for (CounterEntry& e : entries) {
+    if (e.replica == self_) own = &e;
+  }
+  if (own == nullptr) {
+    // Its base lies just before it, so that it takes over from whatever part of ours others remember.
+    entries.push_back(CounterEntry{sequence, self_, 0, sequence - 1, 0});
+    own = &entries.back();
+  } else {
+    ++writers_[self_].stale;
+  }
+  own->sequence = sequence;
+  own->total += amount;
+  Writer out(transaction_->effects);
+  out.zigzag(own->total);
+  out.varint(own->base_sequence);
+  out.zigzag(own->base);
+  subsume_touches(index, self_);
+}
+
+void Store::counter_reset(NodeIndex index) {
+  const Sequence sequence = begin_write(EffectKind::counter_reset, index);
+  save_cell(index);
+  Change change(*this, index);
+  CounterEntries& entries = std::get<CounterEntries>(node(index).cell);
+  Writer out(transaction_->effects);
+  out.varint(static_cast<std::uint64_t>(
+      std::count_if(entries.begin(), entries.end(), [](const auto& e) { return e.live(); })));
+  for (CounterEntry& e : entries) {
+    if (!e.live()) continue;
+    encode_dot({e.replica, e.sequence}, out);
+    out.zigzag(e.total);
+    e.base_sequence = e.sequence;
+    e.base = e.total;
+  }
+  clear_touches(index);
+  add_touch(index, {self_, sequence});
+}
+
+void Store::remove_subtree(NodeIndex index, bool keep_self) {
+  // A counter's entry cannot be split by a clock: what is removed of it is said explicitly.
+  std::vector<NodeIndex> counters;
+  const std::function<void(NodeIndex)> collect = [&](NodeIndex i) {
+    if (is_counter(node(i).type) && is_live(node(i))) counters.push_back(i);
+    for_each_child(i, collect);
+  };
+  collect(index);
+  for (NodeIndex counter : counters) counter_reset(counter);
+
+  Clock clock = clock_;
+  if (writers_[self_].clock > 0) clock.set(self(), writers_[self_].clock);
+  const Sequence sequence = begin_write(EffectKind::remove_subtree, index);
+  Writer out(transaction_->effects);
+  out.varint(keep_self ? 1 : 0);
+  out.varint(clock.size());
+  for (const auto& [id, last] : clock) encode_dot({find_replica(id), last}, out);
+  Undo& undo = transaction_->undo.emplace_back();
+  undo.kind = Undo::Kind::removal;
+  undo.removals = removals_;
+  apply_subtree_removal({{self_, sequence}, index, std::move(clock), keep_self});
+}
+
+void Store::list_insert(NodeIndex index, std::size_t at, const Value* values, std::size_t count) {
+  Sequenced& elements = list(index);
+  ElementId left, right;
+  std::size_t after = 0;  // position of the right neighbour, removed elements included
+  if (at > 0) {
+    const std::size_t position = elements.position_of_live(at - 1);
+    left = elements.at(position).id;
+    after = position + 1;
+  }
+  if (after < elements.elements().size()) right = elements.at(after).id;
+
+  const Sequence first = begin_write(EffectKind::list_insert, index, count);
+  Writer out(transaction_->effects);
+  encode_dot({left.replica, left.sequence}, out);
+  encode_dot({right.replica, right.sequence}, out);
+  out.varint(count);
+  for (std::size_t i = 0; i < count; ++i) values[i].encode(out);
+  save_cell(index);
+  Change change(*this, index);
+  for (std::size_t i = 0; i < count; ++i) {
+    Element element{{self_, first + i}, left, right, {}, values[i]};
+    left = element.id;
+    Undo& undo = transaction_->undo.emplace_back();
+    undo.kind = Undo::Kind::list_insert;
+    undo.node = index;
+    undo.element.id = element.id;
+    apply_list_insert(index, std::move(element));
+  }
+}
+
+void Store::list_remove(NodeIndex index, std::size_t at, std::size_t count) {
+  const Sequenced& elements = list(index);
+  std::vector<std::size_t> positions;
+  struct Range {
+    ElementId first;
+    Sequence count;
+  };
+  std::vector<Range> ranges;
+  for (std::size_t p = elements.position_of_live(at); positions.size() < count; ++p) {
+    if (!elements.elements()[p].live()) continue;
+    positions.push_back(p);
+    const ElementId id = elements.elements()[p].id;
+    if (!ranges.empty() && ranges.back().first.replica == id.replica &&
+        ranges.back().first.sequence + ranges.back().count == id.sequence) {
+      ++ranges.back().count;
+    } else {
+      ranges.push_back({id, 1});
+    }
+  }
+  const Sequence sequence = begin_write(EffectKind::list_remove, index);
+  Writer out(transaction_->effects);
+  out.varint(ranges.size());
+  for (const Range& range : ranges) {
+    encode_dot({range.first.replica, range.first.sequence}, out);
+    out.varint(range.count);
+  }
+  save_cell(index);
+  Change change(*this, index);
+  apply_list_remove(index, positions, {self_, sequence});
+}
+
+void Store::rollback_to(std::size_t mark) {
+  TransactionState& t = *transaction_;
+  if (mark >= t.writes.size()) return;
+  const TransactionState::Write to = t.writes[mark];
+  while (t.undo.size() > to.undo) {
+    Undo undo = std::move(t.undo.back());
+    t.undo.pop_back();
+    switch (undo.kind) {
+      case Undo::Kind::cell: {
+        Change change(*this, undo.node);
+        Node& n = node(undo.node);
+        n.cell = std::move(undo.cell);
+        if (n.extra) {
+          touch_count_ -= n.extra->touches.size();
+          n.extra->touches.clear();
+        }
+        if (!undo.touches.empty()) {
+          touch_count_ += undo.touches.size();
+          extra(n).touches = std::move(undo.touches);
+          remember_for_prune(undo.node);
+        }
+        doom(undo.node);
+        break;
+      }
+      case Undo::Kind::list_insert: {
+        Change change(*this, undo.node);
+        Sequenced& elements = list(undo.node);
+        elements.erase(elements.find(undo.element.id));
+        break;
+      }
+      case Undo::Kind::list_remove: {
+        Change change(*this, undo.node);
+        Sequenced& elements = list(undo.node);
+        elements.restore(elements.find(undo.element.id), std::move(undo.element.value));
+        break;
+      }
+      case Undo::Kind::removal:
+        for (const SubtreeRemoval& r : removals_) --node(r.node).extra->subtree_removals;
+        for (const SubtreeRemoval& r : removals_) doom(r.node);
+        removals_ = std::move(undo.removals);
+        for (const SubtreeRemoval& r : removals_) ++extra(node(r.node)).subtree_removals;
+        break;
+    }
+  }
+  // Elements are hashed one by one; the whole hash is simply what it was.
+  hash_ = to.hash;
+  writers_[self_].clock = to.sequence;
+  writers_[self_].index.resize(to.index);
+  t.effects.resize(to.effects);
+  t.writes.resize(mark);
+  t.path.clear();
+  if (mark > 0) {
+    // The next path is shortened against the last one that stays.
+    for (NodeIndex i = t.writes.back().node; i != root; i = node(i).parent) t.path.push_back(i);
+    std::reverse(t.path.begin(), t.path.end());
+  }
+}
+
+void Store::end_transaction() {
+  rollback_to(0);
+  transaction_.reset();
+  sweep_doomed();
+}
+
+EventPtr Store::commit() {
+  std::unique_ptr<TransactionState> t = std::move(transaction_);
+  if (t->writes.empty()) {
+    sweep_doomed();
+    return nullptr;
+  }
+  Writer_& writer = writers_[self_];
+  std::vector<std::pair<std::uint32_t, Sequence>> dependencies;
+  for (ReplicaIndex r : changed_since_commit_) {
+    writers_[r].changed_since_commit = false;
+    if (r != self_) dependencies.push_back({t->replica(r, self_), writers_[r].clock});
+  }
+  changed_since_commit_.clear();
+
+  std::shared_ptr<Event> event(new Event());
+  event->writer_ = writer.id;
+  event->first_ = t->first;
+  event->last_ = writer.clock;
+  event->time_ = t->options.time;
+  event->author_ = std::move(t->options.author);
+  event->note_ = std::move(t->options.note);
+  for (ReplicaIndex r : t->replicas) event->replicas_.push_back(replica_id(r));
+  for (const auto& [index, sequence] : dependencies) {
+    event->dependencies_.set(event->replicas_[index - 1], sequence);
+  }
+  std::string& bytes = event->bytes_;
+  bytes.reserve(64 + event->author_.size() + event->note_.size() + 16 * event->replicas_.size() +
+                12 * dependencies.size() + t->effects.size());
+  Writer out(bytes);
+  out.u8(event_format);
+  out.replica(event->writer_);
+  out.varint(event->first_);
+  out.varint(event->last_ - event->first_ + 1);
+  out.varint(event->time_.value);
+  out.bytes(event->author_);
+  out.bytes(event->note_);
+  out.varint(event->replicas_.size());
+  for (const ReplicaId& id : event->replicas_) out.replica(id);
+  out.varint(dependencies.size());
+  for (const auto& [index, sequence] : dependencies) {
+    out.varint(index);
+    out.varint(sequence);
+  }
+  event->effects_at_ = bytes.size();
+  out.varint(t->writes.size());
+  out.raw(t->effects);
+
+  clock_.set(writer.id, writer.clock);
+  if (writer.stale * 2 > writer.index.size() + 64) compact_index(self_);
+  sweep_doomed();
+  return event;
+}
+
+}  // namespace rejoin

@@ -1,0 +1,12 @@
+// Checks of what callers hand to a write.
+#pragma once
+
+#include "store/store.h"
+
+namespace rejoin {
+
+// `limit_exceeded` beyond `bytes_max`, `invalid_argument` for strings that are not UTF-8; the error
+// names the path of `at`.
+Status check_value(const Value& value, std::size_t bytes_max, const Store& store, NodeIndex at);
+
+}  // namespace rejoin

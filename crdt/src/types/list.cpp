@@ -1,0 +1,72 @@
+#include "rejoin/crdt/types/list.h"
+
+#include "rejoin/crdt/limits.h"
+#include "store/store.h"
+#include "types/check.h"
+
+namespace rejoin {
+
+namespace {
+
+const Sequenced* elements_of(const Store* store, NodeIndex index) {
+  if (index == no_node || !store->node(index).extra) return nullptr;
+  return store->node(index).extra->list.get();
+}
+
+Error beyond(const Store& store, NodeIndex index, std::size_t at, std::size_t size) {
+  return make_error(ErrorCode::out_of_range,
+                    "index " + std::to_string(at) + " in a list of " + std::to_string(size),
+                    index == no_node ? std::string() : store.path_of(index).to_string());
+}
+
+}  // namespace
+
+std::size_t ListView::size() const {
+  const Sequenced* elements = elements_of(store_, index());
+  return elements == nullptr ? 0 : elements->live_count();
+}
+
+Result<Value> ListView::at(std::size_t at) const {
+  const Sequenced* elements = elements_of(store_, index());
+  if (at >= size()) return beyond(*store_, index(), at, size());
+  return elements->elements()[elements->position_of_live(at)].value;
+}
+
+std::vector<Value> ListView::values() const {
+  std::vector<Value> out;
+  const Sequenced* elements = elements_of(store_, index());
+  if (elements == nullptr) return out;
+  out.reserve(elements->live_count());
+  for (const Element& e : elements->elements()) {
+    if (e.live()) out.push_back(e.value);
+  }
+  return out;
+}
+
+Status ListRef::insert(std::size_t at, const Value& value) {
+  return insert(at, std::vector<Value>{value});
+}
+
+Status ListRef::insert(std::size_t at, const std::vector<Value>& values) {
+  Result<std::uint32_t> i = writable();
+  if (!i.ok()) return i.error();
+  if (at > size()) return beyond(*store_, *i, at, size());
+  for (const Value& value : values) {
+    Status valid = check_value(value, limits::value_bytes_max, *store_, *i);
+    if (!valid.ok()) return valid;
+  }
+  if (!values.empty()) store_->list_insert(*i, at, values.data(), values.size());
+  return {};
+}
+
+Status ListRef::push(const Value& value) { return insert(size(), value); }
+
+Status ListRef::remove(std::size_t at, std::size_t count) {
+  Result<std::uint32_t> i = writable();
+  if (!i.ok()) return i.error();
+  if (at > size() || count > size() - at) return beyond(*store_, *i, at + count, size());
+  if (count > 0) store_->list_remove(*i, at, count);
+  return {};
+}
+
+}  // namespace rejoin
