@@ -27,8 +27,7 @@ bool Document::exists(const Path& path) const {
 std::string Document::canonical_state() const { return store_->canonical_state(); }
 
 Transaction Document::begin(TransactionOptions options) {
-  REJOIN_ASSERT(options.author.size() <= limits::author_bytes_max &&
-                is_valid_utf8(options.author));
+  REJOIN_ASSERT(options.author.size() <= limits::author_bytes_max && is_valid_utf8(options.author));
   REJOIN_ASSERT(options.note.size() <= limits::note_bytes_max && is_valid_utf8(options.note));
   store_->begin(std::move(options));
   return Transaction(*store_);
@@ -72,9 +71,9 @@ Result<Delta> Delta::decode(std::string_view bytes) {
   Reader in(bytes);
   const std::uint8_t format = in.u8();
   if (in.ok() && format != delta_format) {
-    return make_error(ErrorCode::unsupported_version,
-                      "delta format " + std::to_string(format) + ", this build reads " +
-                          std::to_string(delta_format));
+    return make_error(ErrorCode::unsupported_version, "delta format " + std::to_string(format) +
+                                                          ", this build reads " +
+                                                          std::to_string(delta_format));
   }
   Delta delta;
   Result<Clock> base = Clock::decode(in);

@@ -19,13 +19,13 @@ Result<EventPtr> Event::parse(std::string bytes, bool check_effects) {
   Reader in(event->bytes_);
   const std::uint8_t format = in.u8();
   if (in.ok() && format != event_format) {
-    return make_error(ErrorCode::unsupported_version,
-                      "event format " + std::to_string(format) + ", this build reads " +
-                          std::to_string(event_format));
+    return make_error(ErrorCode::unsupported_version, "event format " + std::to_string(format) +
+                                                          ", this build reads " +
+                                                          std::to_string(event_format));
   }
   const auto malformed = [&](const char* what) {
-    return make_error(ErrorCode::malformed, std::string("event: ") + what + " at byte " +
-                                                std::to_string(in.position()));
+    return make_error(ErrorCode::malformed,
+                      std::string("event: ") + what + " at byte " + std::to_string(in.position()));
   };
   event->writer_ = in.replica();
   event->first_ = in.varint_at_most(limits::sequence_max);
@@ -64,9 +64,9 @@ Result<EventPtr> Event::parse(std::string bytes, bool check_effects) {
     while (effects.next(effect)) {
     }
     if (!effects.ok()) {
-      return make_error(ErrorCode::malformed,
-                        "event: bad effect near byte " +
-                            std::to_string(event->effects_at_ + effects.position()));
+      return make_error(
+          ErrorCode::malformed,
+          "event: bad effect near byte " + std::to_string(event->effects_at_ + effects.position()));
     }
   }
   return EventPtr(std::move(event));

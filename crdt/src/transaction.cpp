@@ -16,6 +16,11 @@ MapRef Transaction::root() { return {store_, store_->ref(Store::root)}; }
 
 NodeRef Transaction::place(CellHandle& handle) {
   if (store_->resolve(handle.node_) == no_node) {
+    Type parent = Type::map;
+    for (const Step& step : handle.path_.steps()) {
+      REJOIN_ASSERT(may_contain(parent, step.type, step.key));
+      parent = step.type;
+    }
     handle.node_ = store_->ref(store_->find_or_create(handle.path_));
   }
   return handle.node_;

@@ -10,7 +10,8 @@ namespace {
 
 enum ElementFlag : std::uint8_t { removed = 1, full = 2 };
 
-void encode_id(ElementId id, const std::function<std::uint64_t(ReplicaIndex)>& number, Writer& out) {
+void encode_id(ElementId id, const std::function<std::uint64_t(ReplicaIndex)>& number,
+               Writer& out) {
   out.varint(id.sequence);
   if (!id.is_boundary()) out.varint(number(id.replica));
 }

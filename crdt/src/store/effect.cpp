@@ -34,11 +34,6 @@ bool may_contain(Type parent, Type child, const Value& key) {
   }
 }
 
-void encode_step(const Step& step, Writer& out) {
-  out.u8(static_cast<std::uint8_t>(step.type));
-  step.key.encode(out);
-}
-
 Step decode_step(Reader& in, Type parent) {
   const std::uint8_t number = in.u8();
   Result<Value> key = Value::decode(in);

@@ -35,11 +35,11 @@ struct EventDot {
 // One effect, decoded. Which members mean something depends on the kind.
 struct Effect {
   EffectKind kind = EffectKind::put;
-  std::size_t shared = 0;      // leading steps that are those of the previous effect's path
-  std::vector<Step> steps;     // the steps after them
-  Type type = Type::map;       // of what lives at the path
+  std::size_t shared = 0;   // leading steps that are those of the previous effect's path
+  std::vector<Step> steps;  // the steps after them
+  Type type = Type::map;    // of what lives at the path
   Type parent_type = Type::map;
-  Sequence first = 0;          // the dots it takes
+  Sequence first = 0;  // the dots it takes
   Sequence count = 1;
   std::vector<EventDot> dots;  // entries named (put, remove); clock (remove_subtree)
   Value value;                 // put
@@ -51,14 +51,14 @@ struct Effect {
     EventDot dot;
     std::int64_t total;
   };
-  std::vector<Reset> resets;   // counter_reset
-  EventDot left, right;        // list_insert; sequence 0: the beginning, the end
-  std::vector<Value> values;   // list_insert
+  std::vector<Reset> resets;  // counter_reset
+  EventDot left, right;       // list_insert; sequence 0: the beginning, the end
+  std::vector<Value> values;  // list_insert
   struct Range {
     EventDot first;
     Sequence count;
   };
-  std::vector<Range> ranges;   // list_remove
+  std::vector<Range> ranges;  // list_remove
 };
 
 // Reads an event's effects one after the other and checks everything that can be checked without a
@@ -94,7 +94,6 @@ bool is_container(Type type);
 bool is_remove_wins(Type type, Type parent);
 bool valid_entry_value(Type type, Type parent, const Value& value);
 
-void encode_step(const Step& step, Writer& out);
 // Fails the reader on unknown types, oversized keys or a misplaced child.
 Step decode_step(Reader& in, Type parent);
 

@@ -3,8 +3,8 @@
 // Order: each element names the neighbours between which it was inserted (its origins). Elements
 // inserted concurrently at one place are ordered by their right origins, then by id, subtree by
 // subtree: the list order of FugueMax (Weidner, Kleppmann: "The Art of the Fugue", 2023, section 5)
-// found by scanning, as in Gentle and Kleppmann, "Eg-walker" (EuroSys 2025, section 3.3). It depends
-// on the set of elements alone, not on the order in which they came.
+// found by scanning, as in Gentle and Kleppmann, "Eg-walker" (EuroSys 2025, section 3.3). It
+// depends on the set of elements alone, not on the order in which they came.
 //
 // One vector: insertion costs O(elements) for the move, and a search for the origins from the end.
 #pragma once

@@ -366,7 +366,8 @@ void Store::free_node(NodeIndex index) {
 }
 
 std::size_t Store::memory_bytes() const {
-  std::size_t bytes = chunks_.size() * (sizeof(Node) << chunk_bits) + table_.size() * sizeof(NodeIndex);
+  std::size_t bytes =
+      chunks_.size() * (sizeof(Node) << chunk_bits) + table_.size() * sizeof(NodeIndex);
   for (const Writer_& writer : writers_) {
     bytes += sizeof(Writer_) + writer.index.capacity() * sizeof(IndexItem);
   }
@@ -393,7 +394,8 @@ bool Store::is_live(const Node& n) const {
   }
   const Entries& entries = std::get<Entries>(n.cell);
   if (is_remove_wins(n.type, parent_type(n))) {
-    // A disable-wins flag that reads off is still a written flag; an element that is out is not there.
+    // A disable-wins flag that reads off is still a written flag; an element that is out is not
+    // there.
     if (n.type == Type::disable_flag) return !entries.empty();
     return !entries.empty() && std::all_of(entries.begin(), entries.end(),
                                            [](const Entry& e) { return e.value.as_bool(); });

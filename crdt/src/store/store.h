@@ -34,11 +34,11 @@ struct Node {
   std::uint32_t live = 0;  // live cells here and below
   Type type = Type::map;
   bool in_use = false;
-  bool dirty = false;        // stored form out of date
-  bool stored = false;       // a stored form exists, so that freeing it must delete a row
-  bool changed = false;      // reported by take_changes
-  bool doomed = false;       // in the list of nodes that may have become empty
-  bool awaits_prune = false; // in the list of nodes where stability may let something go
+  bool dirty = false;         // stored form out of date
+  bool stored = false;        // a stored form exists, so that freeing it must delete a row
+  bool changed = false;       // reported by take_changes
+  bool doomed = false;        // in the list of nodes that may have become empty
+  bool awaits_prune = false;  // in the list of nodes where stability may let something go
   Value key;
   Cell cell;
   std::unique_ptr<CellExtra> extra;
@@ -80,7 +80,9 @@ class Store {
   const ReplicaId& replica_id(ReplicaIndex index) const { return writers_[index].id; }
   const ReplicaId& self() const { return writers_[self_].id; }
   void become(ReplicaId self);
-  bool replica_less(ReplicaIndex a, ReplicaIndex b) const { return writers_[a].id < writers_[b].id; }
+  bool replica_less(ReplicaIndex a, ReplicaIndex b) const {
+    return writers_[a].id < writers_[b].id;
+  }
   Dot to_dot(LocalDot dot) const { return Dot{replica_id(dot.replica), dot.sequence}; }
   const Clock& clock() const { return clock_; }
   StateHash hash() const { return hash_; }
@@ -88,7 +90,9 @@ class Store {
   // ---- Tree ----
   static constexpr NodeIndex root = 0;
   Node& node(NodeIndex index) { return chunks_[index >> chunk_bits][index & chunk_mask]; }
-  const Node& node(NodeIndex index) const { return chunks_[index >> chunk_bits][index & chunk_mask]; }
+  const Node& node(NodeIndex index) const {
+    return chunks_[index >> chunk_bits][index & chunk_mask];
+  }
   NodeIndex find_child(NodeIndex parent, Type type, const Value& key) const;
   NodeIndex find_or_create_child(NodeIndex parent, Type type, const Value& key);
   NodeIndex find(const Path& path) const;
@@ -187,7 +191,8 @@ class Store {
   CellExtra& extra(Node& node);
   Sequenced& list(NodeIndex index);
   void add_touch(NodeIndex index, LocalDot dot);
-  // Forgets touches of `replica` at a cell that it touches again: who lacks the older lacks the newer.
+  // Forgets touches of `replica` at a cell that it touches again: who lacks the older lacks the
+  // newer.
   void subsume_touches(NodeIndex index, ReplicaIndex replica);
   void clear_touches(NodeIndex index);
   void remember_for_prune(NodeIndex index);
@@ -201,8 +206,8 @@ class Store {
   void index_sorted_insert(std::vector<std::pair<ReplicaIndex, IndexItem>> items);
 
   // -- writes (store_write.cpp) --
-  // Opens one write of `dots` dots at a cell: its kind and path go into the event. Returns its first
-  // dot's sequence.
+  // Opens one write of `dots` dots at a cell: its kind and path go into the event. Returns its
+  // first dot's sequence.
   Sequence begin_write(EffectKind kind, NodeIndex index, Sequence dots = 1);
   void encode_path(NodeIndex index, Writer& out);
   void encode_dot(LocalDot dot, Writer& out);

@@ -116,7 +116,8 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
         Sequence count;
       };
       std::vector<Range> ranges;
-      for (const Effect::Range& r : effect.ranges) ranges.push_back({context.dot(r.first), r.count});
+      for (const Effect::Range& r : effect.ranges)
+        ranges.push_back({context.dot(r.first), r.count});
       const auto before = [](const LocalDot& a, const LocalDot& b) {
         return a.replica != b.replica ? a.replica < b.replica : a.sequence < b.sequence;
       };
@@ -127,8 +128,9 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
       for (std::size_t p = 0; p < elements.size(); ++p) {
         if (!elements[p].live()) continue;
         const LocalDot d{elements[p].id.replica, elements[p].id.sequence};
-        auto it = std::upper_bound(ranges.begin(), ranges.end(), d,
-                                   [&](const LocalDot& a, const Range& b) { return before(a, b.first); });
+        auto it =
+            std::upper_bound(ranges.begin(), ranges.end(), d,
+                             [&](const LocalDot& a, const Range& b) { return before(a, b.first); });
         if (it == ranges.begin()) continue;
         --it;
         if (it->first.replica == d.replica && d.sequence - it->first.sequence < it->count) {
@@ -257,8 +259,8 @@ void Store::remove_below(NodeIndex index, const SubtreeRemoval& removal,
   const bool this_cell = index != removal.node || !removal.keep_self;
   if (this_cell && !is_counter(n.type)) {
     const Entries& entries = std::get<Entries>(n.cell);
-    const bool any = std::any_of(entries.begin(), entries.end(),
-                                 [&](const Entry& e) { return seen(e.dot()); });
+    const bool any =
+        std::any_of(entries.begin(), entries.end(), [&](const Entry& e) { return seen(e.dot()); });
     if (any) {
       save_cell(index);
       Change change(*this, index);

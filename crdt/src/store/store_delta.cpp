@@ -153,7 +153,8 @@ Result<Applied> Store::join(const Delta& delta) {
   const auto read_path = [&](std::size_t& shared, std::vector<Step>& steps) {
     shared = static_cast<std::size_t>(in.varint_at_most(types.size()));
     types.resize(shared);
-    for (std::uint64_t n = in.varint_at_most(limits::path_depth_max - shared); n > 0 && in.ok(); --n) {
+    for (std::uint64_t n = in.varint_at_most(limits::path_depth_max - shared); n > 0 && in.ok();
+         --n) {
       steps.push_back(decode_step(in, types.empty() ? Type::map : types.back()));
       types.push_back(steps.back().type);
     }
@@ -246,8 +247,8 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
       mine.erase(mine.begin() + static_cast<std::ptrdiff_t>(i));
     }
     for (const CounterEntry& t : cell.counters) {
-      const bool mine_too = std::any_of(mine.begin(), mine.end(),
-                                        [&](const CounterEntry& e) { return e.replica == t.replica; });
+      const bool mine_too = std::any_of(
+          mine.begin(), mine.end(), [&](const CounterEntry& e) { return e.replica == t.replica; });
       if (!mine_too && we_saw(t.replica, t.sequence)) continue;  // we forgot it
       if (!we_saw(t.replica, t.sequence)) {
         items.push_back({t.replica, {t.sequence, index}});

@@ -40,7 +40,13 @@ std::vector<Path> Store::take_changes() {
 std::string Store::stored_key(NodeIndex index) const {
   std::string key;
   Writer out(key);
-  for (const Step& step : path_of(index).steps()) encode_step(step, out);
+  NodeIndex chain[limits::path_depth_max];
+  const std::size_t depth = depth_of(index);
+  for (std::size_t i = depth; i-- > 0; index = node(index).parent) chain[i] = index;
+  for (std::size_t i = 0; i < depth; ++i) {
+    out.u8(static_cast<std::uint8_t>(node(chain[i]).type));
+    node(chain[i]).key.encode(out);
+  }
   return key;
 }
 
@@ -50,8 +56,8 @@ bool Store::has_content(const Node& n) const {
   } else if (!std::get<Entries>(n.cell).empty()) {
     return true;
   }
-  return n.extra && (!n.extra->touches.empty() ||
-                     (n.extra->list && !n.extra->list->elements().empty()));
+  return n.extra &&
+         (!n.extra->touches.empty() || (n.extra->list && !n.extra->list->elements().empty()));
 }
 
 void Store::take_dirty(const std::function<void(Document::StoredCell)>& sink) {
@@ -70,7 +76,8 @@ void Store::take_dirty(const std::function<void(Document::StoredCell)>& sink) {
     }
     std::string bytes;
     Writer out(bytes);
-    encode_cell(n, nullptr, [](ReplicaIndex r) { return std::uint64_t{r}; }, out);
+    encode_cell(
+        n, nullptr, [](ReplicaIndex r) { return std::uint64_t{r}; }, out);
     n.stored = true;
     sink({stored_key(index), std::move(bytes)});
   }
@@ -119,9 +126,9 @@ Status Store::load_header(std::string_view bytes) {
   Reader in(bytes);
   const std::uint8_t format = in.u8();
   if (in.ok() && format != header_format) {
-    return make_error(ErrorCode::unsupported_version,
-                      "header format " + std::to_string(format) + ", this build reads " +
-                          std::to_string(header_format));
+    return make_error(ErrorCode::unsupported_version, "header format " + std::to_string(format) +
+                                                          ", this build reads " +
+                                                          std::to_string(header_format));
   }
   // Cells name replicas by their number in this list.
   writers_.clear();
@@ -250,9 +257,8 @@ std::string Store::canonical_state() const {
       if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
         std::vector<CounterEntry> sorted(counters->begin(), counters->end());
         std::erase_if(sorted, [](const CounterEntry& e) { return !e.live(); });
-        std::sort(sorted.begin(), sorted.end(), [&](const auto& a, const auto& b) {
-          return replica_less(a.replica, b.replica);
-        });
+        std::sort(sorted.begin(), sorted.end(),
+                  [&](const auto& a, const auto& b) { return replica_less(a.replica, b.replica); });
         out.varint(sorted.size());
         for (const CounterEntry& e : sorted) {
           put_dot(e.replica, e.sequence);
@@ -319,7 +325,8 @@ Status Store::check_invariants() const {
       for (NodeIndex i = index; i != no_node; i = node(i).parent) ++live[i];
     }
     if (index != root) {
-      if (find_child(n.parent, n.type, n.key) != index) return broken("a node cannot be found", index);
+      if (find_child(n.parent, n.type, n.key) != index)
+        return broken("a node cannot be found", index);
       if (is_empty(n)) return broken("an empty node was kept", index);
     }
     const auto indexed = [&](ReplicaIndex r, Sequence s) {
@@ -334,9 +341,11 @@ Status Store::check_invariants() const {
     if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
       for (std::size_t i = 0; i < counters->size(); ++i) {
         const CounterEntry& e = (*counters)[i];
-        if (!indexed(e.replica, e.sequence)) return broken("a counter's write is not indexed", index);
+        if (!indexed(e.replica, e.sequence))
+          return broken("a counter's write is not indexed", index);
         for (std::size_t j = 0; j < i; ++j) {
-          if ((*counters)[j].replica == e.replica) return broken("a counter has a replica twice", index);
+          if ((*counters)[j].replica == e.replica)
+            return broken("a counter has a replica twice", index);
         }
       }
     } else {

@@ -20,8 +20,7 @@ std::size_t Store::transaction_size() const { return transaction_->writes.size()
 Status Store::check_writable(NodeIndex index) const {
   if (transaction_->effects.size() > limits::event_bytes_max / 2 ||
       transaction_->writes.size() >= limits::event_effects_max) {
-    return make_error(ErrorCode::limit_exceeded,
-                      "the transaction is too large; commit it in parts",
+    return make_error(ErrorCode::limit_exceeded, "the transaction is too large; commit it in parts",
                       path_of(index).to_string());
   }
   const std::size_t depth = depth_of(index);
@@ -74,8 +73,8 @@ void Store::encode_dot(LocalDot dot, Writer& out) {
 Sequence Store::begin_write(EffectKind kind, NodeIndex index, Sequence dots) {
   TransactionState& t = *transaction_;
   Writer_& writer = writers_[self_];
-  t.writes.push_back({t.effects.size(), t.undo.size(), writer.index.size(), index, writer.clock,
-                      hash_});
+  t.writes.push_back(
+      {t.effects.size(), t.undo.size(), writer.index.size(), index, writer.clock, hash_});
   const Sequence first = writer.clock + 1;
   writer.clock += dots;
   Writer out(t.effects);
@@ -149,7 +148,8 @@ void Store::counter_add(NodeIndex index, std::int64_t amount) {
     if (e.replica == self_) own = &e;
   }
   if (own == nullptr) {
-    // Its base lies just before it, so that it takes over from whatever part of ours others remember.
+    // Its base lies just before it, so that it takes over from whatever part of ours others
+    // remember.
     entries.push_back(CounterEntry{sequence, self_, 0, sequence - 1, 0});
     own = &entries.back();
   } else {

@@ -13,9 +13,9 @@ struct Store::Undo {
   enum class Kind { cell, list_insert, list_remove, removal };
   Kind kind = Kind::cell;
   NodeIndex node = no_node;
-  Cell cell;             // cell
-  Touches touches;       // cell
-  Element element;       // list_insert: its id; list_remove: as it was
+  Cell cell;                             // cell
+  Touches touches;                       // cell
+  Element element;                       // list_insert: its id; list_remove: as it was
   std::vector<SubtreeRemoval> removals;  // removal: all records as they were
 };
 

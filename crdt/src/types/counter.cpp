@@ -26,10 +26,10 @@ Status CounterRef::add(std::int64_t amount) {
   if (!i.ok()) return i.error();
   if (amount == 0 && exists()) return {};
   if (store_->counter_would_overflow(*i, amount)) {
-    return make_error(ErrorCode::out_of_range,
-                      "adding " + std::to_string(amount) +
-                          " would take this replica's total beyond 64 bits",
-                      store_->path_of(*i).to_string());
+    return make_error(
+        ErrorCode::out_of_range,
+        "adding " + std::to_string(amount) + " would take this replica's total beyond 64 bits",
+        store_->path_of(*i).to_string());
   }
   store_->counter_add(*i, amount);
   return {};

@@ -6,5 +6,6 @@ namespace rejoin {
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
 }  // namespace rejoin
 
-#define REJOIN_ASSERT(expression) \
-  ((expression) ? static_cast<void>(0) : ::rejoin::assertion_failed(#expression, __FILE__, __LINE__))
+#define REJOIN_ASSERT(expression)      \
+  ((expression) ? static_cast<void>(0) \
+                : ::rejoin::assertion_failed(#expression, __FILE__, __LINE__))

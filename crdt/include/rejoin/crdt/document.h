@@ -30,15 +30,16 @@ enum class Applied {
 };
 
 struct TransactionOptions {
-  HybridTime time;      // from a HybridClock: later than every time this writer used before
-  std::string author;   // at most limits::author_bytes_max
-  std::string note;     // why, for people; at most limits::note_bytes_max
+  HybridTime time;     // from a HybridClock: later than every time this writer used before
+  std::string author;  // at most limits::author_bytes_max
+  std::string note;    // why, for people; at most limits::note_bytes_max
 };
 
 // The state of a space at one replica: a tree of maps whose leaves are cells, under one clock. The
 // state is a function of the set of events in the clock, whichever way they came: as events, as
 // deltas, or as stored cells. Joins follow the causal join of dotted entries (Almeida, Shoker,
-// Baquero: "Delta state replicated data types", 2018, section 7); docs/kernel.md explains the store.
+// Baquero: "Delta state replicated data types", 2018, section 7); docs/kernel.md explains the
+// store.
 //
 // Not thread-safe: any number of readers, or one writer. Moving a document keeps views valid.
 class Document {
@@ -57,10 +58,10 @@ class Document {
   // ---- Reading ----
   MapView root() const;
   const Clock& clock() const;
-  StateHash hash() const;           // O(1)
-  std::size_t cell_count() const;   // cells with at least one live entry
-  std::size_t touch_count() const;  // removals still remembered
-  std::size_t memory_bytes() const; // estimate, O(1)
+  StateHash hash() const;            // O(1)
+  std::size_t cell_count() const;    // cells with at least one live entry
+  std::size_t touch_count() const;   // removals still remembered
+  std::size_t memory_bytes() const;  // estimate, O(1)
   bool exists(const Path& path) const;
   // The live state in a canonical, sorted encoding: equal on two replicas exactly when their states
   // are. O(state); for tests, and for people who compare two stores.

@@ -28,7 +28,7 @@ class Transaction {
 
   // Number of writes so far; commit() of an empty transaction gives no event.
   std::size_t size() const;
-  // Undoes every write since `mark` = an earlier size(). 
+  // Undoes every write since `mark` = an earlier size().
   void rollback_to(std::size_t mark);
 
   // Makes the writes one event and closes the transaction. Null when nothing was written.

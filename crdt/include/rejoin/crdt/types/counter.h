@@ -27,8 +27,8 @@ class CounterView : public View {
 class CounterRef : public CounterView {
  public:
   using CounterView::CounterView;
-  // `out_of_range` when this replica's own total would pass int64; nothing is written then. Adding 0
-  // creates the counter if it does not exist, and is otherwise nothing.
+  // `out_of_range` when this replica's own total would pass int64; nothing is written then. Adding
+  // 0 creates the counter if it does not exist, and is otherwise nothing.
   Status add(std::int64_t amount);
   Status reset();  // nothing when no increment is visible
 };

@@ -4,8 +4,8 @@
 // that the remover had seen; what others wrote below concurrently survives, and with it the path to
 // it (observed-remove).
 //
-// Example: A removes the map "s1" while B adds a turn to "s1"/"turns". Afterwards both hold "s1" with
-// nothing but B's turn.
+// Example: A removes the map "s1" while B adds a turn to "s1"/"turns". Afterwards both hold "s1"
+// with nothing but B's turn.
 #pragma once
 
 #include <string>
@@ -64,7 +64,8 @@ class MapRef : public MapView {
   SetRef set(std::string_view name, Type type = Type::set);
   MapRef at(const Path& path);
 
-  // Makes this map exist although nothing is in it. It exists until removed, whatever goes on below.
+  // Makes this map exist although nothing is in it. It exists until removed, whatever goes on
+  // below.
   Status create();
   // Removes the child and everything below it that is visible here, as one effect. Nothing when the
   // child does not exist.

@@ -24,7 +24,8 @@ class SetView : public View {
 class SetRef : public SetView {
  public:
   using SetView::SetView;
-  // `limit_exceeded` for elements beyond limits::key_bytes_max, `invalid_argument` for invalid UTF-8.
+  // `limit_exceeded` for elements beyond limits::key_bytes_max, `invalid_argument` for invalid
+  // UTF-8.
   Status add(const Value& element);     // writes even when present, to win over concurrent removals
   Status remove(const Value& element);  // nothing when an add-wins element is not there
 };
