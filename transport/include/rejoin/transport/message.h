@@ -1,9 +1,10 @@
-// Everything that crosses the wire, as values. The encoding is Cap'n Proto (rejoin.capnp); what each
-// message means and when it is sent is in docs/protocol.md.
+// Everything that crosses the wire, as values. The encoding is Cap'n Proto (rejoin.capnp); what
+// each message means and when it is sent is in docs/protocol.md.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -17,7 +18,14 @@ namespace rejoin::transport {
 inline constexpr std::uint16_t protocol_version = 1;
 inline constexpr std::size_t message_bytes_max = 80u << 20;  // one event at its largest, and change
 inline constexpr std::size_t chunk_bytes_max = 4u << 20;
-inline constexpr std::size_t name_bytes_max = 255;           // node, cluster and space names
+inline constexpr std::size_t name_bytes_max = 255;    // node, cluster and space names
+inline constexpr std::size_t digests_max = 1u << 16;  // of one Digests message
+inline constexpr std::size_t events_max = 1u << 16;   // of one Events message
+inline constexpr std::size_t reject_reason_bytes_max = 1024;
+
+// What may name a node, a cluster or a space: 1 to name_bytes_max bytes of UTF-8 without control
+// characters, so that a name can be a routing id and can be logged as it is.
+bool is_valid_name(std::string_view name);
 
 // First contact, and while the other side is silent. Reveals nothing of any space.
 struct Hello {
@@ -44,8 +52,9 @@ struct Digests {
 };
 
 // The clock of a space with the certificate: what the sender has applied, and how much of it would
-// survive its power loss. `want_reply` asks for the receiver's clock in return; `gap` says that events
-// wait at the sender for some that it lacks, so what the receiver sent last did not all arrive.
+// survive its power loss. `want_reply` asks for the receiver's clock in return; `gap` says that
+// events wait at the sender for some that it lacks, so what the receiver sent last did not all
+// arrive.
 struct ClockReport {
   std::string space;
   Clock applied;
@@ -90,11 +99,12 @@ struct Reject {
   std::string reason;
 };
 
-using Body = std::variant<Hello, Summary, Digests, ClockReport, Events, Ack, Chunk, ChunkAck, Reject>;
+using Body =
+    std::variant<Hello, Summary, Digests, ClockReport, Events, Ack, Chunk, ChunkAck, Reject>;
 
 struct Message {
-  std::string cluster;  // nodes of different clusters do not mix
-  std::string sender;   // the sending node's name
+  std::string cluster;            // nodes of different clusters do not mix
+  std::string sender;             // the sending node's name
   std::uint64_t incarnation = 0;  // of the sending process: drawn anew at every start
   Body body;
 };
@@ -102,9 +112,15 @@ struct Message {
 // Lower-case name of a body's kind ("clock_report"), for logs, metrics and traces.
 const char* kind_name(const Body& body);
 
+// A message that breaks a limit or a rule that decode() enforces is a programmer error and aborts:
+// names are checked where they enter (is_valid_name), and whoever fills a message counts as it
+// goes. Only a Reject's reason is made to fit. O(size).
 std::string encode(const Message& message);
 // `malformed` when the bytes do not parse, pass a limit or break a rule; `unsupported_version` when
-// they are of another protocol version (the message then says which). Never throws.
+// they are of another protocol version (the error names both). Never throws, and takes memory in
+// proportion to the bytes it is given. The cluster is not compared with anything. `bytes` may lie
+// at any address; from one that is a multiple of eight, as a std::string's on the heap is, nothing
+// is copied but what the message keeps.
 Result<Message> decode(std::string_view bytes);
 
 }  // namespace rejoin::transport

@@ -20,6 +20,8 @@ struct TrafficCounters {
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t messages_dropped = 0;  // refused by a full queue or an absent peer
+  std::uint64_t messages_refused = 0;  // received and thrown away: no usable name, or several parts
+  std::uint64_t peers_refused = 0;     // connections that failed authentication
 };
 
 // Unreliable, unordered between peers, bounded: the protocol above survives loss, duplication and

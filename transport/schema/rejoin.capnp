@@ -1,0 +1,95 @@
+# Everything that crosses the wire. What each message means, its sizes and its limits are in
+# docs/protocol.md; the frame around an Envelope is described there too.
+#
+# Fields are only ever added, at the end, with a default that means what their absence meant before.
+# Anything else is a new protocol version.
+@0x926c3f697f8d90ca;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("rejoin::transport::wire");
+
+struct Envelope {
+  # The root of every message, in this and every future version. protocolVersion stays field 0 of it,
+  # so that any version can say which one it was handed; nothing else is read when it differs.
+  protocolVersion @0 :UInt16;
+  incarnation @1 :UInt64;     # of the sending process, drawn anew at every start
+  cluster @2 :Text;
+  sender @3 :Text;            # the sending node's name
+
+  body :union {
+    hello @4 :Hello;
+    summary @5 :Summary;
+    digests @6 :Digests;
+    clockReport @7 :ClockReport;
+    events @8 :Events;
+    ack @9 :Ack;
+    chunk @10 :Chunk;
+    chunkAck @11 :ChunkAck;
+    reject @12 :Reject;
+  }
+}
+
+# A clock is Data: a varint count, then 16 bytes of replica id and a varint sequence an entry, in the
+# order of the ids. That is 17 to 19 bytes an entry for most; a list of (UInt64, UInt64, UInt64) takes
+# 24, and 20 when packed.
+
+struct Hello {
+  reply @0 :Bool;
+}
+
+struct Summary {
+  ofAllLow @0 :UInt64;
+  ofAllHigh @1 :UInt64;
+  spaces @2 :UInt32;
+}
+
+struct SpaceDigest {
+  space @0 :Text;
+  clockLow @1 :UInt64;
+  clockHigh @2 :UInt64;
+  stateLow @3 :UInt64;
+  stateHigh @4 :UInt64;
+}
+
+struct Digests {
+  digests @0 :List(SpaceDigest);
+}
+
+struct ClockReport {
+  space @0 :Text;
+  applied @1 :Data;           # a clock
+  durable @2 :Data;           # a clock
+  stateLow @3 :UInt64;
+  stateHigh @4 :UInt64;
+  wantReply @5 :Bool;
+  gap @6 :Bool;
+}
+
+struct Events {
+  space @0 :Text;
+  events @1 :List(Data);      # each in the canonical encoding of docs/formats.md
+}
+
+struct Ack {
+  space @0 :Text;
+  durable @1 :Data;           # a clock
+}
+
+struct Chunk {
+  space @0 :Text;
+  transfer @1 :UInt64;
+  totalBytes @2 :UInt64;
+  offset @3 :UInt64;
+  bytes @4 :Data;
+}
+
+struct ChunkAck {
+  space @0 :Text;
+  transfer @1 :UInt64;
+  received @2 :UInt64;
+}
+
+struct Reject {
+  code @0 :UInt16;            # the number of an error code, as docs/protocol.md lists them
+  reason @1 :Text;
+}

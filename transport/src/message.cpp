@@ -1,0 +1,408 @@
+// Messages to and from Cap'n Proto. The frame: a message that is short is sent packed, one that is
+// long flat, so that small talk is small and big transfers are neither copied once more nor able to
+// unpack to a thousand times their size. The first byte tells: a flat message begins with the zero
+// of its segment count, a packed one with the tag of a word that is not zero.
+#include "rejoin/transport/message.h"
+
+#include <capnp/message.h>
+#include <capnp/serialize-packed.h>
+#include <capnp/serialize.h>
+#include <kj/io.h>
+
+#include <cstring>
+#include <exception>
+#include <type_traits>
+
+#include "message_rules.h"
+#include "rejoin.capnp.h"
+#include "rejoin/crdt/assert.h"
+
+namespace rejoin::transport {
+namespace {
+
+// What a packed message may unpack to, in words: 64 KiB.
+constexpr std::size_t packed_words_max = 8192;
+// Envelope, body, list, element: nothing lies deeper.
+constexpr int nesting_max = 8;
+
+// ---- Encoding ----
+
+constexpr std::size_t words_of(std::size_t bytes) { return (bytes + 7) / 8; }
+
+// An upper bound of what a message takes, so that it becomes one segment: texts and data with their
+// pointers, and for the structs more than any of them has.
+std::size_t words_max(const Message& message) {
+  const auto text = [](std::size_t bytes) { return words_of(bytes + 1) + 1; };
+  constexpr std::size_t clock_entry_bytes_max = 16 + 10;
+  const auto clock = [&](const Clock& c) { return text(10 + c.size() * clock_entry_bytes_max); };
+  std::size_t words = 32 + text(message.cluster.size()) + text(message.sender.size());
+  std::visit(
+      [&]<class T>(const T& body) {
+        if constexpr (requires { body.space; }) words += text(body.space.size());
+        if constexpr (requires { body.applied; }) words += clock(body.applied);
+        if constexpr (requires { body.durable; }) words += clock(body.durable);
+        if constexpr (requires { body.bytes; }) words += text(body.bytes.size());
+        if constexpr (requires { body.reason; }) words += text(reject_reason_bytes_max);
+        if constexpr (requires { body.digests; }) {
+          for (const SpaceDigest& d : body.digests) words += 5 + text(d.space.size());
+        }
+        if constexpr (requires { body.events; }) {
+          for (const EventPtr& e : body.events) words += text(e->encoded().size());
+        }
+      },
+      message.body);
+  return words;
+}
+
+capnp::Text::Reader text_of(const std::string& text) { return {text.c_str(), text.size()}; }
+
+capnp::Data::Reader data_of(const std::string& bytes) {
+  return {reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()};
+}
+
+void write(const Hello& body, wire::Envelope::Body::Builder out) {
+  out.initHello().setReply(body.reply);
+}
+
+void write(const Summary& body, wire::Envelope::Body::Builder out) {
+  auto summary = out.initSummary();
+  summary.setOfAllLow(body.of_all.low);
+  summary.setOfAllHigh(body.of_all.high);
+  summary.setSpaces(body.spaces);
+}
+
+void write(const Digests& body, wire::Envelope::Body::Builder out) {
+  auto digests = out.initDigests().initDigests(static_cast<capnp::uint>(body.digests.size()));
+  capnp::uint at = 0;
+  for (const SpaceDigest& from : body.digests) {
+    auto digest = digests[at++];
+    digest.setSpace(text_of(from.space));
+    digest.setClockLow(from.clock.low);
+    digest.setClockHigh(from.clock.high);
+    digest.setStateLow(from.state.low);
+    digest.setStateHigh(from.state.high);
+  }
+}
+
+void write(const ClockReport& body, wire::Envelope::Body::Builder out) {
+  auto report = out.initClockReport();
+  report.setSpace(text_of(body.space));
+  report.setApplied(data_of(body.applied.encoded()));
+  report.setDurable(data_of(body.durable.encoded()));
+  report.setStateLow(body.state.low);
+  report.setStateHigh(body.state.high);
+  report.setWantReply(body.want_reply);
+  report.setGap(body.gap);
+}
+
+void write(const Events& body, wire::Envelope::Body::Builder out) {
+  auto message = out.initEvents();
+  message.setSpace(text_of(body.space));
+  auto events = message.initEvents(static_cast<capnp::uint>(body.events.size()));
+  capnp::uint at = 0;
+  for (const EventPtr& event : body.events) events.set(at++, data_of(event->encoded()));
+}
+
+void write(const Ack& body, wire::Envelope::Body::Builder out) {
+  auto ack = out.initAck();
+  ack.setSpace(text_of(body.space));
+  ack.setDurable(data_of(body.durable.encoded()));
+}
+
+void write(const Chunk& body, wire::Envelope::Body::Builder out) {
+  auto chunk = out.initChunk();
+  chunk.setSpace(text_of(body.space));
+  chunk.setTransfer(body.transfer);
+  chunk.setTotalBytes(body.total_bytes);
+  chunk.setOffset(body.offset);
+  chunk.setBytes(data_of(body.bytes));
+}
+
+void write(const ChunkAck& body, wire::Envelope::Body::Builder out) {
+  auto ack = out.initChunkAck();
+  ack.setSpace(text_of(body.space));
+  ack.setTransfer(body.transfer);
+  ack.setReceived(body.received);
+}
+
+// The numbers of error codes are part of the protocol.
+static_assert(static_cast<int>(ErrorCode::invalid_argument) == 0);
+static_assert(static_cast<int>(ErrorCode::malformed) == 5);
+static_assert(static_cast<int>(ErrorCode::unsupported_version) == 6);
+constexpr ErrorCode last_code = ErrorCode::busy;
+static_assert(static_cast<int>(last_code) == 13);
+
+void write(const Reject& body, wire::Envelope::Body::Builder out) {
+  auto reject = out.initReject();
+  reject.setCode(static_cast<std::uint16_t>(body.code));
+  reject.setReason(text_of(body.reason));
+}
+
+// Reasons are often put together from what others sent: cut to size, what is not ASCII text
+// replaced.
+std::string plain_text(std::string_view text) {
+  std::string plain(text.substr(0, reject_reason_bytes_max));
+  for (char& c : plain) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x7F) c = '?';
+  }
+  return plain;
+}
+
+std::string packed(capnp::MessageBuilder& builder, std::size_t words) {
+  // Packing costs at most a tag byte and a count byte a word, and a margin for the writer's buffer.
+  std::string bytes(words * 10 + 64, '\0');
+  kj::ArrayOutputStream out(kj::arrayPtr(reinterpret_cast<kj::byte*>(bytes.data()), bytes.size()));
+  capnp::writePackedMessage(out, builder);
+  bytes.resize(out.getArray().size());
+  return bytes;
+}
+
+std::string flat(kj::ArrayPtr<const capnp::word> segment) {
+  const auto words = static_cast<std::uint32_t>(segment.size());
+  const unsigned char header[8] = {0,
+                                   0,
+                                   0,
+                                   0,
+                                   static_cast<unsigned char>(words),
+                                   static_cast<unsigned char>(words >> 8),
+                                   static_cast<unsigned char>(words >> 16),
+                                   static_cast<unsigned char>(words >> 24)};
+  const auto contents = segment.asBytes();
+  std::string bytes;
+  bytes.reserve(sizeof header + contents.size());
+  bytes.append(reinterpret_cast<const char*>(header), sizeof header);
+  bytes.append(reinterpret_cast<const char*>(contents.begin()), contents.size());
+  return bytes;
+}
+
+// ---- Decoding ----
+
+Error malformed(std::string what) { return make_error(ErrorCode::malformed, std::move(what)); }
+
+std::string string_of(capnp::Text::Reader text) { return {text.begin(), text.size()}; }
+
+std::string string_of(capnp::Data::Reader data) {
+  return {reinterpret_cast<const char*>(data.begin()), data.size()};
+}
+
+Result<Clock> clock_of(capnp::Data::Reader data) {
+  auto clock =
+      Clock::decode(std::string_view(reinterpret_cast<const char*>(data.begin()), data.size()));
+  if (!clock) return malformed("holds a bad clock: " + clock.error().to_string());
+  return clock;
+}
+
+Result<Body> read(wire::Hello::Reader in) { return Body(Hello{.reply = in.getReply()}); }
+
+Result<Body> read(wire::Summary::Reader in) {
+  return Body(Summary{.of_all = {.low = in.getOfAllLow(), .high = in.getOfAllHigh()},
+                      .spaces = in.getSpaces()});
+}
+
+Result<Body> read(wire::Digests::Reader in) {
+  const auto list = in.getDigests();
+  if (list.size() > digests_max) return malformed("holds too many digests");
+  Digests digests;
+  digests.digests.reserve(list.size());
+  for (const auto& digest : list) {
+    digests.digests.push_back(
+        SpaceDigest{.space = string_of(digest.getSpace()),
+                    .clock = {.low = digest.getClockLow(), .high = digest.getClockHigh()},
+                    .state = {.low = digest.getStateLow(), .high = digest.getStateHigh()}});
+  }
+  return Body(std::move(digests));
+}
+
+Result<Body> read(wire::ClockReport::Reader in) {
+  auto applied = clock_of(in.getApplied());
+  if (!applied) return std::move(applied).error();
+  auto durable = clock_of(in.getDurable());
+  if (!durable) return std::move(durable).error();
+  return Body(ClockReport{.space = string_of(in.getSpace()),
+                          .applied = *std::move(applied),
+                          .durable = *std::move(durable),
+                          .state = {.low = in.getStateLow(), .high = in.getStateHigh()},
+                          .want_reply = in.getWantReply(),
+                          .gap = in.getGap()});
+}
+
+Result<Body> read(wire::Events::Reader in) {
+  const auto list = in.getEvents();
+  if (list.size() > events_max) return malformed("holds too many events");
+  Events events{.space = string_of(in.getSpace()), .events = {}};
+  events.events.reserve(list.size());
+  for (const auto& bytes : list) {
+    auto event = Event::decode(string_of(bytes));
+    if (!event) {
+      return malformed("event " + std::to_string(events.events.size()) +
+                       " of it: " + event.error().to_string());
+    }
+    events.events.push_back(*std::move(event));
+  }
+  return Body(std::move(events));
+}
+
+Result<Body> read(wire::Ack::Reader in) {
+  auto durable = clock_of(in.getDurable());
+  if (!durable) return std::move(durable).error();
+  return Body(Ack{.space = string_of(in.getSpace()), .durable = *std::move(durable)});
+}
+
+Result<Body> read(wire::Chunk::Reader in) {
+  const auto bytes = in.getBytes();
+  if (bytes.size() > chunk_bytes_max) return malformed("holds a chunk that is too long");
+  return Body(Chunk{.space = string_of(in.getSpace()),
+                    .transfer = in.getTransfer(),
+                    .total_bytes = in.getTotalBytes(),
+                    .offset = in.getOffset(),
+                    .bytes = string_of(bytes)});
+}
+
+Result<Body> read(wire::ChunkAck::Reader in) {
+  return Body(ChunkAck{.space = string_of(in.getSpace()),
+                       .transfer = in.getTransfer(),
+                       .received = in.getReceived()});
+}
+
+Result<Body> read(wire::Reject::Reader in) {
+  if (in.getCode() > static_cast<std::uint16_t>(last_code)) {
+    return malformed("rejects with the unknown code " + std::to_string(in.getCode()));
+  }
+  return Body(
+      Reject{.code = static_cast<ErrorCode>(in.getCode()), .reason = string_of(in.getReason())});
+}
+
+Result<Body> read(wire::Envelope::Body::Reader in) {
+  switch (in.which()) {
+    case wire::Envelope::Body::HELLO:
+      return read(in.getHello());
+    case wire::Envelope::Body::SUMMARY:
+      return read(in.getSummary());
+    case wire::Envelope::Body::DIGESTS:
+      return read(in.getDigests());
+    case wire::Envelope::Body::CLOCK_REPORT:
+      return read(in.getClockReport());
+    case wire::Envelope::Body::EVENTS:
+      return read(in.getEvents());
+    case wire::Envelope::Body::ACK:
+      return read(in.getAck());
+    case wire::Envelope::Body::CHUNK:
+      return read(in.getChunk());
+    case wire::Envelope::Body::CHUNK_ACK:
+      return read(in.getChunkAck());
+    case wire::Envelope::Body::REJECT:
+      return read(in.getReject());
+  }
+  return malformed("holds a body of unknown kind " +
+                   std::to_string(static_cast<unsigned>(in.which())));
+}
+
+Result<Message> read(capnp::MessageReader& in) {
+  if (in.getSegment(1) != nullptr) return malformed("has more than one segment");
+  const auto envelope = in.getRoot<wire::Envelope>();
+  const std::uint16_t version = envelope.getProtocolVersion();
+  if (version == 0) return malformed("states no protocol version");
+  if (version != protocol_version) {
+    return make_error(ErrorCode::unsupported_version,
+                      "the message is of protocol version " + std::to_string(version) +
+                          " and this node speaks version " + std::to_string(protocol_version) +
+                          "; run the same release on both nodes");
+  }
+  auto body = read(envelope.getBody());
+  if (!body) return std::move(body).error();
+  Message message{.cluster = string_of(envelope.getCluster()),
+                  .sender = string_of(envelope.getSender()),
+                  .incarnation = envelope.getIncarnation(),
+                  .body = *std::move(body)};
+  if (const char* rule = broken_rule(message)) return malformed(rule);
+  return message;
+}
+
+Result<Message> read_packed(std::string_view bytes) {
+  kj::ArrayInputStream in(
+      kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size()));
+  // The limit on traversal is also one on what the message unpacks to, checked before it is.
+  const capnp::ReaderOptions options{.traversalLimitInWords = packed_words_max,
+                                     .nestingLimit = nesting_max};
+  capnp::word scratch[256];
+  capnp::PackedMessageReader reader(in, options, kj::arrayPtr(scratch, std::size(scratch)));
+  auto message = read(reader);
+  if (message.ok() && in.tryGetReadBuffer().size() != 0) {
+    return malformed("is followed by other bytes");
+  }
+  return message;
+}
+
+Result<Message> read_flat(std::string_view bytes) {
+  if (bytes.size() % sizeof(capnp::word) != 0) return malformed("is not of whole words");
+  std::vector<capnp::word> copy;
+  const auto* words = reinterpret_cast<const capnp::word*>(bytes.data());
+  const std::size_t count = bytes.size() / sizeof(capnp::word);
+  if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(std::uint64_t) != 0) {
+    copy.resize(count);
+    std::memcpy(copy.data(), bytes.data(), bytes.size());
+    words = copy.data();
+  }
+  // We read each part once: more than the message has is an overlap, made to cost us.
+  const capnp::ReaderOptions options{.traversalLimitInWords = count, .nestingLimit = nesting_max};
+  capnp::FlatArrayMessageReader reader(kj::arrayPtr(words, count), options);
+  auto message = read(reader);
+  if (message.ok() && reader.getEnd() != words + count) {
+    return malformed("is followed by other bytes");
+  }
+  return message;
+}
+
+}  // namespace
+
+std::string encode(const Message& message) {
+  const auto* reject = std::get_if<Reject>(&message.body);
+  if (reject && plain_text(reject->reason) != reject->reason) {
+    Message plain = message;
+    std::get<Reject>(plain.body).reason = plain_text(reject->reason);
+    return encode(plain);
+  }
+  REJOIN_ASSERT(broken_rule(message) == nullptr);
+
+  capnp::MallocMessageBuilder builder(static_cast<capnp::uint>(words_max(message)),
+                                      capnp::AllocationStrategy::FIXED_SIZE);
+  auto envelope = builder.initRoot<wire::Envelope>();
+  envelope.setProtocolVersion(protocol_version);
+  envelope.setIncarnation(message.incarnation);
+  envelope.setCluster(text_of(message.cluster));
+  envelope.setSender(text_of(message.sender));
+  std::visit([&](const auto& body) { write(body, envelope.getBody()); }, message.body);
+
+  const auto segments = builder.getSegmentsForOutput();
+  REJOIN_ASSERT(segments.size() == 1);
+  const std::size_t words = segments[0].size();
+  std::string bytes =
+      words + 1 <= packed_words_max ? packed(builder, words + 1) : flat(segments[0]);
+  REJOIN_ASSERT(bytes.size() <= message_bytes_max);
+  return bytes;
+}
+
+Result<Message> decode(std::string_view bytes) {
+  const auto error_with_size = [&](Error error) {
+    if (error.code == ErrorCode::malformed) {
+      error.message = "a message of " + std::to_string(bytes.size()) + " bytes " + error.message;
+    }
+    return error;
+  };
+  if (bytes.empty()) return malformed("a message is empty");
+  if (bytes.size() > message_bytes_max) {
+    return error_with_size(malformed("is longer than " + std::to_string(message_bytes_max)));
+  }
+  try {
+    auto message = bytes[0] == 0 ? read_flat(bytes) : read_packed(bytes);
+    if (!message) return error_with_size(std::move(message).error());
+    return message;
+  } catch (const kj::Exception& e) {
+    return error_with_size(malformed(std::string("does not parse: ") + e.getDescription().cStr()));
+  } catch (const std::exception& e) {
+    return error_with_size(malformed(std::string("cannot be taken in: ") + e.what()));
+  }
+}
+
+}  // namespace rejoin::transport
