@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cerrno>
 #include <deque>
-#include <set>
 #include <utility>
 #include <vector>
 #include <zmq.hpp>
@@ -15,6 +14,7 @@
 #include "authenticator.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/transport/message.h"
+#include "zmq_sockets.h"
 
 namespace rejoin::transport {
 namespace {
@@ -25,49 +25,8 @@ constexpr std::size_t turn_messages_max = 64;
 constexpr std::size_t turn_bytes_max = 1u << 20;
 
 constexpr int sockets_max = 4096;
-constexpr int handshake_ms_max = 10'000;
-
-// So that a connection through a NAT box or a firewall is neither forgotten nor half open for long,
-// even when heartbeats are off on the other side.
-constexpr int keepalive_idle_s = 30;
-constexpr int keepalive_interval_s = 10;
-constexpr int keepalive_count = 3;
-
-std::string words_of(int error) { return zmq_strerror(error); }
-
-bool is_key(const std::string& text) {
-  std::uint8_t key[32];
-  return text.size() == 40 && zmq_z85_decode(key, text.c_str()) != nullptr;
-}
-
-Error invalid(std::string message, const std::string& where) {
-  return make_error(ErrorCode::invalid_argument, std::move(message), where);
-}
-
-Status check_scheme(const std::string& endpoint) {
-  if (endpoint.starts_with("tcp://")) return {};
-  return invalid("this is no endpoint; write one like tcp://10.0.0.7:7000", endpoint);
-}
-
-Status check_keys(const ZmqOptions& options) {
-  if (options.keys.public_key.empty() && options.keys.secret_key.empty()) {
-    if (options.peer_public_keys.empty()) return {};
-    return invalid("there are keys of peers and none of this node's own; give it a key pair",
-                   options.name);
-  }
-  char derived[41] = {};
-  const bool pair = is_key(options.keys.secret_key) &&
-                    zmq_curve_public(derived, options.keys.secret_key.c_str()) == 0 &&
-                    options.keys.public_key == derived;
-  if (!pair) return invalid("the public and the secret key are no pair", options.name);
-  std::set<std::string> seen;
-  for (const auto& [name, key] : options.peer_public_keys) {
-    if (!is_valid_name(name)) return invalid("a peer with a key has no valid name", name);
-    if (!is_key(key)) return invalid("the peer's public key is not 40 characters of Z85", name);
-    if (!seen.insert(key).second) return invalid("another peer has the same public key", name);
-  }
-  return {};
-}
+// How often at most the time is looked at while some peer is not connected.
+constexpr auto redial_check_interval = std::chrono::seconds(1);
 
 class EventFd {
  public:
@@ -104,9 +63,11 @@ CurveKeys CurveKeys::generate() {
 }
 
 struct ZmqTransport::Impl {
-  struct Peer {
-    std::string endpoint;
-    zmq::socket_t dealer;
+  // What one poll item stands for.
+  enum class Source { wake_up, router, dealer, monitor };
+  struct Watched {
+    Source source;
+    std::map<std::string, Dealer>::value_type* peer;  // null for the first two
   };
 
   explicit Impl(ZmqOptions given) : options(std::move(given)) {}
@@ -117,33 +78,15 @@ struct ZmqTransport::Impl {
     context.shutdown();  // ends the authenticator
   }
 
-  bool has_keys() const { return !options.keys.secret_key.empty(); }
-
-  void configure(zmq::socket_t& socket) const {
-    socket.set(zmq::sockopt::linger, 0);
-    socket.set(zmq::sockopt::sndhwm, options.high_water_mark);
-    socket.set(zmq::sockopt::rcvhwm, options.high_water_mark);
-    socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(message_bytes_max));
-    socket.set(zmq::sockopt::ipv6, options.ipv6);
-    socket.set(zmq::sockopt::handshake_ivl, handshake_ms_max);
-    socket.set(zmq::sockopt::heartbeat_ivl, options.heartbeat_ms);
-    socket.set(zmq::sockopt::heartbeat_timeout, 3 * options.heartbeat_ms);
-    socket.set(zmq::sockopt::heartbeat_ttl, 3 * options.heartbeat_ms);
-    socket.set(zmq::sockopt::tcp_keepalive, 1);
-    socket.set(zmq::sockopt::tcp_keepalive_idle, keepalive_idle_s);
-    socket.set(zmq::sockopt::tcp_keepalive_intvl, keepalive_interval_s);
-    socket.set(zmq::sockopt::tcp_keepalive_cnt, keepalive_count);
-  }
-
   Status start();
-  Status listen();
   Status dial(const std::string& peer, const std::string& endpoint);
 
   bool send(const std::string& peer, const std::string& bytes);
   bool send_dialled(const std::string& peer, const std::string& bytes);
   bool send_back(const std::string& peer, const std::string& bytes);
 
-  void poll(std::chrono::milliseconds timeout);
+  void poll(std::chrono::steady_clock::duration timeout);
+  void redial_the_lost();
   void take_turn(std::size_t item);
   // Takes one message from the socket of a poll item, to keep or refuse it, and returns its size;
   // nothing when there is none.
@@ -154,17 +97,15 @@ struct ZmqTransport::Impl {
   zmq::context_t context;
   std::unique_ptr<Authenticator> authenticator;
   zmq::socket_t router;  // a null handle when only dialling out
-  std::map<std::string, Peer> peers;
+  std::map<std::string, Dealer> peers;
   std::string endpoint;
 
   EventFd wakeup;
   std::atomic<bool> woken{false};
 
-  // The wake-up first, then the ROUTER where there is one, then the DEALERs; and who is behind
-  // each.
-  std::vector<zmq_pollitem_t> poll_items;
-  std::vector<const std::string*> poll_names;  // null for the wake-up and the ROUTER
-  std::size_t first_turn = 0;                  // rotates, so that no socket is always last
+  std::vector<zmq_pollitem_t> poll_items;  // the wake-up first
+  std::vector<Watched> watched;            // what each of them stands for
+  std::size_t first_turn = 0;              // rotates, so that no socket is always last
   std::deque<Incoming> ready;
 
   std::atomic<std::uint64_t> messages_sent{0};
@@ -176,19 +117,24 @@ struct ZmqTransport::Impl {
 };
 
 Status ZmqTransport::Impl::start() {
-  if (!is_valid_name(options.name)) return invalid("the node has no valid name", options.name);
+  if (!is_valid_name(options.name)) {
+    return make_error(ErrorCode::invalid_argument, "the node has no valid name", options.name);
+  }
   if (auto status = check_keys(options); !status) return status;
-  if (wakeup.fd() < 0) return make_error(ErrorCode::io, "no eventfd: " + words_of(errno));
-  try {
-    context.set(zmq::ctxopt::max_sockets, sockets_max);
-    if (has_keys()) {
-      std::map<std::string, std::string> names;
-      for (const auto& [name, key] : options.peer_public_keys) names.emplace(key, name);
-      authenticator = std::make_unique<Authenticator>(context, std::move(names));
-    }
-    if (auto status = listen(); !status) return status;
-  } catch (const zmq::error_t& e) {
-    return make_error(ErrorCode::io, "ZeroMQ cannot be set up: " + words_of(e.num()));
+  if (wakeup.fd() < 0) {
+    return make_error(ErrorCode::io, std::string("no eventfd: ") + zmq_strerror(errno));
+  }
+  context.set(zmq::ctxopt::max_sockets, sockets_max);
+  if (has_keys(options)) {
+    std::map<std::string, std::string> names;
+    for (const auto& [name, key] : options.peer_public_keys) names.emplace(key, name);
+    authenticator = std::make_unique<Authenticator>(context, std::move(names));
+  }
+  if (!options.listen.empty()) {
+    auto bound = listening_router(context, options);
+    if (!bound) return std::move(bound).error();
+    router = *std::move(bound);
+    endpoint = router.get(zmq::sockopt::last_endpoint);
   }
   for (const auto& [peer, at] : options.peers) {
     if (auto status = dial(peer, at); !status) return status;
@@ -197,68 +143,26 @@ Status ZmqTransport::Impl::start() {
   return {};
 }
 
-Status ZmqTransport::Impl::listen() {
-  if (options.listen.empty()) return {};
-  if (auto status = check_scheme(options.listen); !status) return status;
-  router = zmq::socket_t(context, zmq::socket_type::router);
-  configure(router);
-  router.set(zmq::sockopt::router_handover, true);   // a peer that comes again replaces itself
-  router.set(zmq::sockopt::router_mandatory, true);  // to hear that a peer is absent
-  if (has_keys()) {
-    router.set(zmq::sockopt::zap_domain, Authenticator::domain);
-    router.set(zmq::sockopt::curve_server, true);
-    router.set(zmq::sockopt::curve_secretkey, options.keys.secret_key);
-  }
-  if (zmq_bind(router.handle(), options.listen.c_str()) == 0) {
-    endpoint = router.get(zmq::sockopt::last_endpoint);
-    return {};
-  }
-  switch (errno) {
-    case EADDRINUSE:
-      return make_error(ErrorCode::address_in_use,
-                        "another process listens there; stop it, or choose another port",
-                        options.listen);
-    case EADDRNOTAVAIL:
-    case EACCES:
-      return make_error(ErrorCode::io, "cannot listen there: " + words_of(errno), options.listen);
-    case ENODEV:
-      return invalid("no interface of this machine has that address", options.listen);
-    default:
-      return invalid("cannot listen there (" + words_of(errno) +
-                         "); write an endpoint like tcp://0.0.0.0:7000",
-                     options.listen);
-  }
-}
-
 Status ZmqTransport::Impl::dial(const std::string& peer, const std::string& at) {
-  if (!is_valid_name(peer)) return invalid("a peer has no valid name", peer);
-  if (auto status = check_scheme(at); !status) return status;
-  if (has_keys() && !options.peer_public_keys.contains(peer)) {
-    return invalid("the public key of this peer is missing", peer);
-  }
-  try {
-    zmq::socket_t dealer(context, zmq::socket_type::dealer);
-    configure(dealer);
-    dealer.set(zmq::sockopt::routing_id, options.name);
-    dealer.set(zmq::sockopt::immediate, true);
-    dealer.set(zmq::sockopt::reconnect_ivl, options.reconnect_ms_min);
-    dealer.set(zmq::sockopt::reconnect_ivl_max, options.reconnect_ms_max);
-    if (has_keys()) {
-      dealer.set(zmq::sockopt::curve_serverkey, options.peer_public_keys.at(peer));
-      dealer.set(zmq::sockopt::curve_publickey, options.keys.public_key);
-      dealer.set(zmq::sockopt::curve_secretkey, options.keys.secret_key);
-    }
-    if (zmq_connect(dealer.handle(), at.c_str()) != 0) {
-      return invalid("the endpoint of " + peer + " cannot be dialled (" + words_of(errno) +
-                         "); write one like tcp://10.0.0.7:7000",
-                     at);
-    }
-    peers.insert_or_assign(peer, Peer{at, std::move(dealer)});
-  } catch (const zmq::error_t& e) {
-    return make_error(ErrorCode::io, "no socket to dial " + peer + ": " + words_of(e.num()), at);
-  }
+  auto dealer = dialled(context, options, peer, at);
+  if (!dealer) return std::move(dealer).error();
+  peers.insert_or_assign(peer, *std::move(dealer));
   rebuild_poll_items();
   return {};
+}
+
+void ZmqTransport::Impl::redial_the_lost() {
+  const auto lost_before =
+      std::chrono::steady_clock::now() - std::chrono::milliseconds(options.redial_after_ms);
+  for (auto& [name, peer] : peers) {
+    if (!peer.connected) peer.read_monitor();  // it may be news that it is
+    if (peer.connected || peer.since > lost_before) continue;
+    peer.since = std::chrono::steady_clock::now();  // should dialling fail
+    auto again = dialled(context, options, name, peer.endpoint);
+    if (!again) continue;
+    peer = *std::move(again);
+    rebuild_poll_items();
+  }
 }
 
 bool ZmqTransport::Impl::send(const std::string& peer, const std::string& bytes) {
@@ -277,7 +181,7 @@ bool ZmqTransport::Impl::send(const std::string& peer, const std::string& bytes)
 bool ZmqTransport::Impl::send_dialled(const std::string& peer, const std::string& bytes) {
   const auto found = peers.find(peer);
   return found != peers.end() &&
-         zmq_send(found->second.dealer.handle(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0;
+         zmq_send(found->second.socket.handle(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0;
 }
 
 bool ZmqTransport::Impl::send_back(const std::string& peer, const std::string& bytes) {
@@ -289,26 +193,47 @@ bool ZmqTransport::Impl::send_back(const std::string& peer, const std::string& b
 
 void ZmqTransport::Impl::rebuild_poll_items() {
   poll_items.clear();
-  poll_names.clear();
-  const auto add = [this](void* socket, int fd, const std::string* name) {
-    poll_items.push_back(zmq_pollitem_t{socket, fd, ZMQ_POLLIN, 0});
-    poll_names.push_back(name);
+  watched.clear();
+  const auto add = [this](zmq_pollitem_t item, Watched stands_for) {
+    poll_items.push_back(item);
+    watched.push_back(stands_for);
   };
-  add(nullptr, wakeup.fd(), nullptr);
-  if (router.handle()) add(router.handle(), 0, nullptr);
-  for (auto& [name, peer] : peers) add(peer.dealer.handle(), 0, &name);
+  const auto on = [](zmq::socket_t& socket) {
+    return zmq_pollitem_t{socket.handle(), 0, ZMQ_POLLIN, 0};
+  };
+  add(zmq_pollitem_t{nullptr, wakeup.fd(), ZMQ_POLLIN, 0}, {Source::wake_up, nullptr});
+  if (router.handle()) add(on(router), {Source::router, nullptr});
+  for (auto& peer : peers) {
+    add(on(peer.second.socket), {Source::dealer, &peer});
+    add(on(peer.second.monitor), {Source::monitor, &peer});
+  }
 }
 
-void ZmqTransport::Impl::poll(std::chrono::milliseconds timeout) {
-  const int found = zmq_poll(poll_items.data(), static_cast<int>(poll_items.size()),
-                             static_cast<long>(timeout.count()));
+// Waits until something comes, the timeout passes or there is another reason to look around.
+void ZmqTransport::Impl::poll(std::chrono::steady_clock::duration timeout) {
+  const bool some_are_lost = std::any_of(peers.begin(), peers.end(),
+                                         [](const auto& peer) { return !peer.second.connected; });
+  if (some_are_lost) {
+    redial_the_lost();
+    const auto check = std::min<std::chrono::steady_clock::duration>(
+        redial_check_interval, std::chrono::milliseconds(options.redial_after_ms));
+    timeout = std::min(timeout, check);
+  }
+  const int found =
+      zmq_poll(poll_items.data(), static_cast<int>(poll_items.size()),
+               static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(timeout).count()));
   if (found <= 0) return;  // nothing, or a signal
   // `woken` tells whether there was a wake-up; the eventfd only ends the poll, and may be late.
   if (poll_items[0].revents & ZMQ_POLLIN) wakeup.lower();
   const std::size_t sockets = poll_items.size() - 1;
   for (std::size_t turn = 0; turn < sockets; ++turn) {
     const std::size_t item = 1 + (first_turn + turn) % sockets;
-    if (poll_items[item].revents & ZMQ_POLLIN) take_turn(item);
+    if (!(poll_items[item].revents & ZMQ_POLLIN)) continue;
+    if (watched[item].source == Source::monitor) {
+      watched[item].peer->second.read_monitor();
+    } else {
+      take_turn(item);
+    }
   }
   if (sockets > 0) first_turn = (first_turn + 1) % sockets;
 }
@@ -324,22 +249,22 @@ void ZmqTransport::Impl::take_turn(std::size_t item) {
 
 std::optional<std::size_t> ZmqTransport::Impl::take_one(std::size_t item) {
   void* socket = poll_items[item].socket;
-  const std::string* dialled = poll_names[item];
+  const bool came_by_router = watched[item].source == Source::router;
   zmq::message_t part;
   if (zmq_msg_recv(part.handle(), socket, ZMQ_DONTWAIT) < 0) return std::nullopt;
 
   Incoming incoming;
   bool usable = true;
   std::size_t parts = 1;
-  if (dialled) {
-    incoming.from = *dialled;
+  if (!came_by_router) {
+    incoming.from = watched[item].peer->first;
   } else {
     // The ROUTER puts the sender's routing id before what it sent. An id that ZeroMQ made up, for
     // one who gave none, begins with a zero.
     incoming.from = part.to_string();
     usable = is_valid_name(incoming.from) && part.more();
     if (part.more() && zmq_msg_recv(part.handle(), socket, ZMQ_DONTWAIT) < 0) return std::nullopt;
-    if (has_keys()) {
+    if (has_keys(options)) {
       const char* holder = zmq_msg_gets(part.handle(), "User-Id");
       usable = usable && holder && incoming.from == holder;
     }
@@ -369,7 +294,8 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::open(ZmqOptions options) {
     if (auto status = impl->start(); !status) return std::move(status).error();
     return std::unique_ptr<ZmqTransport>(new ZmqTransport(std::move(impl)));
   } catch (const zmq::error_t& e) {
-    return make_error(ErrorCode::io, "ZeroMQ cannot be set up: " + words_of(e.num()));
+    return make_error(ErrorCode::io,
+                      std::string("ZeroMQ cannot be set up: ") + zmq_strerror(e.num()));
   }
 }
 
@@ -395,7 +321,7 @@ std::optional<Incoming> ZmqTransport::receive(std::chrono::microseconds timeout)
       const auto left =
           woken ? steady_clock::duration::zero()
                 : std::max(deadline - steady_clock::now(), steady_clock::duration::zero());
-      impl.poll(std::chrono::ceil<std::chrono::milliseconds>(left));
+      impl.poll(left);
       if (!impl.ready.empty()) break;
       if (woken) impl.woken.exchange(false, std::memory_order_acq_rel);
       if (left == steady_clock::duration::zero()) return std::nullopt;
