@@ -417,4 +417,6 @@ Status from_json(Transaction& transaction, const Path& path, const nlohmann::jso
   return status;
 }
 
+Result<Value> value_from_json(const json& scalar) { return to_value(scalar); }
+
 }  // namespace rejoin

@@ -32,4 +32,7 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 Status from_json(Transaction& transaction, const Path& path, const nlohmann::json& json,
                  bool remove_missing = true);
 
+// One value, written as to_json() writes it. `wrong_type` for arrays and other objects.
+Result<Value> value_from_json(const nlohmann::json& json);
+
 }  // namespace rejoin
