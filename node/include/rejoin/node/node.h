@@ -20,14 +20,15 @@ namespace rejoin::node {
 
 class Node;
 class Runtime;
+struct Goal;
 
 struct SpaceConfig {
   std::string name;
   bool durable = true;
 };
 
-// As in the TOML file that `rejoin node --config` reads (docs/configuration.md): same names, same
-// defaults.
+// As in the TOML file that `rejoin node --config` reads (docs/configuration.md): same names (times
+// with the suffix _ms), same defaults.
 struct NodeOptions {
   std::string name;
   std::string cluster = "rejoin";
@@ -41,6 +42,9 @@ struct NodeOptions {
   std::chrono::milliseconds peer_timeout{5000};
   std::chrono::milliseconds clock_ahead_max{60000};
   std::string log_level = "info";             // trace, debug, info, warn, error, off
+
+  // `admin_socket`, or where it is by default.
+  std::string admin_socket_path() const;
 
   // `malformed` names file, line and key.
   static Result<NodeOptions> from_toml_file(const std::string& path);
@@ -68,24 +72,29 @@ class CausalToken {
 // Thread-safe.
 class Receipt {
  public:
+  Receipt() = default;  // as of an empty transaction
   // The commit's name, its causal token and event. An empty transaction's receipt is satisfied at once.
   const Dot& dot() const { return dot_; }
   const CausalToken& token() const { return token_; }
 
   // Each waits until it holds. `timeout` says how far it got ("durable here and on 1 of 2 peers:
-  // virginia; silent: tokyo"); `closed` when the node stopped.
+  // virginia; silent: tokyo"), and why the disk refuses if it does; `closed` when the node stopped.
   Status wait_durable(std::chrono::milliseconds timeout) const;
   Status wait_on_peers(std::size_t count, std::chrono::milliseconds timeout) const;  // durable there
   Status wait_on_peer(const std::string& peer, std::chrono::milliseconds timeout) const;
 
  private:
   friend class Space;
-  Dot dot_;
+  Status wait_until(const Goal& goal, std::chrono::milliseconds timeout) const;
+
+  Dot dot_;  // sequence 0: nothing was written
   CausalToken token_;
   std::shared_ptr<Runtime> runtime_;
 };
 
-// Stops the watching when destroyed.
+// Stops the watching when destroyed. When cancel() or the destructor returns, the callback is not
+// running and will not be called again (from within the callback: not called again). One thread at a
+// time.
 class Subscription {
  public:
   Subscription() = default;
@@ -107,14 +116,15 @@ struct ChangeNotice {
   std::vector<Path> paths;  // only those at, below or above the watched path
 };
 
-// One space of a running node. A cheap handle; all calls are thread-safe.
+// One space of a running node. A cheap handle; all calls are thread-safe. It may outlive the node:
+// what was read last can still be read, and everything else fails with `closed`.
 class Space {
  public:
   const std::string& name() const { return name_; }
 
   // Runs `write` in a transaction and commits it as one event. When `write` returns an error nothing
-  // happened and the error comes back. `write` runs under the space's lock: no I/O in it, and no call
-  // to this node.
+  // happened and the error comes back; the same with an exception that it throws. `write` runs under
+  // the node's lock: no I/O in it, and no call to this node (asserted).
   struct CommitOptions {
     std::string author;
     std::string note;
@@ -123,7 +133,8 @@ class Space {
   Result<Receipt> transact(CommitOptions options, const std::function<Status(Transaction&)>& write);
 
   // Runs `look` on a consistent snapshot: whole transactions only, and nothing changes meanwhile.
-  // Views must not leave it. Readers run beside each other and keep writers waiting.
+  // Views must not leave it. Readers run beside each other and keep writers waiting; no call to this
+  // node from within (asserted).
   void read(const std::function<void(const Document&)>& look) const;
 
   // The token of what this node shows now.
@@ -133,7 +144,8 @@ class Space {
   Status wait_for(const CausalToken& token, std::chrono::milliseconds timeout) const;
 
   // Calls `on_change` on the node's notification thread after changes at, below or above `path`.
-  // Calls may be merged; none is lost: the last state is always followed by a call.
+  // Calls may be merged; none is lost: the last state is always followed by a call. What the callback
+  // throws is logged.
   Subscription watch(const Path& path, std::function<void(const ChangeNotice&)> on_change);
 
   Result<std::string> export_json(const Path& path = {}, int indent = -1) const;
@@ -155,6 +167,7 @@ class Node {
  public:
   // `address_in_use`, `busy` (the store is open in another process), `corrupt` is handled: the store
   // is set aside, the node starts empty under new replica ids, and says so in the log and status.
+  // `invalid_argument` names the option that is wrong.
   static Result<Node> open(NodeOptions options);
   Node(Node&&) noexcept;
   Node& operator=(Node&&) noexcept;
@@ -162,16 +175,28 @@ class Node {
 
   Result<Space> open_space(const std::string& name, SpaceOptions options = {});
   std::string listen_endpoint() const;
+  // Dials a peer, which becomes one of ours if it was not; or dials it at another endpoint from now on.
   Status connect(const std::string& peer, const std::string& endpoint);
   // Cuts or restores the link to a peer, both ways, for tests and demonstrations.
   void set_link(const std::string& peer, bool up);
 
   const std::string& name() const;
+  const std::string& directory() const;
+  const std::string& admin_socket() const;  // its path; empty: none
   std::vector<SpaceStatus> status() const;
   CoreCounters counters() const;
   transport::TrafficCounters traffic() const;
   // Where a corrupt store was moved at open; empty when none was.
   std::string set_aside_store() const;
+  // Why the store refused the last write; empty while it takes them. Commits go on in memory then,
+  // the writes are tried again, and receipts wait.
+  std::string storage_error() const;
+
+  // Called, on a thread of the node, when the admin command `stop` asks the process to end. It must
+  // not call stop() itself, only tell another thread to. Without a handler the request is refused.
+  void on_stop_request(std::function<void()> handler);
+  // Writes what is not durable yet, then ends all threads; waits fail with `closed`. Not from a
+  // watch callback. Reading goes on.
   void stop();
 
  private:

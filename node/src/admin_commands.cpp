@@ -1,0 +1,380 @@
+#include "admin_commands.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "admin_operations.h"
+#include "json_fields.h"
+#include "rejoin/crdt/json.h"
+#include "runtime.h"
+
+namespace rejoin::node {
+namespace {
+
+using nlohmann::json;
+
+constexpr int nesting_max = 100;
+constexpr std::int64_t timeout_ms_default = 10000;
+constexpr std::int64_t timeout_ms_max = 24 * 3600 * 1000;
+
+// Bounds what a parser, a copy and a dump, which descend level by level, are made to do.
+bool nests_too_deep(std::string_view text) {
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > nesting_max) return true;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+std::string to_text(const json& answer) {
+  return answer.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+json error_json(const Error& error) {
+  return {{"code", to_string(error.code)}, {"message", error.message}, {"where", error.where}};
+}
+
+// ---- What is said ----
+
+json clock_json(const Clock& clock) {
+  json object = json::object();
+  for (const auto& [replica, sequence] : clock) object[replica.to_string()] = sequence;
+  return object;
+}
+
+json dot_json(const Dot& dot) {
+  if (dot.sequence == 0) return nullptr;
+  return {{"replica", dot.replica.to_string()}, {"sequence", dot.sequence}};
+}
+
+json traffic_json(const transport::TrafficCounters& traffic) {
+  return {{"messages_sent", traffic.messages_sent},
+          {"messages_received", traffic.messages_received},
+          {"bytes_sent", traffic.bytes_sent},
+          {"bytes_received", traffic.bytes_received},
+          {"messages_dropped", traffic.messages_dropped}};
+}
+
+json counters_json(const CoreCounters& counters) {
+  return {{"events_committed", counters.events_committed},
+          {"events_applied", counters.events_applied},
+          {"events_duplicate", counters.events_duplicate},
+          {"events_waiting_dropped", counters.events_waiting_dropped},
+          {"deltas_sent", counters.deltas_sent},
+          {"deltas_joined", counters.deltas_joined},
+          {"event_catchups_sent", counters.event_catchups_sent},
+          {"certificate_checks", counters.certificate_checks},
+          {"divergences", counters.divergences},
+          {"messages_malformed", counters.messages_malformed},
+          {"messages_rejected", counters.messages_rejected},
+          {"storage_failures", counters.storage_failures},
+          {"touches_pruned", counters.touches_pruned}};
+}
+
+json peer_json(const PeerStatus& peer) {
+  const bool heard = peer.alive || peer.silent_millis > 0;
+  return {{"name", peer.name},
+          {"alive", peer.alive},
+          {"silent_ms", heard ? json(peer.silent_millis) : json()},
+          {"lag", peer.lag},
+          {"applied", clock_json(peer.applied)},
+          {"durable", clock_json(peer.durable)}};
+}
+
+json space_json(const SpaceStatus& space) {
+  json peers = json::array();
+  for (const PeerStatus& peer : space.peers) peers.push_back(peer_json(peer));
+  return {{"name", space.name},
+          {"durable", space.durable},
+          {"replica", space.replica.to_string()},
+          {"hash", space.hash.to_string()},
+          {"clock", clock_json(space.clock)},
+          {"durable_clock", clock_json(space.durable_clock)},
+          {"token", CausalToken(space.name, space.clock).to_string()},
+          {"cells", space.cells},
+          {"touches", space.touches},
+          {"waiting_events", space.waiting_events},
+          {"peers", std::move(peers)}};
+}
+
+// ---- What is asked ----
+
+std::chrono::milliseconds timeout_of(JsonFields& fields) {
+  const std::int64_t timeout_ms = fields.integer("timeout_ms", timeout_ms_default);
+  if (timeout_ms < 0 || timeout_ms > timeout_ms_max) {
+    fields.fail(make_error(ErrorCode::invalid_argument, "\"timeout_ms\" must be between 0 and " +
+                                                            std::to_string(timeout_ms_max)));
+  }
+  return std::chrono::milliseconds(timeout_ms);
+}
+
+CausalToken token_of(JsonFields& fields, const char* key) {
+  const std::string text = fields.string(key);
+  if (!fields.ok()) return {};
+  auto token = CausalToken::parse(text);
+  if (token) return *std::move(token);
+  fields.fail(token.error());
+  return {};
+}
+
+Dot dot_of(JsonFields& fields) {
+  JsonFields parts(fields.any("dot"), "dot");
+  const std::string replica = parts.string("replica");
+  const std::int64_t sequence = parts.integer("sequence");
+  if (auto taken = parts.finish(); !taken) fields.fail(taken.error());
+  if (!fields.ok()) return {};
+  auto id = ReplicaId::parse(replica);
+  if (id && sequence > 0) return Dot{*id, static_cast<Sequence>(sequence)};
+  fields.fail(make_error(ErrorCode::invalid_argument, "\"dot\" is none that was ever handed out"));
+  return {};
+}
+
+// How safe a write is to be; its dot is filled in later.
+Goal safety_of(JsonFields& fields) {
+  JsonFields parts(fields.any("wait"), "wait");
+  Goal goal;
+  if (parts.has("peers")) {
+    goal.kind = Goal::Kind::on_peers;
+    const std::int64_t count = parts.integer("peers");
+    if (count < 0) parts.fail(make_error(ErrorCode::invalid_argument, "wait: peers is below 0"));
+    goal.count = static_cast<std::size_t>(std::max<std::int64_t>(count, 0));
+  } else if (parts.has("peer")) {
+    goal.kind = Goal::Kind::on_peer;
+    goal.peer = parts.string("peer");
+  } else if (parts.boolean("durable")) {
+    goal.kind = Goal::Kind::durable;
+  } else {
+    parts.fail(make_error(ErrorCode::invalid_argument, "wait: durable can only be true"));
+  }
+  if (auto taken = parts.finish(); !taken) fields.fail(taken.error());
+  return goal;
+}
+
+// ---- The commands: what the answer holds beside "ok" ----
+
+Result<json> status(Runtime& runtime, JsonFields& fields) {
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  const NodeOptions& options = runtime.options();
+  json spaces = json::array();
+  for (const SpaceStatus& space : runtime.status()) spaces.push_back(space_json(space));
+  return json{{"name", options.name},
+              {"cluster", options.cluster},
+              {"version", REJOIN_VERSION},
+              {"pid", static_cast<std::int64_t>(::getpid())},
+              {"listen", runtime.listen_endpoint()},
+              {"directory", options.directory},
+              {"set_aside_store", runtime.set_aside_store()},
+              {"storage_error", runtime.storage_error()},
+              {"links_down", runtime.links_down()},
+              {"spaces", std::move(spaces)},
+              {"counters", counters_json(runtime.counters())},
+              {"traffic", traffic_json(runtime.traffic())}};
+}
+
+Result<json> traffic(Runtime& runtime, JsonFields& fields) {
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  return traffic_json(runtime.traffic());
+}
+
+Result<json> stop(Runtime& runtime, JsonFields& fields) {
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  if (runtime.request_stop()) return json::object();
+  return make_error(ErrorCode::invalid_argument,
+                    "this process does not take requests to stop; it decides itself");
+}
+
+Result<json> link(Runtime& runtime, JsonFields& fields) {
+  const std::string peer = fields.string("peer");
+  const bool up = fields.boolean("up");
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  runtime.set_link(peer, up);
+  return json::object();
+}
+
+Result<json> connect(Runtime& runtime, JsonFields& fields) {
+  const std::string peer = fields.string("peer");
+  const std::string endpoint = fields.string("endpoint");
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  if (auto connected = runtime.connect(peer, endpoint); !connected) return connected.error();
+  return json::object();
+}
+
+Result<json> open(Runtime& runtime, JsonFields& fields) {
+  const std::string space = fields.string("space");
+  const bool durable = fields.boolean("durable", true);
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  if (auto opened = runtime.open_space(space, SpaceOptions{durable}); !opened) {
+    return opened.error();
+  }
+  return json::object();
+}
+
+// The space that a request names, which must be open.
+std::string open_space_of(Runtime& runtime, JsonFields& fields) {
+  std::string space = fields.string("space");
+  if (fields.ok() && !runtime.has_space(space)) {
+    fields.fail(make_error(ErrorCode::not_found, "no space \"" + space + "\" is open here"));
+  }
+  return space;
+}
+
+Result<json> export_json(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  const Path path = fields.path_or_root("path");
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  std::optional<Result<json>> subtree;
+  runtime.read(space, [&](const Document& document) { subtree.emplace(to_json(document, path)); });
+  if (!*subtree) return subtree->error();
+  return json{{"json", std::move(**subtree)}};
+}
+
+Result<json> token(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  Clock clock;
+  runtime.read(space, [&](const Document& document) { clock = document.clock(); });
+  return json{{"token", CausalToken(space, clock).to_string()}};
+}
+
+Status wait_for(Runtime& runtime, const CausalToken& token, std::chrono::milliseconds timeout) {
+  Goal goal;
+  goal.clock = token.clock();
+  return runtime.wait(token.space(), goal, timeout);
+}
+
+Result<json> wait_token(Runtime& runtime, JsonFields& fields) {
+  const CausalToken token = token_of(fields, "token");
+  const auto timeout = timeout_of(fields);
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  if (auto shown = wait_for(runtime, token, timeout); !shown) return shown.error();
+  return json::object();
+}
+
+Result<json> wait_receipt(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  Goal goal = safety_of(fields);
+  goal.dot = dot_of(fields);
+  const auto timeout = timeout_of(fields);
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  if (auto safe = runtime.wait(space, goal, timeout); !safe) return safe.error();
+  return json::object();
+}
+
+Result<json> apply(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  const std::string author = fields.string("author", "");
+  const std::string note = fields.string("note", "");
+  const json& operations = fields.any("ops");
+  std::optional<CausalToken> after;
+  if (fields.has("after")) after = token_of(fields, "after");
+  std::optional<Goal> safety;
+  if (fields.has("wait")) safety = safety_of(fields);
+  const auto deadline = std::chrono::steady_clock::now() + timeout_of(fields);
+  if (after && fields.ok() && after->space() != space) {
+    fields.fail(make_error(ErrorCode::invalid_argument, "\"after\" is a token of another space"));
+  }
+  if (auto taken = fields.finish(); !taken) return taken.error();
+
+  const auto left = [&] {
+    return std::max(std::chrono::milliseconds{0},
+                    std::chrono::duration_cast<std::chrono::milliseconds>(
+                        deadline - std::chrono::steady_clock::now()));
+  };
+  if (after) {
+    if (auto shown = wait_for(runtime, *after, left()); !shown) return shown.error();
+  }
+  auto committed = runtime.transact(space, author, note, [&](Transaction& transaction) {
+    return apply_operations(transaction, operations);
+  });
+  if (!committed) return committed.error();
+  const Dot dot = committed->event ? committed->event->id() : Dot{};
+  json answer{{"dot", dot_json(dot)}, {"token", CausalToken(space, committed->clock).to_string()}};
+  if (!safety || !committed->event) return answer;
+  safety->dot = dot;
+  if (auto safe = runtime.wait(space, *safety, left()); !safe) {
+    answer["error"] = error_json(safe.error());  // the write stands: its dot goes with the error
+  }
+  return answer;
+}
+
+using Command = Result<json> (*)(Runtime&, JsonFields&);
+constexpr std::pair<std::string_view, Command> known_commands[] = {
+    {"status", status},
+    {"traffic", traffic},
+    {"stop", stop},
+    {"link", link},
+    {"connect", connect},
+    {"open", open},
+    {"export", export_json},
+    {"apply", apply},
+    {"token", token},
+    {"wait_token", wait_token},
+    {"wait_receipt", wait_receipt},
+};
+
+Result<json> run_command(Runtime& runtime, const json& request) {
+  JsonFields fields(request, "request");
+  const std::string name = fields.string("command");
+  if (fields.has("id")) fields.any("id");
+  if (!fields.ok()) return fields.finish().error();
+  for (const auto& [known, command] : known_commands) {
+    if (known == name) return command(runtime, fields);
+  }
+  std::string all;
+  for (const auto& [known, command] : known_commands) {
+    all += (all.empty() ? "" : ", ") + std::string(known);
+  }
+  return make_error(ErrorCode::invalid_argument, "no command \"" + name + "\"; known are " + all);
+}
+
+json answer_to(Runtime& runtime, std::string_view line, json& id) {
+  if (nests_too_deep(line)) {
+    return {{"error", error_json(make_error(ErrorCode::malformed, "the request nests too deep"))}};
+  }
+  const json request = json::parse(line, nullptr, false);
+  if (request.is_discarded()) {
+    return {{"error", error_json(make_error(ErrorCode::malformed, "the request is not JSON"))}};
+  }
+  if (request.is_object() && request.contains("id")) id = request["id"];
+  Result<json> answer = run_command(runtime, request);
+  if (!answer) return {{"error", error_json(answer.error())}};
+  return *std::move(answer);
+}
+
+}  // namespace
+
+std::string answer_admin_request(Runtime& runtime, std::string_view line) {
+  json id;
+  json answer;
+  try {
+    answer = answer_to(runtime, line, id);
+  } catch (const std::exception& error) {  // of the JSON library, or out of memory
+    answer = {{"error", error_json(make_error(ErrorCode::invalid_argument, error.what()))}};
+  }
+  answer["ok"] = !answer.contains("error");
+  if (!id.is_null()) answer["id"] = std::move(id);
+  return to_text(answer);
+}
+
+std::string admin_refusal(std::string_view code, std::string_view message) {
+  return to_text({{"ok", false}, {"error", {{"code", code}, {"message", message}, {"where", ""}}}});
+}
+
+}  // namespace rejoin::node

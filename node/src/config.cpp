@@ -1,0 +1,333 @@
+#include "config.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "rejoin/crdt/value.h"
+#include "rejoin/transport/message.h"
+
+namespace rejoin::node {
+namespace {
+
+constexpr std::array log_levels = {"trace", "debug", "info", "warn", "error", "off"};
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, change}));
+    }
+  }
+  return row.back();
+}
+
+// The known key that was probably meant, or all of them.
+std::string suggestion(std::string_view key, const std::vector<std::string>& known) {
+  const auto nearest = std::min_element(known.begin(), known.end(), [&](auto& a, auto& b) {
+    return edit_distance(key, a) < edit_distance(key, b);
+  });
+  if (edit_distance(key, *nearest) <= std::max<std::size_t>(2, nearest->size() / 3)) {
+    return "did you mean \"" + *nearest + "\"?";
+  }
+  std::string all;
+  for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
+  return "known here: " + all;
+}
+
+// One file on its way to becoming options: where each key was found, and the first thing wrong.
+struct Parsing {
+  const std::string& source;
+  std::map<std::string, toml::source_index> lines;
+  std::optional<Error> error;
+};
+
+// Reads the keys of one table.
+class TableReader {
+ public:
+  TableReader(const toml::table& table, std::string prefix, Parsing& parsing)
+      : table_(table), prefix_(std::move(prefix)), parsing_(parsing) {}
+
+  const toml::node* find(const std::string& key) {
+    known_.push_back(key);
+    const toml::node* node = table_.get(key);
+    if (node != nullptr) parsing_.lines[prefix_ + key] = node->source().begin.line;
+    return node;
+  }
+
+  void string(const std::string& key, std::string& into) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    if (const auto* text = node->as_string()) {
+      into = text->get();
+    } else {
+      wrong(*node, key, "a string, such as " + key + " = \"...\"");
+    }
+  }
+
+  void boolean(const std::string& key, bool& into) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    if (const auto* flag = node->as_boolean()) {
+      into = flag->get();
+    } else {
+      wrong(*node, key, "true or false");
+    }
+  }
+
+  void milliseconds(const std::string& key, std::chrono::milliseconds& into) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto* number = node->as_integer();
+    if (number != nullptr && number->get() >= 1 &&
+        number->get() <= std::numeric_limits<std::int32_t>::max()) {
+      into = std::chrono::milliseconds(number->get());
+    } else {
+      wrong(*node, key, "a whole number of milliseconds, at least 1");
+    }
+  }
+
+  void strings(const std::string& key, std::vector<std::string>& into) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const std::string expected = "a list of strings, such as " + key + " = [\"a\", \"b\"]";
+    const toml::array* list = node->as_array();
+    if (list == nullptr) return wrong(*node, key, expected);
+    for (const toml::node& item : *list) {
+      const auto* text = item.as_string();
+      if (text == nullptr) return wrong(item, key, expected);
+      into.push_back(text->get());
+    }
+  }
+
+  // After all keys that are known were asked for.
+  void reject_unknown_keys() {
+    for (const auto& [key, node] : table_) {
+      const std::string name(key.str());
+      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+      fail(key.source(), name, "unknown key; " + suggestion(name, known_));
+      return;
+    }
+  }
+
+  void fail(const toml::source_region& at, const std::string& key, const std::string& what) {
+    if (parsing_.error) return;
+    parsing_.error = make_error(ErrorCode::malformed, prefix_ + key + ": " + what,
+                                parsing_.source + ":" + std::to_string(at.begin.line));
+  }
+
+  void wrong(const toml::node& node, const std::string& key, const std::string& expected) {
+    std::ostringstream type;
+    type << node.type();
+    fail(node.source(), key, "expected " + expected + ", not " + article(type.str()));
+  }
+
+ private:
+  static std::string article(const std::string& type) {
+    const bool vowel = std::string_view("aeiou").find(type.front()) != std::string_view::npos;
+    return (vowel ? "an " : "a ") + type;
+  }
+
+  const toml::table& table_;
+  std::string prefix_;
+  Parsing& parsing_;
+  std::vector<std::string> known_;
+};
+
+void read_peers(TableReader& top, Parsing& parsing, NodeOptions& options) {
+  const toml::node* node = top.find("peers");
+  if (node == nullptr) return;
+  const toml::table* peers = node->as_table();
+  if (peers == nullptr) {
+    return top.wrong(*node, "peers", "a table of name = \"endpoint\", such as [peers]");
+  }
+  TableReader reader(*peers, "peers.", parsing);
+  for (const auto& [name, endpoint] : *peers) {
+    reader.string(std::string(name.str()), options.peers[std::string(name.str())]);
+  }
+}
+
+std::string space_key(std::size_t index) { return "spaces[" + std::to_string(index) + "]."; }
+
+void read_spaces(TableReader& top, Parsing& parsing, NodeOptions& options) {
+  const toml::node* node = top.find("spaces");
+  if (node == nullptr) return;
+  const std::string expected = "one [[spaces]] table for each space";
+  const toml::array* spaces = node->as_array();
+  if (spaces == nullptr) return top.wrong(*node, "spaces", expected);
+  for (const toml::node& item : *spaces) {
+    const toml::table* table = item.as_table();
+    if (table == nullptr) return top.wrong(item, "spaces", expected);
+    SpaceConfig space;
+    TableReader reader(*table, space_key(options.spaces.size()), parsing);
+    reader.string("name", space.name);
+    reader.boolean("durable", space.durable);
+    reader.reject_unknown_keys();
+    if (table->get("name") == nullptr) {
+      reader.fail(item.source(), "name", "is missing; every [[spaces]] needs a name");
+    }
+    options.spaces.push_back(std::move(space));
+  }
+}
+
+// An option, and what is wrong with it.
+struct Flaw {
+  std::string option;
+  std::string what;
+};
+using Check = std::optional<Flaw>;
+
+Check check_name(const std::string& option, const std::string& name) {
+  if (name.empty()) return Flaw{option, "a name is missing; set " + option + " = \"...\""};
+  if (name.size() > transport::name_bytes_max) {
+    return Flaw{option, "longer than " + std::to_string(transport::name_bytes_max) + " bytes"};
+  }
+  if (!is_valid_utf8(name)) return Flaw{option, "not valid UTF-8"};
+  if (std::any_of(name.begin(), name.end(),
+                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; })) {
+    return Flaw{option, "holds control characters"};
+  }
+  return {};
+}
+
+Check check_endpoint(const std::string& option, const std::string& endpoint) {
+  const auto scheme = endpoint.find("://");
+  if (scheme == std::string::npos || scheme == 0 || scheme + 3 == endpoint.size()) {
+    return Flaw{option,
+                "\"" + endpoint + "\" is no endpoint; expected one like tcp://10.0.0.7:7000"};
+  }
+  return {};
+}
+
+Check check_members(const NodeOptions& options) {
+  if (options.members.empty()) return {};
+  std::set<std::string> members;
+  for (const std::string& member : options.members) {
+    if (auto flaw = check_name("members", member)) return flaw;
+    if (!members.insert(member).second) return Flaw{"members", member + " is named twice"};
+  }
+  if (!members.contains(options.name)) {
+    return Flaw{"members", "must name every member, this node (" + options.name + ") included"};
+  }
+  return {};
+}
+
+Check check_spaces(const NodeOptions& options) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < options.spaces.size(); ++i) {
+    const SpaceConfig& space = options.spaces[i];
+    const std::string option = space_key(i) + "name";
+    if (auto flaw = check_name(option, space.name)) return flaw;
+    if (!names.insert(space.name).second) {
+      return Flaw{option, "\"" + space.name + "\" is named twice"};
+    }
+    if (space.durable && options.directory.empty()) {
+      return Flaw{option, "the durable space \"" + space.name +
+                              "\" needs a store; set directory, or durable = false"};
+    }
+  }
+  return {};
+}
+
+Check check(const NodeOptions& options) {
+  if (auto flaw = check_name("name", options.name)) return flaw;
+  if (auto flaw = check_name("cluster", options.cluster)) return flaw;
+  if (!options.listen.empty()) {
+    if (auto flaw = check_endpoint("listen", options.listen)) return flaw;
+  }
+  for (const auto& [name, endpoint] : options.peers) {
+    const std::string option = "peers." + name;
+    if (auto flaw = check_name(option, name)) return flaw;
+    if (auto flaw = check_endpoint(option, endpoint)) return flaw;
+    if (name == options.name) return Flaw{option, "this is the node's own name"};
+  }
+  if (auto flaw = check_members(options)) return flaw;
+  if (auto flaw = check_spaces(options)) return flaw;
+  const std::pair<const char*, std::chrono::milliseconds> intervals[] = {
+      {"exchange_interval_ms", options.exchange_interval},
+      {"peer_timeout_ms", options.peer_timeout},
+      {"clock_ahead_max_ms", options.clock_ahead_max}};
+  for (const auto& [option, interval] : intervals) {
+    if (interval.count() < 1) return Flaw{option, "must be at least 1"};
+  }
+  if (std::find(log_levels.begin(), log_levels.end(), options.log_level) == log_levels.end()) {
+    return Flaw{"log_level", "\"" + options.log_level +
+                                 "\" is none; expected trace, debug, info, warn, error or off"};
+  }
+  return {};
+}
+
+}  // namespace
+
+Status validate(const NodeOptions& options) {
+  if (auto flaw = check(options)) {
+    return make_error(ErrorCode::invalid_argument, flaw->what, flaw->option);
+  }
+  return {};
+}
+
+std::string NodeOptions::admin_socket_path() const {
+  return admin_socket.empty() && !directory.empty() ? directory + "/admin.sock" : admin_socket;
+}
+
+Result<NodeOptions> NodeOptions::from_toml(std::string_view text, const std::string& source) {
+  toml::table table;
+  try {
+    table = toml::parse(text, source);
+  } catch (const toml::parse_error& error) {
+    return make_error(ErrorCode::malformed, std::string(error.description()),
+                      source + ":" + std::to_string(error.source().begin.line));
+  }
+
+  NodeOptions options;
+  Parsing parsing{source, {}, {}};
+  TableReader top(table, "", parsing);
+  top.string("name", options.name);
+  top.string("cluster", options.cluster);
+  top.string("listen", options.listen);
+  top.string("directory", options.directory);
+  top.string("admin_socket", options.admin_socket);
+  top.strings("members", options.members);
+  top.milliseconds("exchange_interval_ms", options.exchange_interval);
+  top.milliseconds("peer_timeout_ms", options.peer_timeout);
+  top.milliseconds("clock_ahead_max_ms", options.clock_ahead_max);
+  top.string("log_level", options.log_level);
+  read_peers(top, parsing, options);
+  read_spaces(top, parsing, options);
+  top.reject_unknown_keys();
+  if (parsing.error) return *parsing.error;
+  if (auto flaw = check(options)) {
+    const auto line = parsing.lines.find(flaw->option);
+    return make_error(
+        ErrorCode::malformed, flaw->option + ": " + flaw->what,
+        line == parsing.lines.end() ? source : source + ":" + std::to_string(line->second));
+  }
+  return options;
+}
+
+Result<NodeOptions> NodeOptions::from_toml_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return make_error(ErrorCode::not_found,
+                      "cannot read the config file: " + std::string(std::strerror(errno)), path);
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  return from_toml(text.view(), path);
+}
+
+}  // namespace rejoin::node

@@ -1,0 +1,343 @@
+#include "runtime.h"
+
+#include <ctime>
+#include <random>
+#include <shared_mutex>
+#include <utility>
+
+#include "admin.h"
+#include "config.h"
+#include "log.h"
+#include "rejoin/crdt/assert.h"
+#include "rejoin/node/sqlite_storage.h"
+
+namespace rejoin::node {
+namespace {
+
+// The node whose lock this thread holds while it runs a caller's code. A call back into the same
+// node from there would wait for itself for ever.
+thread_local const Runtime* inside = nullptr;
+
+class Inside {
+ public:
+  explicit Inside(const Runtime* runtime) : before_(std::exchange(inside, runtime)) {}
+  ~Inside() { inside = before_; }
+
+ private:
+  const Runtime* before_;
+};
+
+std::uint64_t random_word(std::random_device& device) {
+  return std::uint64_t{device()} << 32 | device();
+}
+
+CoreOptions core_options(const NodeOptions& options) {
+  CoreOptions core;
+  core.name = options.name;
+  core.cluster = options.cluster;
+  for (const auto& [name, endpoint] : options.peers) core.peers.push_back(name);
+  core.members = options.members;
+  core.exchange_interval = options.exchange_interval;
+  core.peer_timeout = options.peer_timeout;
+  core.clock_ahead_max = options.clock_ahead_max;
+  std::random_device device;
+  core.random_seed[0] = random_word(device);
+  core.random_seed[1] = random_word(device);
+  return core;
+}
+
+std::string nothing_open(const std::string& space) {
+  return "no space \"" + space + "\" is open here";
+}
+
+}  // namespace
+
+// ---- Start and stop ----
+
+Result<std::shared_ptr<Runtime>> Runtime::open(NodeOptions options) {
+  if (auto valid = validate(options); !valid) return valid.error();
+  options.admin_socket = options.admin_socket_path();
+  std::shared_ptr<Runtime> runtime(new Runtime(std::move(options)));
+  if (auto started = runtime->start(); !started) return started.error();
+  return runtime;
+}
+
+Runtime::Runtime(NodeOptions options)
+    : options_(std::move(options)), watches_(make_log(options_.name, options_.log_level)) {}
+
+Runtime::~Runtime() { stop(); }
+
+Status Runtime::start() {
+  // The store comes first: its lock keeps a second process from this directory.
+  core_ = std::make_unique<Core>(core_options(options_), now());
+  if (auto opened = open_store(); !opened) return opened;
+  for (const SpaceConfig& space : options_.spaces) {
+    if (auto opened = open_space(space.name, SpaceOptions{space.durable}); !opened) return opened;
+  }
+  if (auto opened = open_transport(); !opened) return opened;
+
+  watches_.start();
+  disk_thread_ = std::thread([this] { run_disk(); });
+  network_thread_ = std::thread([this] { run_network(); });
+  if (!options_.admin_socket.empty()) {
+    auto admin = AdminServer::open(options_.admin_socket, *this);
+    if (!admin) return admin.error();
+    admin_ = std::move(*admin);
+  }
+  return {};
+}
+
+Status Runtime::open_store() {
+  if (options_.directory.empty()) return {};
+  SqliteOptions sqlite;
+  sqlite.directory = options_.directory;
+
+  std::vector<StoredSpace> stored;
+  const auto open_and_load = [&]() -> Status {
+    auto storage = SqliteStorage::open(sqlite);
+    if (!storage) return storage.error();
+    auto loaded = (*storage)->load();
+    if (!loaded) return loaded.error();
+    storage_ = std::move(*storage);
+    stored = std::move(*loaded);
+    return {};
+  };
+  Status outcome = open_and_load();
+  if (!outcome && outcome.error().code == ErrorCode::corrupt) {
+    const Error damage = outcome.error();
+    auto moved = set_aside(options_.directory, static_cast<std::uint64_t>(std::time(nullptr)));
+    if (!moved) return moved.error();
+    set_aside_store_ = *moved;
+    watches_.log(log_error,
+                 "the store is damaged (" + damage.to_string() + "); moved to " + *moved +
+                     "; starting empty, under new replica ids, to be filled by the peers");
+    outcome = open_and_load();
+  }
+  if (!outcome) return outcome;
+
+  for (StoredSpace& space : stored) {
+    const std::string name = space.name;
+    if (auto opened = core_->open_space(std::move(space), now()); !opened) return opened;
+    spaces_.emplace(name, SpaceOptions{true});
+  }
+  return {};
+}
+
+Status Runtime::open_transport() {
+  transport::ZmqOptions zmq;
+  zmq.name = options_.name;
+  zmq.listen = options_.listen;
+  zmq.peers = options_.peers;
+  auto transport = transport::ZmqTransport::open(zmq);
+  if (!transport) return transport.error();
+  transport_ = std::move(*transport);
+  listen_endpoint_ = transport_->listen_endpoint();
+  return {};
+}
+
+void Runtime::stop() {
+  REJOIN_ASSERT(inside != this);
+  std::lock_guard only_one(stop_mutex_);
+  if (std::exchange(stopped_, true)) return;
+  {
+    std::unique_lock lock(core_mutex_);
+    closing_ = true;  // from here on the core gives out what it has, and takes nothing in
+    if (disk_thread_.joinable()) publish(true);
+  }
+  {
+    std::lock_guard guard(disk_mutex_);
+    disk_ends_ = true;
+    disk_wanted_.notify_one();
+  }
+  if (disk_thread_.joinable()) disk_thread_.join();
+  {
+    std::unique_lock lock(core_mutex_);
+    network_ends_ = true;
+  }
+  if (network_thread_.joinable()) {
+    wake_network();
+    network_thread_.join();
+  }
+  {
+    std::lock_guard guard(request_mutex_);
+    requests_closed_ = true;
+    requests_.clear();  // breaks their promises
+  }
+  waits_.close();
+  admin_.reset();
+  watches_.stop();
+  close_transport();
+  storage_.reset();
+}
+
+// ---- Callers ----
+
+Status Runtime::open_space(const std::string& name, SpaceOptions options) {
+  REJOIN_ASSERT(inside != this);
+  if (options.durable && options_.directory.empty()) {
+    return make_error(ErrorCode::invalid_argument,
+                      "a durable space needs a store; give the node a directory", name);
+  }
+  std::unique_lock lock(core_mutex_);
+  if (closing_) return make_error(ErrorCode::closed, "the node has stopped");
+  if (auto opened = core_->open_space(name, options, now()); !opened) return opened;
+  spaces_.emplace(name, options);
+  if (network_thread_.joinable()) publish(true);
+  return {};
+}
+
+bool Runtime::has_space(const std::string& name) const {
+  std::shared_lock lock(core_mutex_);
+  return spaces_.contains(name);
+}
+
+Result<Committed> Runtime::transact(const std::string& space, const std::string& author,
+                                    const std::string& note,
+                                    const std::function<Status(Transaction&)>& write) {
+  REJOIN_ASSERT(inside != this);
+  std::unique_lock lock(core_mutex_);
+  if (closing_) return make_error(ErrorCode::closed, "the node has stopped");
+  const auto found = spaces_.find(space);
+  if (found == spaces_.end()) return make_error(ErrorCode::not_found, nothing_open(space));
+  Inside running_callers_code(this);
+  auto committed = core_->transact(space, author, note, write, now());
+  // A durable commit leaves when it has been written; the disk thread wakes the network then.
+  if (committed && committed->event) publish(!found->second.durable);
+  return committed;
+}
+
+void Runtime::read(const std::string& space,
+                   const std::function<void(const Document&)>& look) const {
+  REJOIN_ASSERT(inside != this);
+  std::shared_lock lock(core_mutex_);
+  Inside running_callers_code(this);
+  look(core_->document(space));
+}
+
+Status Runtime::wait(const std::string& space, const Goal& goal,
+                     std::chrono::milliseconds timeout) {
+  REJOIN_ASSERT(inside != this);
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  Waits::Waiter waiter(space, goal);
+  {
+    std::shared_lock lock(core_mutex_);
+    if (!spaces_.contains(space)) return make_error(ErrorCode::not_found, nothing_open(space));
+    if (is_reached(*core_, space, goal)) return {};
+    waits_.enter(waiter);  // with the lock held, so that no progress falls in between
+  }
+  const Waits::Outcome outcome = waits_.wait(waiter, deadline);
+  if (outcome == Waits::Outcome::reached) return {};
+  if (outcome == Waits::Outcome::closed) {
+    return make_error(ErrorCode::closed, "the node stopped before this was known", space);
+  }
+  std::shared_lock lock(core_mutex_);
+  return make_error(ErrorCode::timeout,
+                    "after " + std::to_string(timeout.count()) +
+                        " ms: " + how_far(*core_, space, goal, now(), storage_error_),
+                    space);
+}
+
+std::uint64_t Runtime::watch(const std::string& space, const Path& path,
+                             Watches::Callback on_change) {
+  REJOIN_ASSERT(inside != this);
+  std::unique_lock lock(core_mutex_);
+  core_->track_changes(space, true);
+  return watches_.add(space, path, std::move(on_change));
+}
+
+void Runtime::unwatch(std::uint64_t id) {
+  const std::string space = watches_.remove(id);
+  if (space.empty()) return;
+  std::unique_lock lock(core_mutex_);
+  if (watches_.watchers(space) == 0) core_->track_changes(space, false);
+}
+
+// ---- Questions ----
+
+std::string Runtime::storage_error() const {
+  std::shared_lock lock(core_mutex_);
+  return storage_error_;
+}
+
+SpaceStatus Runtime::status(const std::string& space) const {
+  REJOIN_ASSERT(inside != this);
+  std::shared_lock lock(core_mutex_);
+  return core_->status(space, now());
+}
+
+std::vector<SpaceStatus> Runtime::status() const {
+  REJOIN_ASSERT(inside != this);
+  std::shared_lock lock(core_mutex_);
+  std::vector<SpaceStatus> all;
+  for (const auto& [name, options] : spaces_) all.push_back(core_->status(name, now()));
+  return all;
+}
+
+CoreCounters Runtime::counters() const {
+  std::shared_lock lock(core_mutex_);
+  return core_->counters();
+}
+
+transport::TrafficCounters Runtime::traffic() const {
+  std::lock_guard guard(transport_mutex_);
+  return transport_ ? transport_->counters() : final_traffic_;
+}
+
+// ---- Links ----
+
+Status Runtime::connect(const std::string& peer, const std::string& endpoint) {
+  NodeOptions wanted;  // judged by the rules of the configuration
+  wanted.name = options_.name;
+  wanted.peers[peer] = endpoint;
+  if (auto valid = validate(wanted); !valid) return valid;
+
+  auto dialled = std::make_shared<std::promise<Status>>();
+  auto outcome = dialled->get_future();
+  {
+    std::lock_guard guard(request_mutex_);
+    if (requests_closed_) return make_error(ErrorCode::closed, "the node has stopped");
+    requests_.push_back([this, peer, endpoint, dialled = std::move(dialled)] {
+      Status status = transport_->dial(peer, endpoint);
+      if (status) {
+        std::unique_lock lock(core_mutex_);
+        core_->add_peer(peer, now());
+        publish(false);
+      }
+      dialled->set_value(std::move(status));
+    });
+  }
+  wake_network();
+  try {
+    return outcome.get();
+  } catch (const std::future_error&) {
+    return make_error(ErrorCode::closed, "the node has stopped");
+  }
+}
+
+void Runtime::set_link(const std::string& peer, bool up) {
+  std::unique_lock lock(core_mutex_);
+  if (up) {
+    links_down_.erase(peer);
+  } else {
+    links_down_.insert(peer);
+  }
+}
+
+std::vector<std::string> Runtime::links_down() const {
+  std::shared_lock lock(core_mutex_);
+  return {links_down_.begin(), links_down_.end()};
+}
+
+void Runtime::on_stop_request(std::function<void()> handler) {
+  std::lock_guard guard(stop_handler_mutex_);
+  stop_handler_ = std::move(handler);
+}
+
+bool Runtime::request_stop() {
+  std::lock_guard guard(stop_handler_mutex_);
+  if (!stop_handler_) return false;
+  stop_handler_();
+  return true;
+}
+
+}  // namespace rejoin::node

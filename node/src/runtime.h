@@ -1,0 +1,143 @@
+// Gives the protocol's state machine real sockets, a real disk, real time and threads.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fair_mutex.h"
+#include "rejoin/node/core.h"
+#include "rejoin/node/node.h"
+#include "rejoin/transport/zmq_transport.h"
+#include "waits.h"
+#include "watches.h"
+
+namespace rejoin::node {
+
+class AdminServer;
+
+// Threads:
+//   the network thread   owns the transport: receives, ticks the core, sends what it gives out
+//   the disk thread      writes one batch after the other, with no lock held
+//   the notification one calls watchers and writes the log
+//   admin connections    a thread each, callers like any other
+//   callers              run transactions and reads themselves, under the core's lock
+//
+// Whoever moved the core calls publish() before letting go of its lock: that hands the next batch
+// to the disk thread, notices to watchers, log and waiting threads, and wakes the network thread
+// when there may be something to send. So nothing is polled, and an idle node sleeps until the
+// core's next deadline. Locks are taken in this order: core, then any one of the others.
+class Runtime : public std::enable_shared_from_this<Runtime> {
+ public:
+  static Result<std::shared_ptr<Runtime>> open(NodeOptions options);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  // Writes what is not durable yet, ends all threads and waits. Again: nothing.
+  void stop();
+
+  Status open_space(const std::string& name, SpaceOptions options);
+  bool has_space(const std::string& name) const;
+  Result<Committed> transact(const std::string& space, const std::string& author,
+                             const std::string& note,
+                             const std::function<Status(Transaction&)>& write);
+  void read(const std::string& space, const std::function<void(const Document&)>& look) const;
+  Status wait(const std::string& space, const Goal& goal, std::chrono::milliseconds timeout);
+
+  std::uint64_t watch(const std::string& space, const Path& path, Watches::Callback on_change);
+  void unwatch(std::uint64_t id);
+
+  Status connect(const std::string& peer, const std::string& endpoint);
+  void set_link(const std::string& peer, bool up);
+  std::vector<std::string> links_down() const;
+
+  const NodeOptions& options() const { return options_; }
+  const std::string& listen_endpoint() const { return listen_endpoint_; }
+  const std::string& set_aside_store() const { return set_aside_store_; }
+  std::string storage_error() const;
+  SpaceStatus status(const std::string& space) const;
+  std::vector<SpaceStatus> status() const;
+  CoreCounters counters() const;
+  transport::TrafficCounters traffic() const;
+
+  // What an admin's request to stop does; without one it is refused.
+  void on_stop_request(std::function<void()> handler);
+  bool request_stop();
+
+ private:
+  explicit Runtime(NodeOptions options);
+  Status start();
+  Status open_store();
+  Status open_transport();
+
+  static Now now();
+  void publish(bool send_soon);
+  void publish_notices();
+  void hand_over_batch();
+  void wake_network();
+
+  void run_network();
+  bool network_turn(const std::vector<transport::Incoming>& inbox);
+  void receive_all(std::vector<transport::Incoming>& inbox);
+  void run_requests();
+
+  void run_disk();
+  std::shared_ptr<const PersistBatch> next_batch(bool last_failed);
+  void finish_batch(std::uint64_t ticket, const Status& outcome);
+  void close_transport();
+
+  NodeOptions options_;
+  std::string set_aside_store_;
+  std::string listen_endpoint_;
+  std::unique_ptr<Storage> storage_;  // disk thread, once started
+  // Used by the network thread; from others wake() and counters(), under the mutex because stop()
+  // closes it.
+  std::unique_ptr<transport::ZmqTransport> transport_;
+  mutable std::mutex transport_mutex_;
+  transport::TrafficCounters final_traffic_;
+  std::unique_ptr<AdminServer> admin_;
+  Waits waits_;
+  Watches watches_;
+
+  mutable FairSharedMutex core_mutex_;
+  std::unique_ptr<Core> core_;  // all below: core_mutex_
+  std::map<std::string, SpaceOptions> spaces_;
+  std::set<std::string> links_down_;
+  std::string storage_error_;
+  bool closing_ = false;  // no commits, nothing is received any more
+  bool network_ends_ = false;
+  std::chrono::microseconds network_deadline_{0};  // when the network thread looks again
+
+  std::atomic<bool> wake_pending_{false};
+  std::chrono::microseconds wake_at_{0};  // network thread: the same deadline
+
+  std::mutex request_mutex_;
+  std::deque<std::function<void()>> requests_;  // for the network thread
+  bool requests_closed_ = false;
+
+  std::mutex disk_mutex_;
+  std::condition_variable disk_wanted_;
+  std::shared_ptr<const PersistBatch> handed_over_;
+  bool disk_ends_ = false;
+
+  std::mutex stop_mutex_;  // one stop() at a time
+  bool stopped_ = false;
+  std::mutex stop_handler_mutex_;
+  std::function<void()> stop_handler_;
+
+  std::thread network_thread_;
+  std::thread disk_thread_;
+};
+
+}  // namespace rejoin::node

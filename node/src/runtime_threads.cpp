@@ -1,0 +1,174 @@
+// What the runtime's own threads do, and how those who moved the core tell them.
+#include <algorithm>
+#include <utility>
+
+#include "log.h"
+#include "runtime.h"
+
+namespace rejoin::node {
+namespace {
+
+// One pass of the network thread takes in so much before it lets others at the core.
+constexpr std::size_t receive_messages_max = 256;
+constexpr std::size_t receive_bytes_max = 1u << 20;
+// A stopping node whose last write failed waits so long for the core to try again.
+constexpr std::chrono::seconds last_attempt_wait{3};
+
+// While the network thread is at work it will look at the core again of its own accord.
+constexpr std::chrono::microseconds awake = std::chrono::microseconds::min();
+
+}  // namespace
+
+Now Runtime::now() {
+  using std::chrono::duration_cast;
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  return Now{
+      duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()),
+      static_cast<std::uint64_t>(
+          std::max<std::int64_t>(0, duration_cast<std::chrono::milliseconds>(wall).count()))};
+}
+
+// ---- After every move of the core, with its lock held ----
+
+void Runtime::publish(bool send_soon) {
+  publish_notices();
+  hand_over_batch();
+  if (send_soon || core_->next_deadline() < network_deadline_) wake_network();
+}
+
+void Runtime::publish_notices() {
+  for (const Notice& notice : core_->take_notices()) {
+    switch (notice.kind) {
+      case Notice::Kind::changed:
+        watches_.changed(notice.space, notice.paths);
+        waits_.check(*core_, notice.space);
+        break;
+      case Notice::Kind::progress:
+        waits_.check(*core_, notice.space);
+        break;
+      case Notice::Kind::storage_failed:
+        break;  // the disk thread says it, once
+      default:
+        watches_.log(log_level_of(notice.kind), log_line(notice));
+    }
+  }
+}
+
+void Runtime::hand_over_batch() {
+  if (!storage_) return;
+  auto batch = core_->take_batch();  // null while one is being written
+  if (!batch) return;
+  std::lock_guard guard(disk_mutex_);
+  handed_over_ = std::move(batch);
+  disk_wanted_.notify_one();
+}
+
+// Without the core's lock, too.
+void Runtime::wake_network() {
+  if (wake_pending_.exchange(true)) return;
+  std::lock_guard guard(transport_mutex_);
+  if (transport_) transport_->wake();
+}
+
+// ---- The network thread ----
+
+void Runtime::run_network() {
+  std::vector<transport::Incoming> inbox;
+  while (network_turn(inbox)) receive_all(inbox);
+}
+
+void Runtime::receive_all(std::vector<transport::Incoming>& inbox) {
+  inbox.clear();
+  std::size_t bytes = 0;
+  auto timeout = std::max(std::chrono::microseconds{0}, wake_at_ - now().monotonic);
+  while (auto incoming = transport_->receive(timeout)) {
+    timeout = std::chrono::microseconds{0};
+    bytes += incoming->bytes.size();
+    inbox.push_back(std::move(*incoming));
+    if (inbox.size() >= receive_messages_max || bytes >= receive_bytes_max) break;
+  }
+  // After the last receive(), which may have swallowed a wake-up, and before the core is looked at:
+  // whatever is published from here on wakes us anew, what was before is seen in this turn.
+  wake_pending_.store(false);
+  run_requests();
+}
+
+void Runtime::run_requests() {
+  std::deque<std::function<void()>> requests;
+  {
+    std::lock_guard guard(request_mutex_);
+    requests.swap(requests_);
+  }
+  for (const auto& request : requests) request();
+}
+
+bool Runtime::network_turn(const std::vector<transport::Incoming>& inbox) {
+  std::vector<Send> outbox;
+  bool last = false;
+  {
+    std::unique_lock lock(core_mutex_);
+    last = network_ends_;
+    network_deadline_ = awake;
+    for (const transport::Incoming& incoming : inbox) {
+      if (closing_ || links_down_.contains(incoming.from)) continue;
+      core_->receive(incoming.from, incoming.bytes, now());
+    }
+    if (const Now time = now(); core_->next_deadline() <= time.monotonic) core_->tick(time);
+    outbox = core_->take_sends();
+    std::erase_if(outbox, [&](const Send& send) { return links_down_.contains(send.to); });
+    publish(false);
+    wake_at_ = network_deadline_ = core_->next_deadline();
+  }
+  for (const Send& send : outbox) transport_->send(send.to, send.bytes);
+  return !last;
+}
+
+// ---- The disk thread ----
+
+void Runtime::run_disk() {
+  bool failed = false;
+  while (auto batch = next_batch(failed)) {
+    const Status outcome = storage_->write(*batch);
+    failed = !outcome;
+    finish_batch(batch->ticket, outcome);
+  }
+  if (failed) watches_.log(log_error, "stopped although the store did not take the last commits");
+}
+
+// Null when the node stops: everything is written, for a batch follows the other without a gap, or
+// a last attempt after a failure has failed too.
+std::shared_ptr<const PersistBatch> Runtime::next_batch(bool last_failed) {
+  std::unique_lock guard(disk_mutex_);
+  const auto handed_over = [&] { return handed_over_ != nullptr; };
+  const bool was_ending = disk_ends_;
+  disk_wanted_.wait(guard, [&] { return handed_over() || disk_ends_; });
+  if (!handed_over() && last_failed && !was_ending) {
+    disk_wanted_.wait_for(guard, last_attempt_wait, handed_over);
+  }
+  return std::exchange(handed_over_, nullptr);
+}
+
+void Runtime::finish_batch(std::uint64_t ticket, const Status& outcome) {
+  std::unique_lock lock(core_mutex_);
+  const std::string before =
+      std::exchange(storage_error_, outcome ? "" : outcome.error().to_string());
+  if (!outcome && storage_error_ != before) {
+    watches_.log(log_error,
+                 "the store refuses writes; new commits are in memory only until it takes "
+                 "them: " +
+                     storage_error_);
+  } else if (outcome && !before.empty()) {
+    watches_.log(log_info, "the store takes writes again");
+  }
+  core_->persisted(ticket, outcome, now());
+  publish(true);
+}
+
+void Runtime::close_transport() {
+  std::lock_guard guard(transport_mutex_);
+  if (!transport_) return;
+  final_traffic_ = transport_->counters();
+  transport_.reset();
+}
+
+}  // namespace rejoin::node

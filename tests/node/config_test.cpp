@@ -1,0 +1,187 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "rejoin/node/node.h"
+
+namespace rejoin::node {
+namespace {
+
+// Parses text that must be refused, and gives the one line a person would see.
+std::string refusal(std::string_view text) {
+  auto options = NodeOptions::from_toml(text, "node.toml");
+  if (options) return "(was accepted)";
+  EXPECT_EQ(options.error().code, ErrorCode::malformed);
+  EXPECT_EQ(options.error().to_string().find('\n'), std::string::npos);
+  return options.error().where + ": " + options.error().message;
+}
+
+TEST(Config, a_name_is_enough_and_everything_else_has_the_documented_default) {
+  auto options = NodeOptions::from_toml("name = \"a\"");
+  ASSERT_TRUE(options) << options.error().to_string();
+  EXPECT_EQ(options->name, "a");
+  EXPECT_EQ(options->cluster, "rejoin");
+  EXPECT_EQ(options->listen, "tcp://127.0.0.1:*");
+  EXPECT_EQ(options->directory, "");
+  EXPECT_EQ(options->admin_socket_path(), "");
+  EXPECT_EQ(options->exchange_interval, std::chrono::milliseconds(1000));
+  EXPECT_EQ(options->peer_timeout, std::chrono::milliseconds(5000));
+  EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(60000));
+  EXPECT_EQ(options->log_level, "info");
+  EXPECT_TRUE(options->peers.empty() && options->members.empty() && options->spaces.empty());
+}
+
+TEST(Config, every_key_reaches_its_option) {
+  auto options = NodeOptions::from_toml(R"(
+    name = "a"
+    cluster = "c"
+    listen = "tcp://127.0.0.1:7000"
+    directory = "/d"
+    admin_socket = "/s"
+    members = ["a", "b"]
+    exchange_interval_ms = 1
+    peer_timeout_ms = 2
+    clock_ahead_max_ms = 3
+    log_level = "off"
+    [peers]
+    b = "tcp://127.0.0.1:7001"
+    [[spaces]]
+    name = "x"
+    [[spaces]]
+    name = "y"
+    durable = false
+  )");
+  ASSERT_TRUE(options) << options.error().to_string();
+  EXPECT_EQ(options->cluster, "c");
+  EXPECT_EQ(options->listen, "tcp://127.0.0.1:7000");
+  EXPECT_EQ(options->directory, "/d");
+  EXPECT_EQ(options->admin_socket_path(), "/s");
+  EXPECT_EQ(options->members, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(options->exchange_interval, std::chrono::milliseconds(1));
+  EXPECT_EQ(options->peer_timeout, std::chrono::milliseconds(2));
+  EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(3));
+  EXPECT_EQ(options->log_level, "off");
+  EXPECT_EQ(options->peers, (std::map<std::string, std::string>{{"b", "tcp://127.0.0.1:7001"}}));
+  ASSERT_EQ(options->spaces.size(), 2u);
+  EXPECT_EQ(options->spaces[0].name, "x");
+  EXPECT_TRUE(options->spaces[0].durable);
+  EXPECT_EQ(options->spaces[1].name, "y");
+  EXPECT_FALSE(options->spaces[1].durable);
+}
+
+TEST(Config, the_shipped_example_is_valid) {  // runs in the root of the repository
+  auto options = NodeOptions::from_toml_file("examples/node.toml");
+  ASSERT_TRUE(options) << options.error().to_string();
+  EXPECT_EQ(options->name, "frankfurt");
+}
+
+TEST(Config, an_unknown_key_is_named_with_its_line_and_the_nearest_known_one) {
+  EXPECT_EQ(refusal("name = \"a\"\n\nexchange_intervall_ms = 5"),
+            "node.toml:3: exchange_intervall_ms: unknown key; did you mean "
+            "\"exchange_interval_ms\"?");
+  EXPECT_EQ(refusal("name = \"a\"\n[[spaces]]\nname = \"x\"\ndurabel = true"),
+            "node.toml:4: spaces[0].durabel: unknown key; did you mean \"durable\"?");
+}
+
+TEST(Config, a_key_unlike_any_known_one_lists_them_all) {
+  EXPECT_EQ(refusal("name = \"a\"\n[[spaces]]\nname = \"x\"\nretention_policy = 1"),
+            "node.toml:4: spaces[0].retention_policy: unknown key; known here: name, durable");
+}
+
+TEST(Config, a_wrong_type_is_named_with_its_line_and_what_was_expected) {
+  EXPECT_EQ(refusal("name = 7"),
+            "node.toml:1: name: expected a string, such as name = \"...\", not an integer");
+  EXPECT_EQ(refusal("name = \"a\"\npeer_timeout_ms = \"5 s\""),
+            "node.toml:2: peer_timeout_ms: expected a whole number of milliseconds, at least 1, "
+            "not a string");
+  EXPECT_EQ(refusal("name = \"a\"\nmembers = [\"a\", 3]"),
+            "node.toml:2: members: expected a list of strings, such as members = [\"a\", \"b\"], "
+            "not an integer");
+  EXPECT_EQ(refusal("name = \"a\"\npeers = [\"b\"]"),
+            "node.toml:2: peers: expected a table of name = \"endpoint\", such as [peers], not an "
+            "array");
+  EXPECT_EQ(refusal("name = \"a\"\n[peers]\nb = 7000"),
+            "node.toml:3: peers.b: expected a string, such as b = \"...\", not an integer");
+  EXPECT_EQ(refusal("name = \"a\"\n[spaces]\nname = \"x\""),
+            "node.toml:2: spaces: expected one [[spaces]] table for each space, not a table");
+  EXPECT_EQ(refusal("name = \"a\"\ndirectory = \"d\"\n[[spaces]]\nname = \"x\"\ndurable = \"yes\""),
+            "node.toml:5: spaces[0].durable: expected true or false, not a string");
+}
+
+TEST(Config, a_number_out_of_range_is_refused_where_it_stands) {
+  for (const char* number : {"0", "-1", "2147483648", "1.5"}) {
+    const std::string said = refusal("name = \"a\"\nexchange_interval_ms = " + std::string(number));
+    EXPECT_TRUE(said.starts_with("node.toml:2: exchange_interval_ms: expected a whole number"))
+        << number << ": " << said;
+  }
+}
+
+TEST(Config, text_that_is_not_toml_is_refused_with_its_line) {
+  EXPECT_TRUE(refusal("name = \"a\"\nlisten = ").starts_with("node.toml:2: "));
+  EXPECT_TRUE(refusal("name = \"a\"\nname = \"b\"").starts_with("node.toml:2: "));
+}
+
+TEST(Config, values_that_cannot_work_are_refused_with_their_line) {
+  EXPECT_EQ(refusal("cluster = \"c\""), "node.toml: name: a name is missing; set name = \"...\"");
+  EXPECT_EQ(refusal("name = \"a\"\nlisten = \"localhost:7\""),
+            "node.toml:2: listen: \"localhost:7\" is no endpoint; expected one like "
+            "tcp://10.0.0.7:7000");
+  EXPECT_EQ(refusal("name = \"a\"\n[peers]\na = \"tcp://127.0.0.1:1\""),
+            "node.toml:3: peers.a: this is the node's own name");
+  EXPECT_EQ(refusal("name = \"a\"\nmembers = [\"b\"]"),
+            "node.toml:2: members: must name every member, this node (a) included");
+  EXPECT_EQ(refusal("name = \"a\"\nmembers = [\"a\", \"b\", \"b\"]"),
+            "node.toml:2: members: b is named twice");
+  EXPECT_EQ(refusal("name = \"a\"\nlog_level = \"loud\""),
+            "node.toml:2: log_level: \"loud\" is none; expected trace, debug, info, warn, error or "
+            "off");
+  EXPECT_EQ(refusal("name = \"a\"\n[[spaces]]\nname = \"x\""),
+            "node.toml:3: spaces[0].name: the durable space \"x\" needs a store; set directory, or "
+            "durable = false");
+  EXPECT_EQ(refusal("name = \"a\"\n[[spaces]]\nname = \"x\"\ndurable = false\n[[spaces]]\n"
+                    "name = \"x\"\ndurable = false"),
+            "node.toml:6: spaces[1].name: \"x\" is named twice");
+  EXPECT_EQ(refusal("name = \"a\"\n[[spaces]]\ndurable = false"),
+            "node.toml:2: spaces[0].name: is missing; every [[spaces]] needs a name");
+}
+
+TEST(Config, a_missing_file_is_named) {
+  auto options = NodeOptions::from_toml_file("/nonexistent/node.toml");
+  ASSERT_FALSE(options);
+  EXPECT_EQ(options.error().code, ErrorCode::not_found);
+  EXPECT_EQ(options.error().to_string(),
+            "not_found at /nonexistent/node.toml: cannot read the config file: No such file or "
+            "directory");
+}
+
+TEST(CausalToken, survives_its_text_form_and_nothing_else_parses) {
+  Clock clock;
+  clock.set(ReplicaId::from_words(1, 2), 3);
+  clock.set(ReplicaId::from_words(~0ull, 5), 1ull << 40);
+  const CausalToken token("sessions", clock);
+  const std::string text = token.to_string();
+  EXPECT_EQ(text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                   "-_."),
+            std::string::npos)
+      << text;
+  auto parsed = CausalToken::parse(text);
+  ASSERT_TRUE(parsed) << parsed.error().to_string();
+  EXPECT_EQ(parsed->space(), "sessions");
+  EXPECT_EQ(parsed->clock(), clock);
+
+  EXPECT_FALSE(CausalToken::parse(""));
+  EXPECT_FALSE(CausalToken::parse("rj1."));
+  for (std::size_t length = 0; length < text.size(); ++length) {
+    EXPECT_FALSE(CausalToken::parse(text.substr(0, length))) << "cut to " << length;
+  }
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    for (char c : {'A', 'b', '7', '_', ' ', '\0'}) {
+      std::string damaged = text;
+      if (std::exchange(damaged[at], c) == c) continue;
+      EXPECT_FALSE(CausalToken::parse(damaged)) << "changed at " << at;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rejoin::node
