@@ -1,0 +1,744 @@
+#include "history.h"
+
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "rejoin/crdt/json.h"
+
+namespace rejoin {
+namespace {
+
+using specification::Operation;
+
+template <class T>
+const T& pick(const std::vector<T>& from, unsigned n) {
+  return from[n % from.size()];
+}
+
+const std::vector<Path>& maps() {
+  static const std::vector<Path> list{Path(), Path().map("a"), Path().map("b"),
+                                      Path().map("a").map("a"), Path().map("a").map("b")};
+  return list;
+}
+
+const std::vector<Value>& values() {
+  static const std::vector<Value> list{Value(1),
+                                       Value(2),
+                                       Value("a"),
+                                       Value("b"),
+                                       Value(1.0),
+                                       Value(1.5),
+                                       Value(-3),
+                                       Value(),
+                                       Value(true),
+                                       Value(std::string(40, 'x')),
+                                       Value::bytes("\xFF\x00"),
+                                       Value(-0.0),
+                                       Value(0),
+                                       Value(std::numeric_limits<double>::quiet_NaN()),
+                                       Value(std::numeric_limits<std::int64_t>::max()),
+                                       Value(9223372036854775808.0)};
+  return list;
+}
+
+// "x" or "y"; a map's are "a" or "b".
+const char* leaf_name(unsigned n) { return n % 2 == 0 ? "x" : "y"; }
+
+bool is_container(Type type) {
+  return type == Type::map || type == Type::list || type == Type::set ||
+         type == Type::remove_wins_set;
+}
+
+bool is_subset(const std::set<std::size_t>& part, const std::set<std::size_t>& whole) {
+  return std::includes(whole.begin(), whole.end(), part.begin(), part.end());
+}
+
+void merge(std::set<std::size_t>& into, const std::set<std::size_t>& from) {
+  into.insert(from.begin(), from.end());
+}
+
+const char* name_of(Write::Kind kind) {
+  static constexpr const char* names[] = {
+      "set_register", "clear_register",  "add_to_counter", "reset_counter",   "set_flag",
+      "add_to_set",   "remove_from_set", "insert",         "remove_elements", "create_map",
+      "remove",       "clear_map",       "rollback"};
+  static_assert(std::size(names) == static_cast<std::size_t>(Write::Kind::count));
+  return names[static_cast<std::size_t>(kind)];
+}
+
+const char* name_of(Action::Kind kind) {
+  static constexpr const char* names[] = {
+      "commit",   "abort",      "apply_ready", "apply_any", "join_delta", "join_old_delta",
+      "join_all", "checkpoint", "restart",     "prune",     "become"};
+  static_assert(std::size(names) == static_cast<std::size_t>(Action::Kind::count));
+  return names[static_cast<std::size_t>(kind)];
+}
+
+template <class T>
+std::string joined(const std::vector<T>& parts) {
+  std::string text;
+  for (const T& part : parts) text += part.to_string() + " ";
+  return text;
+}
+
+void see(const MapView& map, const Path& path, std::map<std::string, std::string>& lines) {
+  for (const Child& child : map.children()) {
+    const Path at = path.child(child.type, child.name);
+    std::string& text = lines[at.to_string()];
+    switch (child.type) {
+      case Type::map:
+        text = "map";
+        see(map.map(child.name), at, lines);
+        break;
+      case Type::list: {
+        const ListView list = map.list(child.name);
+        const std::vector<Value> all = list.values();
+        text = joined(all);
+        require(list.size() == all.size() && !list.at(all.size()).ok(),
+                "a list's size is the number of its values");
+        for (std::size_t i = 0; i < all.size(); ++i) {
+          require(*list.at(i) == all[i], "a list's values are those at its indexes");
+        }
+        break;
+      }
+      case Type::set:
+      case Type::remove_wins_set: {
+        const SetView set = map.set(child.name, child.type);
+        text = joined(set.elements());
+        require(set.size() == set.elements().size(), "a set's size is the number of its elements");
+        break;
+      }
+      case Type::reg:
+      case Type::multi_register:
+      case Type::max_register:
+      case Type::min_register: {
+        const RegisterView reg = map.reg(child.name, child.type);
+        text = reg.get()->to_string() + " of";
+        for (const Sibling& s : reg.siblings()) {
+          text += " " + s.value.to_string() + "@" + s.time.to_string() + "/" +
+                  s.dot.replica.short_name();
+        }
+        break;
+      }
+      case Type::counter:
+        text = std::to_string(map.counter(child.name).value());
+        break;
+      case Type::enable_flag:
+      case Type::disable_flag:
+        text = map.flag(child.name, child.type).get() ? "on" : "off";
+        break;
+      case Type::element:
+        require(false, "a map has an element for a child");
+    }
+  }
+}
+
+}  // namespace
+
+void require(bool condition, const std::string& sentence) {
+  if (!condition) RC_FAIL(sentence);
+}
+
+std::string to_text(const std::map<std::string, std::string>& lines) {
+  std::string text;
+  for (const auto& [path, line] : lines) text += "  " + path + " = " + line + "\n";
+  return text;
+}
+
+std::ostream& operator<<(std::ostream& out, const Write& write) {
+  return out << name_of(write.kind) << "(" << write.map << "," << write.name << "," << write.value
+             << ")";
+}
+
+std::ostream& operator<<(std::ostream& out, const Action& action) {
+  out << "\n  " << name_of(action.kind) << "(" << action.replica << "," << action.other << ","
+      << action.choice << ")";
+  const bool writes = action.kind == Action::Kind::commit || action.kind == Action::Kind::abort;
+  for (std::size_t i = 0; writes && i < action.writes.size(); ++i) out << " " << action.writes[i];
+  return out;
+}
+
+// ---- Generators ----
+
+rc::Gen<Write> any_write() {
+  using K = Write::Kind;
+  return rc::gen::build<Write>(
+      rc::gen::set(&Write::kind, rc::gen::weightedElement<K>({{6, K::set_register},
+                                                              {2, K::clear_register},
+                                                              {5, K::add_to_counter},
+                                                              {3, K::reset_counter},
+                                                              {4, K::set_flag},
+                                                              {5, K::add_to_set},
+                                                              {5, K::remove_from_set},
+                                                              {7, K::insert},
+                                                              {4, K::remove_elements},
+                                                              {2, K::create_map},
+                                                              {5, K::remove},
+                                                              {3, K::clear_map},
+                                                              {2, K::rollback}})),
+      rc::gen::set(&Write::map, rc::gen::inRange(0u, 5u)),
+      rc::gen::set(&Write::name, rc::gen::inRange(0u, 24u)),
+      rc::gen::set(&Write::value, rc::gen::inRange(0u, 16u)));
+}
+
+rc::Gen<Action> any_action() {
+  using K = Action::Kind;
+  return rc::gen::build<Action>(
+      rc::gen::set(&Action::kind, rc::gen::weightedElement<K>({{40, K::commit},
+                                                               {4, K::abort},
+                                                               {20, K::apply_ready},
+                                                               {6, K::apply_any},
+                                                               {12, K::join_delta},
+                                                               {6, K::join_old_delta},
+                                                               {4, K::join_all},
+                                                               {6, K::checkpoint},
+                                                               {4, K::restart},
+                                                               {6, K::prune},
+                                                               {1, K::become}})),
+      rc::gen::set(&Action::replica, rc::gen::inRange(0u, 12u)),
+      rc::gen::set(&Action::other, rc::gen::inRange(0u, 12u)),
+      rc::gen::set(&Action::choice, rc::gen::inRange(0u, 64u)),
+      rc::gen::set(&Action::writes,
+                   rc::gen::mapcat(rc::gen::inRange<std::size_t>(1, 5), [](std::size_t n) {
+                     return rc::gen::container<std::vector<Write>>(n, any_write());
+                   })));
+}
+
+rc::Gen<std::vector<Action>> any_actions() {
+  return rc::gen::container<std::vector<Action>>(any_action());
+}
+
+// ---- Documents ----
+
+std::map<std::string, std::string> visible(const Document& document) {
+  std::map<std::string, std::string> lines;
+  see(document.root(), Path(), lines);
+  for (const auto& [path, text] : lines) {
+    require(document.exists(*Path::parse(path)), "exists() denies " + path);
+  }
+  return lines;
+}
+
+Document copy_of(const Document& document, ReplicaId self) {
+  Document copy(self);
+  const Result<Applied> joined = copy.join(document);
+  require(joined.ok(), "joining a whole state into an empty document");
+  return copy;
+}
+
+Snapshot snapshot(const Document& document) {
+  return {document.canonical_state(), document.hash(), document.clock(), document.cell_count()};
+}
+
+// ---- World ----
+
+World::World(unsigned replicas) {
+  for (unsigned i = 0; i < replicas; ++i) {
+    const ReplicaId id = new_id();
+    peers_.push_back(std::make_unique<Peer>(id, history_));
+    peers_.back()->model.self = id;
+    peers_.back()->document.track_changes(true);
+  }
+}
+
+// Later ids are neither greater nor less than earlier ones.
+ReplicaId World::new_id() {
+  ++ids_;
+  return ReplicaId::from_words((ids_ * 0x9E3779B97F4A7C15ull) & 0xFFFFFFFF00000000ull, ids_);
+}
+
+Clock World::clock_of(const std::set<std::size_t>& known) const {
+  Clock clock;
+  for (const std::size_t e : known) clock.advance(events_[e]->id());
+  return clock;
+}
+
+void World::check(const Peer& peer) {
+  const Document& document = peer.document;
+  const Status invariants = document.check_invariants();
+  require(invariants.ok(), invariants.ok() ? "" : "broken: " + invariants.error().to_string());
+  const auto expected = peer.model.lines();
+  const auto actual = visible(document);
+  require(actual == expected,
+          "the document shows\n" + to_text(actual) + "instead of\n" + to_text(expected));
+  require(document.clock() == clock_of(peer.model.known),
+          "the clock is not that of the known events: " + document.clock().to_string());
+
+  const Snapshot now = snapshot(document);
+  const auto [same_clock, new_clock] = by_clock_.try_emplace(now.clock.encoded(), now);
+  require(new_clock || same_clock->second == now,
+          "two states with the clock " + now.clock.to_string());
+  const auto [same_state, new_state] = hash_of_state_.try_emplace(now.canonical, now.hash);
+  require(new_state || same_state->second == now.hash, "one state has two hashes");
+  const auto [same_hash, new_hash] = state_of_hash_.try_emplace(now.hash, now.canonical);
+  require(new_hash || same_hash->second == now.canonical, "two states have one hash");
+  const std::string json = to_json(document)->dump();
+  const auto [same_json, new_json] = json_of_state_.try_emplace(now.canonical, json);
+  require(new_json || same_json->second == json, "one state has two exports");
+}
+
+void World::perform(const Action& action) {
+  Peer& one = peer(action.replica);
+  const std::size_t at = action.replica % peers_.size();
+  Peer& other = *peers_[(at + 1 + action.other % (peers_.size() - 1)) % peers_.size()];
+  RC_LOG() << name_of(action.kind) << " at " << at << " (" << one.model.self.short_name()
+           << "), other " << (&other == &one ? "itself" : other.model.self.short_name())
+           << std::endl;
+  const auto before = one.model.lines();
+  one.document.take_changes();
+  switch (action.kind) {
+    case Action::Kind::commit:
+      commit(one, action);
+      break;
+    case Action::Kind::abort:
+      abort(one, action);
+      break;
+    case Action::Kind::apply_ready: {
+      std::vector<std::size_t> ready;
+      for (std::size_t e = 0; e < events_.size(); ++e) {
+        if (!one.model.known.contains(e) && is_subset(history_[e].seen, one.model.known)) {
+          ready.push_back(e);
+        }
+      }
+      if (!ready.empty()) apply(one, pick(ready, action.choice));
+      break;
+    }
+    case Action::Kind::apply_any:
+      if (!events_.empty()) apply(one, action.choice % events_.size());
+      break;
+    case Action::Kind::join_delta:
+      join_delta(one, other, one.document.clock());
+      break;
+    case Action::Kind::join_old_delta: {
+      Clock base;  // the whole state, as if nothing were known
+      if (action.choice % 4 != 0) base = peer(action.choice / 4).document.clock();
+      if (action.choice % 4 == 1) base.meet(one.document.clock());
+      join_delta(one, other, base);
+      break;
+    }
+    case Action::Kind::join_all:
+      join_all(one, other);
+      break;
+    case Action::Kind::checkpoint:
+      save(one);
+      break;
+    case Action::Kind::restart:
+      // Without a store a new member begins, and is one only when it has caught up.
+      if (one.header.empty()) {
+        const ReplicaId id = new_id();
+        one.document = Document(id);
+        one.model.self = id;
+        one.model.known.clear();
+        join_all(one, other);
+      } else {
+        restart(one);
+      }
+      one.document.track_changes(true);
+      break;
+    case Action::Kind::prune:
+      prune(one);
+      break;
+    case Action::Kind::become:
+      become(one);
+      break;
+    case Action::Kind::count:
+      break;
+  }
+  check(one);
+
+  if (action.kind == Action::Kind::restart) return;
+  // Whoever watches a path hears of every change.
+  const std::vector<Path> changes = one.document.take_changes();
+  std::map<std::string, std::string> after = one.model.lines();
+  std::set<std::string> different;
+  for (const auto& [path, text] : before) {
+    if (!after.contains(path) || after[path] != text) different.insert(path);
+  }
+  for (const auto& [path, text] : after) {
+    if (!before.contains(path)) different.insert(path);
+  }
+  for (const std::string& text : different) {
+    const Path path = *Path::parse(text);
+    const bool told = std::any_of(changes.begin(), changes.end(), [&](const Path& c) {
+      return path.starts_with(c) || c.starts_with(path);
+    });
+    require(told, "nobody was told of the change of " + text);
+  }
+}
+
+// ---- Writing ----
+
+void World::begin(Peer& peer, const Action& action) {
+  // Few different times, so that writers' clocks are skewed and often agree.
+  const HybridTime wish = HybridTime::from_millis(action.choice % 8);
+  peer.last_time = std::max(HybridTime{peer.last_time.value + 1}, wish);
+  peer.model.time = peer.last_time;
+  peer.model.pending.clear();
+}
+
+void World::write(Transaction& transaction, Peer& peer, const std::vector<Write>& writes) {
+  std::vector<std::pair<std::size_t, std::size_t>> marks;
+  for (const Write& w : writes) {
+    if (w.kind == Write::Kind::rollback) {
+      if (marks.empty()) continue;
+      const std::size_t to = w.value % marks.size();
+      const auto [mark, pending] = marks[to];
+      marks.resize(to);
+      transaction.rollback_to(mark);
+      peer.model.pending.resize(pending);
+      RC_LOG() << "  rollback to " << mark << std::endl;
+    } else {
+      marks.push_back({transaction.size(), peer.model.pending.size()});
+      write_one(transaction, peer, w);
+    }
+  }
+  const auto expected = peer.model.lines();
+  const auto actual = visible(peer.document);
+  require(actual == expected, "inside the transaction the document shows\n" + to_text(actual) +
+                                  "instead of\n" + to_text(expected));
+}
+
+void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
+  static constexpr Type registers[] = {Type::reg, Type::multi_register, Type::max_register,
+                                       Type::min_register};
+  static constexpr Type removable[] = {Type::map,
+                                       Type::map,
+                                       Type::list,
+                                       Type::set,
+                                       Type::remove_wins_set,
+                                       Type::reg,
+                                       Type::multi_register,
+                                       Type::max_register,
+                                       Type::counter,
+                                       Type::enable_flag,
+                                       Type::disable_flag,
+                                       Type::map};
+  const Path& at = pick(maps(), w.map);
+  MapRef map = transaction.root().at(at);
+  specification::Replica& model = peer.model;
+  const std::string name = leaf_name(w.name);
+  const unsigned kind = w.name / 2;
+  const Value& value = pick(values(), w.value);
+  Status status;
+  Path path;
+  switch (w.kind) {
+    case Write::Kind::set_register:
+    case Write::Kind::clear_register: {
+      const Type type = registers[kind % 4];
+      path = at.child(type, name);
+      if (w.kind == Write::Kind::clear_register) {
+        status = map.reg(name, type).clear();
+        model.clear_register(path);
+      } else {
+        status = map.reg(name, type).set(value);
+        model.set_register(path, value);
+      }
+      break;
+    }
+    case Write::Kind::add_to_counter: {
+      path = at.child(Type::counter, name);
+      const std::int64_t amount = static_cast<std::int64_t>(w.value) - 4;
+      if (kind % 3 == 0) {
+        CounterHandle handle(path);
+        status = transaction.counter(handle).add(amount);
+      } else {
+        status = map.counter(name).add(amount);
+      }
+      model.add_to_counter(path, amount);
+      break;
+    }
+    case Write::Kind::reset_counter:
+      path = at.child(Type::counter, name);
+      status = map.counter(name).reset();
+      model.reset_counter(path);
+      break;
+    case Write::Kind::set_flag: {
+      const Type type = kind % 2 == 0 ? Type::enable_flag : Type::disable_flag;
+      path = at.child(type, name);
+      status = map.flag(name, type).set(w.value % 2 == 0);
+      model.set_flag(path, w.value % 2 == 0);
+      break;
+    }
+    case Write::Kind::add_to_set:
+    case Write::Kind::remove_from_set: {
+      const Type type = kind % 2 == 0 ? Type::set : Type::remove_wins_set;
+      path = at.child(type, name);
+      const Value& element = values()[w.value % 3];
+      if (w.kind == Write::Kind::add_to_set) {
+        status = map.set(name, type).add(element);
+        model.add_to_set(path, element);
+      } else {
+        status = map.set(name, type).remove(element);
+        model.remove_from_set(path, element);
+      }
+      require(map.set(name, type).contains(element) == model.contains(path, element),
+              "contains() disagrees about " + path.to_string());
+      break;
+    }
+    case Write::Kind::insert: {
+      path = at.child(Type::list, name);
+      const std::size_t index = kind % (model.list(path).size() + 1);
+      std::vector<Value> run(1 + w.value % 3, value);
+      for (std::size_t i = 1; i < run.size(); ++i) run[i] = pick(values(), w.value + 5);
+      status = run.size() == 1 ? map.list(name).insert(index, run[0])
+                               : map.list(name).insert(index, run);
+      model.insert(path, index, run);
+      break;
+    }
+    case Write::Kind::remove_elements: {
+      path = at.child(Type::list, name);
+      const std::size_t size = model.list(path).size();
+      if (size == 0) return;
+      const std::size_t index = kind % size;
+      const std::size_t count = 1 + w.value % (size - index);
+      status = map.list(name).remove(index, count);
+      model.remove_elements(path, index, count);
+      break;
+    }
+    case Write::Kind::create_map:
+      if (at.is_root()) return;
+      path = at;
+      status = map.create();
+      model.create_map(path);
+      break;
+    case Write::Kind::remove: {
+      const Type type = removable[kind % std::size(removable)];
+      const std::string child = type == Type::map ? (w.name % 2 == 0 ? "a" : "b") : name;
+      path = at.child(type, child);
+      status = map.remove(child, type);
+      model.remove(path);
+      break;
+    }
+    case Write::Kind::clear_map:
+      path = at;
+      status = map.clear();
+      model.clear_map(path);
+      break;
+    case Write::Kind::rollback:
+    case Write::Kind::count:
+      break;
+  }
+  RC_LOG() << "  " << name_of(w.kind) << " " << path.to_string() << " " << w.value << std::endl;
+  require(status.ok(), status.ok() ? "" : "a write failed: " + status.error().to_string());
+}
+
+void World::commit(Peer& peer, const Action& action) {
+  begin(peer, action);
+  Transaction transaction = peer.document.begin({peer.last_time, "author", ""});
+  write(transaction, peer, action.writes);
+  const EventPtr event = transaction.commit();
+  require((event == nullptr) == peer.model.pending.empty(),
+          "a transaction gives an event exactly when it wrote something");
+  if (event == nullptr) return;
+  const Result<EventPtr> decoded = Event::decode(event->encoded());
+  require(decoded.ok(), "a committed event does not decode");
+  events_.push_back(*decoded);
+  specification::Event e{peer.model.self, peer.last_time, std::move(peer.model.pending),
+                         peer.model.known};
+  peer.model.pending.clear();
+  history_.push_back(std::move(e));
+  peer.model.known.insert(events_.size() - 1);
+}
+
+void World::abort(Peer& peer, const Action& action) {
+  begin(peer, action);
+  const Snapshot before = snapshot(peer.document);
+  const std::string delta = peer.document.delta_since(Clock()).encoded();
+  {
+    Transaction transaction = peer.document.begin({peer.last_time, "author", ""});
+    write(transaction, peer, action.writes);
+    if (action.choice % 3 == 0) transaction.abort();
+    if (action.choice % 3 == 1) {
+      transaction.rollback_to(0);
+      require(transaction.size() == 0, "writes are left after a rollback to the beginning");
+      require(transaction.commit() == nullptr, "a transaction rolled back gives an event");
+    }
+  }
+  peer.model.pending.clear();
+  require(snapshot(peer.document) == before, "an aborted transaction left something");
+  require(peer.document.delta_since(Clock()).encoded() == delta,
+          "an aborted transaction changed what others are sent");
+}
+
+// ---- Exchanging ----
+
+void World::apply(Peer& peer, std::size_t e) {
+  const Snapshot before = snapshot(peer.document);
+  const bool known = peer.model.known.contains(e);
+  const bool ready = is_subset(history_[e].seen, peer.model.known);
+  const Applied expected = known ? Applied::duplicate : ready ? Applied::applied : Applied::missing;
+  RC_LOG() << "  event " << events_[e]->id().to_string() << std::endl;
+  const Result<Applied> applied = peer.document.apply(*events_[e]);
+  require(applied.ok(), applied.ok() ? "" : "an event was refused: " + applied.error().to_string());
+  require(*applied == expected, "an event was taken for what it is not");
+  if (expected == Applied::applied) {
+    peer.model.known.insert(e);
+  } else {
+    require(snapshot(peer.document) == before, "an event that was not applied left something");
+  }
+}
+
+void World::join_delta(Peer& peer, const Peer& from, Clock base) {
+  const Snapshot before = snapshot(peer.document);
+  const Delta delta = from.document.delta_since(base);
+  base.meet(from.document.clock());
+  require(delta.base == base && delta.clock == from.document.clock(), "a delta's clocks are wrong");
+
+  // It names no cell that no event beyond the base touched.
+  std::set<Path> touched;
+  std::size_t removals = 0;
+  for (const std::size_t e : from.model.known) {
+    if (base.includes(events_[e]->id())) continue;
+    for (const Operation& operation : history_[e].operations) {
+      const bool is_removal =
+          operation.kind == Operation::Kind::remove_subtree && is_container(operation.path.type());
+      if (!is_removal) {
+        touched.insert(operation.path);
+        continue;
+      }
+      ++removals;
+      for (const std::size_t seen : from.model.known) {
+        for (const Operation& other : history_[seen].operations) {
+          // Counters and lists below are named one by one.
+          const bool is_part =
+              other.kind == Operation::Kind::increment || other.kind == Operation::Kind::insert;
+          if (is_part && operation.takes_away(other)) touched.insert(other.path);
+        }
+      }
+    }
+  }
+  require(delta.cells <= touched.size() + removals,
+          "a delta names " + std::to_string(delta.cells) + " cells where " +
+              std::to_string(touched.size() + removals) + " were touched");
+  const std::string encoded = delta.encoded();
+  require(from.document.delta_bytes_estimate(base) + 64 + 24 * (base.size() + delta.clock.size()) >=
+              encoded.size(),
+          "the estimate of a delta's size is too low");
+
+  const Result<Delta> decoded = Delta::decode(encoded);
+  require(decoded.ok(), "a delta does not decode");
+  const Result<Applied> joined = peer.document.join(*decoded);
+  require(joined.ok(), joined.ok() ? "" : "a delta was refused: " + joined.error().to_string());
+  const bool fits = before.clock.includes(base);
+  const bool news = !before.clock.includes(delta.clock);
+  if (fits && news) {
+    require(*joined == Applied::applied, "a delta with news was not applied");
+    merge(peer.model.known, from.model.known);
+  } else {
+    require(*joined == (news ? Applied::missing : Applied::duplicate) ||
+                (!fits && *joined == Applied::missing),
+            "a delta was taken for what it is not");
+    require(snapshot(peer.document) == before, "a delta that was not joined left something");
+  }
+}
+
+void World::join_all(Peer& peer, const Peer& from) {
+  const bool news = !peer.document.clock().includes(from.document.clock());
+  const Result<Applied> joined = peer.document.join(from.document);
+  require(joined.ok(), joined.ok() ? "" : "a state was refused: " + joined.error().to_string());
+  require(*joined == (news ? Applied::applied : Applied::duplicate),
+          "a whole state was taken for what it is not");
+  merge(peer.model.known, from.model.known);
+}
+
+// ---- Keeping and forgetting ----
+
+void World::save(Peer& peer) {
+  peer.document.take_dirty([&](Document::StoredCell cell) {
+    if (cell.bytes.empty()) {
+      peer.rows.erase(cell.key);
+    } else {
+      peer.rows[cell.key] = std::move(cell.bytes);
+    }
+  });
+  require(peer.document.dirty_count() == 0, "cells are dirty after they were taken");
+  peer.header = peer.document.header();
+  peer.stored = peer.model.known;
+}
+
+Document World::load(const Peer& peer, ReplicaId self) {
+  Document document(self);
+  Status status = document.load_header(peer.header);
+  for (auto row = peer.rows.rbegin(); status.ok() && row != peer.rows.rend(); ++row) {
+    status = document.load_cell(row->first, row->second);
+  }
+  if (status.ok()) status = document.finish_load();
+  require(status.ok(),
+          status.ok() ? "" : "a checkpoint does not load: " + status.error().to_string());
+  return document;
+}
+
+void World::restart(Peer& peer) {
+  for (const std::size_t e : peer.model.known) {
+    // A dot that may be known elsewhere is never used again.
+    if (history_[e].writer == peer.model.self && !peer.stored.contains(e)) {
+      peer.model.self = new_id();
+      break;
+    }
+  }
+  peer.model.known = peer.stored;
+  peer.document = load(peer, peer.model.self);
+}
+
+Clock World::stable_at(const Peer& peer) const {
+  Clock stable = peer.document.clock();
+  for (const auto& p : peers_) {
+    stable.meet(p->document.clock());
+    if (!p->header.empty()) stable.meet(clock_of(p->stored));
+  }
+  for (std::size_t e = 0; e < events_.size(); ++e) {
+    if (!peer.model.known.contains(e)) stable.meet(clock_of(history_[e].seen));
+  }
+  return stable;
+}
+
+void World::prune(Peer& peer) {
+  const Snapshot before = snapshot(peer.document);
+  const std::size_t touches = peer.document.touch_count();
+  const std::size_t pruned = peer.document.prune(stable_at(peer));
+  require(snapshot(peer.document) == before, "forgetting removals changed the state");
+  require(peer.document.touch_count() <= touches, "forgetting removals made more of them");
+  RC_LOG() << "  " << pruned << " removals forgotten" << std::endl;
+}
+
+void World::become(Peer& peer) {
+  peer.model.self = new_id();
+  peer.document.become(peer.model.self);
+}
+
+void World::heal() {
+  Peer& first = *peers_[0];
+  for (bool more = true; more;) {
+    more = false;
+    for (std::size_t e = 0; e < events_.size(); ++e) {
+      if (first.model.known.contains(e) || !is_subset(history_[e].seen, first.model.known))
+        continue;
+      apply(first, e);
+      more = true;
+    }
+  }
+  require(first.model.known.size() == events_.size(), "an event never had its turn");
+  check(first);
+  for (std::size_t i = 1; i < peers_.size(); ++i) {
+    Peer& peer = *peers_[i];
+    if (i % 3 == 1) join_delta(peer, first, peer.document.clock());
+    if (i % 3 == 2) join_all(peer, first);
+    if (i % 3 == 0) join_delta(peer, first, stable_at(peer));
+    check(peer);
+  }
+  // Now everything is stable. The store keeps what the document does.
+  for (const auto& peer : peers_) {
+    save(*peer);
+  }
+  for (const auto& peer : peers_) {
+    prune(*peer);
+    require(peer->document.touch_count() == 0, "a removal is remembered that everyone has seen");
+    check(*peer);
+    save(*peer);
+    restart(*peer);
+    check(*peer);
+  }
+}
+
+}  // namespace rejoin

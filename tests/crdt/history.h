@@ -1,0 +1,163 @@
+// Random histories: a few replicas that write, exchange, stop and start in random order, each a
+// real document beside its executable specification, compared after every step.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <map>
+#include <ostream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/transaction.h"
+#include "specification.h"
+
+namespace rejoin {
+
+// ---- What happens, as numbers that mean something only in a world: it can be shrunk freely ----
+
+// One call of the writing API.
+struct Write {
+  enum class Kind {
+    set_register,
+    clear_register,
+    add_to_counter,
+    reset_counter,
+    set_flag,
+    add_to_set,
+    remove_from_set,
+    insert,
+    remove_elements,
+    create_map,
+    remove,
+    clear_map,
+    rollback,
+    count,
+  };
+  Kind kind;
+  unsigned map;   // in which map
+  unsigned name;  // under which name, and with which of several types
+  unsigned value;
+};
+
+struct Action {
+  enum class Kind {
+    commit,          // a transaction
+    abort,           // a transaction that comes to nothing
+    apply_ready,     // an event whose turn has come
+    apply_any,       // any event, even one known or one too early
+    join_delta,      // what another replica has and this one lacks
+    join_old_delta,  // the same, from an older base, or one that this replica does not include
+    join_all,        // another replica's whole state
+    checkpoint,      // dirty cells to the store
+    restart,         // back to the last checkpoint, under a new id if writes were lost
+    prune,           // removals that everyone has seen
+    become,          // a new replica id
+    count,
+  };
+  Kind kind;
+  unsigned replica;
+  unsigned other;
+  unsigned choice;
+  std::vector<Write> writes;
+};
+
+std::ostream& operator<<(std::ostream& out, const Write& write);
+std::ostream& operator<<(std::ostream& out, const Action& action);
+
+rc::Gen<Write> any_write();
+rc::Gen<Action> any_action();
+rc::Gen<std::vector<Action>> any_actions();
+
+// ---- Where it happens ----
+
+// What a reader sees in a document, in the specification's form.
+std::map<std::string, std::string> visible(const Document& document);
+
+// A document with the same state under another id, made by joining the whole of it.
+Document copy_of(const Document& document, ReplicaId self);
+
+// Everything by which two documents could be told apart from outside, and what must not change when
+// something is refused.
+struct Snapshot {
+  std::string canonical;
+  StateHash hash;
+  Clock clock;
+  std::size_t cells;
+  friend bool operator==(const Snapshot&, const Snapshot&) = default;
+};
+Snapshot snapshot(const Document& document);
+
+class World {
+ public:
+  explicit World(unsigned replicas);
+
+  // Does it, and checks everything that must hold afterwards.
+  void perform(const Action& action);
+  void perform(const std::vector<Action>& actions) {
+    for (const Action& action : actions) perform(action);
+  }
+  // Brings everyone to the same state, each in another way, and checks that it is.
+  void heal();
+
+  struct Peer {
+    Peer(ReplicaId id, const specification::History& history) : document(id), model(history) {}
+    Document document;
+    specification::Replica model;
+    HybridTime last_time;
+    // The store on disk.
+    std::map<std::string, std::string> rows;
+    std::string header;
+    std::set<std::size_t> stored;  // what was known then
+  };
+
+  std::size_t size() const { return peers_.size(); }
+  Peer& peer(std::size_t i) { return *peers_[i % peers_.size()]; }
+  // All events ever committed, and the specification's view of them, under the same index.
+  const std::vector<EventPtr>& events() const { return events_; }
+  const specification::History& history() const { return history_; }
+  Clock clock_of(const std::set<std::size_t>& known) const;
+  // Everything compared: the specification, the invariants, the hash, other states with this clock.
+  void check(const Peer& peer);
+
+  // Does the writes, to the document and to the specification.
+  void write(Transaction& transaction, Peer& peer, const std::vector<Write>& writes);
+  // A clock that every member's includes (in the store too), and whose concurrent writes are at the
+  // peer.
+  Clock stable_at(const Peer& peer) const;
+  void save(Peer& peer);
+  // A document from the store.
+  static Document load(const Peer& peer, ReplicaId self);
+
+ private:
+  void write_one(Transaction& transaction, Peer& peer, const Write& write);
+  void begin(Peer& peer, const Action& action);
+  void commit(Peer& peer, const Action& action);
+  void abort(Peer& peer, const Action& action);
+  void apply(Peer& peer, std::size_t event);
+  void join_delta(Peer& peer, const Peer& from, Clock base);
+  void join_all(Peer& peer, const Peer& from);
+  void restart(Peer& peer);
+  void prune(Peer& peer);
+  void become(Peer& peer);
+  ReplicaId new_id();
+
+  std::vector<std::unique_ptr<Peer>> peers_;
+  std::vector<EventPtr> events_;
+  specification::History history_;
+  std::uint64_t ids_ = 0;
+  // Promise 1 over the whole history: one clock, one state; one state, one hash, one export.
+  std::map<std::string, Snapshot> by_clock_;
+  std::map<std::string, StateHash> hash_of_state_;
+  std::map<StateHash, std::string> state_of_hash_;
+  std::map<std::string, std::string> json_of_state_;
+};
+
+// Each holds or throws RapidCheck's failure with both sides in words.
+void require(bool condition, const std::string& sentence);
+std::string to_text(const std::map<std::string, std::string>& lines);
+
+}  // namespace rejoin

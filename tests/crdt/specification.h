@@ -1,0 +1,427 @@
+// The executable specification of the kernel: naive, short, and written from the documentation of
+// the types alone.
+//
+// A replica is the set of operations that it knows, each with the operations that its writer had
+// seen. Nothing is ever merged or forgotten: what is visible is computed from the whole set, by the
+// definition of each type. An operation is "live" unless a known operation that takes such things
+// away had seen it. No dots, no clocks, no deltas, no tombstones; quadratic and worse.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rejoin/crdt/hybrid_time.h"
+#include "rejoin/crdt/id.h"
+#include "rejoin/crdt/path.h"
+
+namespace rejoin::specification {
+
+// An element of a list, named by its writer and how many elements that one had inserted before.
+struct ElementName {
+  ReplicaId replica;
+  std::uint64_t number = 0;
+  friend auto operator<=>(const ElementName&, const ElementName&) = default;
+};
+
+struct Operation {
+  enum class Kind {
+    put,              // a value in a cell; takes away what the cell held
+    clear,            // takes away what the cell held
+    increment,        // of a counter
+    reset,            // takes away increments
+    insert,           // an element of a list
+    remove_elements,  // takes away elements of a list, by name
+    remove_subtree,   // takes away everything at and below the path
+  };
+  Kind kind = Kind::put;
+  Path path;
+  Value value;                        // put, insert
+  std::int64_t amount = 0;            // increment
+  bool keep_self = false;             // remove_subtree: what is at the path itself stays
+  ElementName element;                // insert
+  std::optional<ElementName> parent;  // insert: in FugueMax's tree; none is the root
+  bool is_left_child = false;         // insert
+  std::optional<ElementName> right;   // insert: its right origin; none is the end
+  std::set<ElementName> removed;      // remove_elements
+
+  // Whether this operation takes away `other`, had it seen it.
+  bool takes_away(const Operation& other) const {
+    switch (kind) {
+      case Kind::put:
+      case Kind::clear:
+        return other.kind == Kind::put && other.path == path;
+      case Kind::reset:
+        return other.kind == Kind::increment && other.path == path;
+      case Kind::remove_elements:
+        return other.kind == Kind::insert && other.path == path && removed.contains(other.element);
+      case Kind::remove_subtree:
+        return other.path.starts_with(path) && !(keep_self && other.path == path);
+      case Kind::increment:
+      case Kind::insert:
+        return false;
+    }
+    return false;
+  }
+  // Whether it can be live: the others only take away.
+  bool adds() const { return kind == Kind::put || kind == Kind::increment || kind == Kind::insert; }
+};
+
+// A transaction, with all transactions that its writer had seen.
+struct Event {
+  ReplicaId writer;
+  HybridTime time;
+  std::vector<Operation> operations;
+  std::set<std::size_t> seen;
+};
+
+using History = std::vector<Event>;
+
+// An operation that is live at a replica.
+struct Live {
+  const Operation* operation;
+  ReplicaId writer;
+  HybridTime time;
+};
+
+class Replica {
+ public:
+  explicit Replica(const History& history) : history_(&history) {}
+
+  // ---- What it knows ----
+  std::set<std::size_t> known;     // closed under "seen"
+  std::vector<Operation> pending;  // of the open transaction
+  ReplicaId self;
+  HybridTime time;  // of the open transaction
+  std::uint64_t elements_inserted = 0;
+
+  std::vector<Live> live() const {
+    std::vector<Live> result;
+    for (const std::size_t e : known) {
+      const Event& event = (*history_)[e];
+      for (std::size_t i = 0; i < event.operations.size(); ++i) {
+        const Operation& operation = event.operations[i];
+        if (operation.adds() && !is_taken_away(operation, e, i)) {
+          result.push_back({&operation, event.writer, event.time});
+        }
+      }
+    }
+    for (std::size_t i = 0; i < pending.size(); ++i) {
+      bool gone = !pending[i].adds();
+      for (std::size_t j = i + 1; j < pending.size(); ++j)
+        gone |= pending[j].takes_away(pending[i]);
+      if (!gone) result.push_back({&pending[i], self, time});
+    }
+    return result;
+  }
+
+  // ---- What it shows ----
+  // What is live in the cell, by writer.
+  std::vector<Live> cell(const Path& path) const {
+    std::vector<Live> result;
+    for (const Live& l : live()) {
+      if (l.operation->path == path) result.push_back(l);
+    }
+    std::stable_sort(result.begin(), result.end(),
+                     [](const Live& a, const Live& b) { return a.writer < b.writer; });
+    return result;
+  }
+  bool exists(const Path& path) const {
+    return path.is_root() || lines().contains(path.to_string());
+  }
+  std::optional<Value> register_value(const Path& path) const {
+    return register_value(path.type(), cell(path));
+  }
+  std::int64_t counter_value(const Path& path) const { return counter_value(cell(path)); }
+  bool contains(const Path& set, const Value& element) const {
+    return is_in(cell(set.child(Type::element, element)));
+  }
+  // Names of the live elements, in order.
+  std::vector<ElementName> list(const Path& path) const {
+    std::set<ElementName> live_ones;
+    for (const Live& l : cell(path)) live_ones.insert(l.operation->element);
+    std::vector<ElementName> result;
+    for (const ElementName& name : Tree(*this, path).order()) {
+      if (live_ones.contains(name)) result.push_back(name);
+    }
+    return result;
+  }
+
+  // Everything that is visible: a line a path that exists, saying what a reader would read there.
+  std::map<std::string, std::string> lines() const {
+    std::map<Path, std::vector<Live>> cells;
+    for (const Live& l : live()) cells[l.operation->path].push_back(l);
+    std::map<std::string, std::string> result;
+    for (auto& [path, content] : cells) {
+      std::stable_sort(content.begin(), content.end(),
+                       [](const Live& a, const Live& b) { return a.writer < b.writer; });
+      const std::optional<std::string> text = describe(path, content);
+      if (!text) continue;
+      if (path.type() == Type::element) {
+        // Paths are in order, so elements come in Value order.
+        result[path.parent().to_string()] += *text;
+      } else {
+        result[path.to_string()] = *text;
+      }
+      for (Path above = path.parent(); !above.is_root(); above = above.parent()) {
+        if (above.type() == Type::map) result[above.to_string()] = "map";
+      }
+    }
+    result.erase("/");
+    return result;
+  }
+
+  // ---- What the open transaction does: the documented meaning of each call ----
+  void set_register(const Path& path, const Value& value) {
+    const std::optional<Value> current = register_value(path);
+    if (current && path.type() == Type::max_register && !number_less(*current, value)) return;
+    if (current && path.type() == Type::min_register && !number_less(value, *current)) return;
+    put(path, value);
+  }
+  void clear_register(const Path& path) {
+    if (!cell(path).empty()) add(Operation::Kind::clear, path);
+  }
+  void add_to_counter(const Path& path, std::int64_t amount) {
+    if (amount == 0 && !cell(path).empty()) return;
+    add(Operation::Kind::increment, path).amount = amount;
+  }
+  void reset_counter(const Path& path) {
+    if (!cell(path).empty()) add(Operation::Kind::reset, path);
+  }
+  void set_flag(const Path& path, bool on) {
+    if (path.type() == Type::disable_flag || on) {
+      put(path, Value(on));
+    } else if (!cell(path).empty()) {
+      add(Operation::Kind::clear, path);
+    }
+  }
+  void add_to_set(const Path& set, const Value& element) {
+    put(set.child(Type::element, element), Value(true));
+  }
+  void remove_from_set(const Path& set, const Value& element) {
+    const Path path = set.child(Type::element, element);
+    if (set.type() == Type::remove_wins_set) {
+      put(path, Value(false));
+    } else if (!cell(path).empty()) {
+      add(Operation::Kind::clear, path);
+    }
+  }
+  void create_map(const Path& path) { put(path, Value()); }
+  void remove(const Path& path) {
+    if (exists(path)) add(Operation::Kind::remove_subtree, path);
+  }
+  void clear_map(const Path& path) {
+    for (const auto& [below, text] : lines()) {
+      const Path other = *Path::parse(below);
+      if (other == path || !other.starts_with(path)) continue;
+      add(Operation::Kind::remove_subtree, path).keep_self = true;
+      return;
+    }
+  }
+  void insert(const Path& path, std::size_t index, const std::vector<Value>& values) {
+    for (const Value& value : values) {
+      const std::vector<ElementName> now = list(path);
+      const Tree tree(*this, path);
+      Operation& operation = add(Operation::Kind::insert, path);
+      operation.value = value;
+      operation.element = {self, elements_inserted++};
+      std::optional<ElementName> left;
+      if (index > 0) left = now[index - 1];
+      operation.right = tree.after(left);
+      // FugueMax: the left origin's first right child, otherwise a left child of the right origin.
+      if (tree.has_right_children(left)) {
+        operation.parent = operation.right;
+        operation.is_left_child = true;
+      } else {
+        operation.parent = left;
+      }
+      ++index;
+    }
+  }
+  void remove_elements(const Path& path, std::size_t index, std::size_t count) {
+    const std::vector<ElementName> now = list(path);
+    Operation& operation = add(Operation::Kind::remove_elements, path);
+    for (std::size_t i = index; i < index + count; ++i) operation.removed.insert(now[i]);
+  }
+
+  // Numbers numerically, everything else and what is numerically equal by Value order.
+  static bool number_less(const Value& a, const Value& b) {
+    const auto is_number = [](const Value& v) { return v.is_integer() || v.is_real(); };
+    if (!is_number(a) || !is_number(b)) return a < b;
+    // A mantissa of 64 bits holds every int64 and every double.
+    static_assert(std::numeric_limits<long double>::digits >= 64);
+    const auto number = [](const Value& v) {
+      return v.is_integer() ? static_cast<long double>(v.as_integer())
+                            : static_cast<long double>(v.as_real());
+    };
+    const long double x = number(a);
+    const long double y = number(b);
+    if ((x != x) != (y != y)) return y != y;  // NaN is above every number
+    return x < y || (!(y < x) && a < b);
+  }
+
+ private:
+  // The order of a list: the tree of all its known elements, removed or not, as the paper defines
+  // it (Weidner, Kleppmann: "The Art of the Fugue", 2023, section 5).
+  class Tree {
+   public:
+    Tree(const Replica& replica, const Path& path) {
+      const auto take = [&](const Operation& operation) {
+        if (operation.kind == Operation::Kind::insert && operation.path == path) {
+          nodes_.emplace(operation.element, &operation);
+        }
+      };
+      for (const std::size_t e : replica.known) {
+        for (const Operation& operation : (*replica.history_)[e].operations) take(operation);
+      }
+      for (const Operation& operation : replica.pending) take(operation);
+    }
+    std::vector<ElementName> order() const {
+      std::vector<ElementName> names;
+      for (const auto& [name, node] : nodes_) names.push_back(name);
+      std::sort(names.begin(), names.end(),
+                [&](const ElementName& a, const ElementName& b) { return before(a, b); });
+      return names;
+    }
+    // The element after this one (after the beginning), removed ones included.
+    std::optional<ElementName> after(const std::optional<ElementName>& name) const {
+      const std::vector<ElementName> all = order();
+      auto it = all.begin();
+      if (name) it = std::find(all.begin(), all.end(), *name) + 1;
+      return it == all.end() ? std::nullopt : std::optional(*it);
+    }
+    bool has_right_children(const std::optional<ElementName>& name) const {
+      return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+        return node.second->parent == name && !node.second->is_left_child;
+      });
+    }
+
+   private:
+    // From the root down to the element.
+    std::vector<ElementName> chain(const ElementName& name) const {
+      std::vector<ElementName> result;
+      for (std::optional<ElementName> at = name; at; at = nodes_.at(*at)->parent) {
+        result.push_back(*at);
+      }
+      std::reverse(result.begin(), result.end());
+      return result;
+    }
+    bool before(const ElementName& a, const ElementName& b) const {
+      if (a == b) return false;
+      const std::vector<ElementName> left = chain(a);
+      const std::vector<ElementName> right = chain(b);
+      std::size_t i = 0;
+      while (i < left.size() && i < right.size() && left[i] == right[i]) ++i;
+      if (i == left.size()) return !nodes_.at(right[i])->is_left_child;  // b is below a
+      if (i == right.size()) return nodes_.at(left[i])->is_left_child;   // a is below b
+      const Operation& x = *nodes_.at(left[i]);
+      const Operation& y = *nodes_.at(right[i]);
+      if (x.is_left_child != y.is_left_child) return x.is_left_child;
+      // Right siblings: in the reverse order of their right origins.
+      if (!x.is_left_child && x.right != y.right) {
+        if (!x.right || !y.right) return !x.right;
+        return before(*y.right, *x.right);
+      }
+      return x.element < y.element;
+    }
+    std::map<ElementName, const Operation*> nodes_;
+  };
+
+  bool is_taken_away(const Operation& operation, std::size_t event, std::size_t index) const {
+    for (const std::size_t e : known) {
+      const Event& other = (*history_)[e];
+      if (e != event && !other.seen.contains(event)) continue;
+      for (std::size_t i = e == event ? index + 1 : 0; i < other.operations.size(); ++i) {
+        if (other.operations[i].takes_away(operation)) return true;
+      }
+    }
+    return std::any_of(pending.begin(), pending.end(),
+                       [&](const Operation& p) { return p.takes_away(operation); });
+  }
+
+  Operation& add(Operation::Kind kind, const Path& path) {
+    Operation& operation = pending.emplace_back();
+    operation.kind = kind;
+    operation.path = path;
+    return operation;
+  }
+  void put(const Path& path, const Value& value) { add(Operation::Kind::put, path).value = value; }
+
+  static std::optional<Value> register_value(Type type, const std::vector<Live>& content) {
+    const Live* chosen = nullptr;
+    for (const Live& l : content) {
+      bool better = chosen == nullptr;
+      if (!better && type == Type::max_register) {
+        better = number_less(chosen->operation->value, l.operation->value);
+      } else if (!better && type == Type::min_register) {
+        better = number_less(l.operation->value, chosen->operation->value);
+      } else if (!better) {
+        better = std::pair(chosen->time, chosen->writer) < std::pair(l.time, l.writer);
+      }
+      if (better) chosen = &l;
+    }
+    return chosen == nullptr ? std::nullopt : std::optional(chosen->operation->value);
+  }
+  static std::int64_t counter_value(const std::vector<Live>& content) {
+    std::int64_t sum = 0;
+    for (const Live& l : content) sum += l.operation->amount;
+    return sum;
+  }
+  static bool all_on(const std::vector<Live>& content) {
+    return std::all_of(content.begin(), content.end(),
+                       [](const Live& l) { return l.operation->value.as_bool(); });
+  }
+  // An element of a set: added, and (for remove-wins sets) no removal that no addition saw.
+  static bool is_in(const std::vector<Live>& content) {
+    return !content.empty() && all_on(content);
+  }
+
+  // What a reader reads in a cell; nothing where it shows nothing.
+  std::optional<std::string> describe(const Path& path, const std::vector<Live>& content) const {
+    std::string text;
+    switch (path.type()) {
+      case Type::map:
+        return "map";
+      case Type::reg:
+      case Type::multi_register:
+      case Type::max_register:
+      case Type::min_register:
+        text = register_value(path.type(), content)->to_string() + " of";
+        for (const Live& l : content) {
+          text += " " + l.operation->value.to_string() + "@" + l.time.to_string() + "/" +
+                  l.writer.short_name();
+        }
+        return text;
+      case Type::counter:
+        return std::to_string(counter_value(content));
+      case Type::enable_flag:
+      case Type::disable_flag:
+        return all_on(content) ? "on" : "off";
+      case Type::element:
+        if (!is_in(content)) return std::nullopt;
+        return path.steps().back().key.to_string() + " ";
+      case Type::list: {
+        std::map<ElementName, const Operation*> by_name;
+        for (const Live& l : content) by_name[l.operation->element] = l.operation;
+        for (const ElementName& name : Tree(*this, path).order()) {
+          const auto it = by_name.find(name);
+          if (it != by_name.end()) text += it->second->value.to_string() + " ";
+        }
+        return text;
+      }
+      case Type::set:
+      case Type::remove_wins_set:
+        break;
+    }
+    return std::nullopt;
+  }
+
+  const History* history_;
+};
+
+}  // namespace rejoin::specification
