@@ -1,0 +1,147 @@
+// Messages for tests: as text, and as RapidCheck generators.
+#pragma once
+
+#include <rapidcheck.h>
+
+#include <string>
+#include <vector>
+
+#include "../crdt/generators.h"
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/limits.h"
+#include "rejoin/crdt/transaction.h"
+#include "rejoin/transport/message.h"
+
+namespace rejoin::transport {
+
+// Every field of a message: equal texts, equal messages.
+inline std::string to_text(const Message& message) {
+  const auto list = [](const auto& items, const auto& each) {
+    std::string text = "[";
+    for (const auto& item : items) text += each(item) + ", ";
+    return text + "]";
+  };
+  struct {
+    decltype(list)& items;
+    std::string operator()(const Hello& b) { return b.reply ? "reply" : "no reply"; }
+    std::string operator()(const Summary& b) {
+      return b.of_all.to_string() + " of " + std::to_string(b.spaces);
+    }
+    std::string operator()(const Digests& b) {
+      return items(b.digests, [](const SpaceDigest& d) {
+        return d.space + " at " + d.clock.to_string() + " is " + d.state.to_string();
+      });
+    }
+    std::string operator()(const ClockReport& b) {
+      return b.space + ": " + b.applied.to_string() + ", durable " + b.durable.to_string() +
+             ", is " + b.state.to_string() + (b.want_reply ? ", want reply" : "") +
+             (b.gap ? ", gap" : "");
+    }
+    std::string operator()(const Events& b) {
+      return b.space + ": " + items(b.events, [](const EventPtr& e) { return e->encoded(); });
+    }
+    std::string operator()(const Ack& b) { return b.space + ": " + b.durable.to_string(); }
+    std::string operator()(const Chunk& b) {
+      return b.space + ": " + std::to_string(b.transfer) + " of " + std::to_string(b.total_bytes) +
+             " at " + std::to_string(b.offset) + ": " + b.bytes;
+    }
+    std::string operator()(const ChunkAck& b) {
+      return b.space + ": " + std::to_string(b.transfer) + " up to " + std::to_string(b.received);
+    }
+    std::string operator()(const Reject& b) {
+      return std::string(to_string(b.code)) + ": " + b.reason;
+    }
+  } body{list};
+  return "in " + message.cluster + " from " + message.sender + "/" +
+         std::to_string(message.incarnation) + " " + kind_name(message.body) + " " +
+         std::visit(body, message.body);
+}
+
+inline void showValue(const Message& message, std::ostream& out) { out << to_text(message); }
+
+// `count` events of one writer, each with a string of `bytes` bytes in it.
+inline std::vector<EventPtr> written_events(std::size_t count, std::size_t bytes) {
+  Document document(ReplicaId::from_words(0x0123456789ABCDEF, 0xFEDCBA9876543210));
+  std::vector<EventPtr> events;
+  for (std::size_t i = 0; i < count; ++i) {
+    Transaction writes = document.begin(
+        {.time = HybridTime::from_millis(1700000000000 + i), .author = "planner", .note = {}});
+    const Status written =
+        writes.root().map("sessions").reg("s" + std::to_string(i)).set(std::string(bytes, 'x'));
+    RC_ASSERT(written.ok());
+    events.push_back(writes.commit());
+  }
+  return events;
+}
+
+inline Message message_of(Body body) {
+  return Message{.cluster = "rejoin",
+                 .sender = "frankfurt",
+                 .incarnation = 0x1122334455667788,
+                 .body = std::move(body)};
+}
+
+}  // namespace rejoin::transport
+
+namespace rejoin::generators {
+
+inline rc::Gen<std::string> name() {
+  return rc::gen::oneOf(
+      rc::gen::element<std::string>("a", "frankfurt", "tenant/7:x", "\xC3\xA9\xE2\x82\xAC",
+                                    std::string(transport::name_bytes_max, 'n')),
+      rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::inRange('a', 'z'))));
+}
+
+inline rc::Gen<StateHash> state_hash() {
+  return rc::gen::construct<StateHash>(rc::gen::arbitrary<std::uint64_t>(),
+                                       rc::gen::arbitrary<std::uint64_t>());
+}
+
+inline rc::Gen<transport::Body> chunk() {
+  return rc::gen::exec([] {
+    // Some long enough for the flat frame.
+    const auto size = *rc::gen::element<std::size_t>(1, 7, 8, 1000, 65'000, 70'000, 300'000);
+    const auto after = *rc::gen::element<std::uint64_t>(0, 1, 1 << 20);
+    const auto offset =
+        *rc::gen::oneOf(rc::gen::inRange<std::uint64_t>(0, 1000),
+                        rc::gen::just<std::uint64_t>(limits::delta_bytes_max - size - after));
+    return transport::Body(
+        transport::Chunk{.space = *name(),
+                         .transfer = *rc::gen::arbitrary<std::uint64_t>(),
+                         .total_bytes = offset + size + after,
+                         .offset = offset,
+                         .bytes = std::string(size, *rc::gen::arbitrary<char>())});
+  });
+}
+
+inline rc::Gen<transport::Body> body() {
+  using namespace transport;
+  const auto as_body = [](auto gen) { return rc::gen::cast<Body>(gen); };
+  const auto boolean = rc::gen::arbitrary<bool>();
+  const auto number = rc::gen::arbitrary<std::uint64_t>();
+  const auto digest = rc::gen::construct<SpaceDigest>(name(), state_hash(), state_hash());
+  const auto events = rc::gen::exec([] {
+    return written_events(*rc::gen::inRange<std::size_t>(1, 5),
+                          *rc::gen::element<std::size_t>(0, 1, 100, 40'000));
+  });
+  return rc::gen::oneOf(
+      as_body(rc::gen::construct<Hello>(boolean)),
+      as_body(rc::gen::construct<Summary>(state_hash(), rc::gen::arbitrary<std::uint32_t>())),
+      as_body(rc::gen::construct<Digests>(rc::gen::container<std::vector<SpaceDigest>>(digest))),
+      as_body(rc::gen::construct<ClockReport>(name(), clock(), clock(), state_hash(), boolean,
+                                              boolean)),
+      as_body(rc::gen::construct<Events>(name(), events)),
+      as_body(rc::gen::construct<Ack>(name(), clock())), chunk(),
+      as_body(rc::gen::construct<ChunkAck>(
+          name(), number, rc::gen::inRange<std::uint64_t>(0, limits::delta_bytes_max + 1))),
+      as_body(rc::gen::construct<Reject>(
+          rc::gen::map(rc::gen::inRange(0, 14), [](int code) { return ErrorCode(code); }),
+          rc::gen::container<std::string>(rc::gen::inRange(' ', '~')))));
+}
+
+inline rc::Gen<transport::Message> message() {
+  return rc::gen::construct<transport::Message>(name(), name(), rc::gen::arbitrary<std::uint64_t>(),
+                                                body());
+}
+
+}  // namespace rejoin::generators
