@@ -31,28 +31,44 @@ struct Now {
 };
 
 struct CoreOptions {
-  std::string name;                  // of this node
+  std::string name;  // of this node
   std::string cluster = "rejoin";
-  std::vector<std::string> peers;    // neighbours that we talk to of our own accord
-  // Every member's name, this node's included: removals are forgotten when all have seen them. Empty:
-  // this node and its peers.
+  std::vector<std::string> peers;  // neighbours that we talk to of our own accord
+  // Every member's name, this node's included: removals are forgotten when all have seen them.
+  // Empty: this node and its peers.
   std::vector<std::string> members;
 
   // Every interval and threshold is an option, so that a simulation's seed may draw it.
   std::chrono::microseconds exchange_interval = std::chrono::seconds(1);
-  std::chrono::microseconds peer_timeout = std::chrono::seconds(5);      // silence: no pushes
+  std::chrono::microseconds peer_timeout = std::chrono::seconds(5);  // silence: no pushes
   std::chrono::microseconds resend_after = std::chrono::milliseconds(400);
   std::chrono::microseconds gap_report_interval = std::chrono::milliseconds(50);
-  std::chrono::microseconds relay_delay = std::chrono::milliseconds(50);
+  // Others' events go on to a peer that is not known to have them by then, plus two round trips.
+  std::chrono::microseconds relay_delay = std::chrono::milliseconds(100);
+  // How long a transfer may stand still (its peer silent, say) before it is given up.
+  std::chrono::microseconds transfer_timeout = std::chrono::seconds(60);
+  std::chrono::microseconds storage_retry_after = std::chrono::milliseconds(100);  // doubles to 5 s
   std::chrono::milliseconds clock_ahead_max = std::chrono::seconds(60);
-  std::size_t push_bytes_max = 256u << 10;          // of one Events message
-  std::size_t recent_bytes_max = 32u << 20;         // events kept in memory a space, to resend
-  std::size_t waiting_bytes_max = 8u << 20;         // events waiting for their dependencies, a space
+  std::size_t push_bytes_max = 256u << 10;   // of one Events message
+  std::size_t recent_bytes_max = 32u << 20;  // events kept in memory a space, to resend
+  std::size_t waiting_bytes_max = 8u << 20;  // events waiting for their dependencies, a space
+  std::size_t catchup_bytes_max = 1u << 20;  // of events sent again before an answer
   std::size_t chunk_bytes = 128u << 10;
-  std::size_t chunk_window = 8;                     // chunks in flight a transfer
-  std::size_t incoming_transfer_bytes_max = std::size_t{4} << 30;
+  std::size_t chunk_window = 8;            // chunks in flight a transfer
+  std::size_t outgoing_transfers_max = 4;  // at a time; each holds an encoded delta
+  std::size_t incoming_transfer_bytes_max = std::size_t{4} << 30;  // all incoming ones together
   std::size_t checkpoint_log_bytes = 4u << 20;      // log length at which dirty cells are written
-  std::uint64_t random_seed[2] = {0, 0};            // for replica ids and the incarnation
+  std::size_t persist_queue_bytes_max = 64u << 20;  // beyond it commits are `busy`
+  std::size_t gated_bytes_max = 4u << 20;           // messages that wait for the disk
+  std::size_t digests_per_message = 512;
+  std::size_t strangers_max = 64;  // nodes that talk to us and are no peers of ours
+  // Storage may have forgotten writes without anybody noticing: a disk that lies about its cache, a
+  // directory restored from a copy. A space that was loaded therefore writes under its old replica
+  // id only when every other member has confirmed to hold nothing newer of it; a commit before that
+  // takes a new id. Off: the old id is used at once, which saves an entry in every clock for each
+  // such restart, and makes such a loss a divergence.
+  bool confirm_replica_ids = true;
+  std::uint64_t random_seed[2] = {0, 0};  // for replica ids and the incarnation
 };
 
 struct SpaceOptions {
@@ -68,15 +84,17 @@ struct Send {
 // Something the application or the operator should hear.
 struct Notice {
   enum class Kind {
-    changed,            // the space's state changed; `paths` when changes are tracked
-    progress,           // a clock moved: ours, what is durable here, or what a peer holds
-    divergence,         // equal clocks, unequal hashes: `detail` names the peer and both
-    replica_id_changed, // somebody holds writes of our id that we do not: we took a new one
-    clock_ahead,        // a peer's wall clock is too far ahead; its times are not adopted
-    malformed_message,  // dropped, with the reason
-    rejected,           // a peer of another cluster or version
-    storage_failed,     // a batch could not be written; it is retried
-    peer_up, peer_down,
+    changed,             // the space's state changed; `paths` when changes are tracked. One for
+                         // everything since the last take_notices()
+    progress,            // a clock moved: ours, what is durable here, or what a peer holds
+    divergence,          // equal clocks, unequal hashes: `detail` names the peer and both
+    replica_id_changed,  // the last writes under our old id may be lost: we took a new one
+    clock_ahead,         // a peer's wall clock is too far ahead; its times are not adopted
+    malformed_message,   // dropped, with the reason
+    rejected,            // a peer of another cluster or version
+    storage_failed,      // a batch could not be written; it is retried
+    peer_up,
+    peer_down,
   };
   Kind kind;
   std::string space;  // where it concerns one
@@ -88,27 +106,33 @@ struct Notice {
 // How many times each thing happened; names are stable and appear in `rejoin status`.
 struct CoreCounters {
   std::uint64_t events_committed = 0;
-  std::uint64_t events_applied = 0;      // from others
+  std::uint64_t events_applied = 0;  // from others
   std::uint64_t events_duplicate = 0;
   std::uint64_t events_waiting_dropped = 0;
+  std::uint64_t events_relayed = 0;
   std::uint64_t deltas_sent = 0;
   std::uint64_t deltas_joined = 0;
+  std::uint64_t transfers_abandoned = 0;  // of either direction
   std::uint64_t event_catchups_sent = 0;
   std::uint64_t certificate_checks = 0;
   std::uint64_t divergences = 0;
   std::uint64_t messages_malformed = 0;
   std::uint64_t messages_rejected = 0;
+  std::uint64_t messages_stale = 0;      // of an earlier incarnation of their sender
+  std::uint64_t messages_kept_back = 0;  // dropped because too many wait for the disk
   std::uint64_t storage_failures = 0;
   std::uint64_t touches_pruned = 0;
+  std::uint64_t replica_ids_replaced = 0;
+  std::uint64_t times_ahead = 0;  // remote times that were not adopted
 };
 
 struct PeerStatus {
   std::string name;
   bool alive = false;
   std::uint64_t silent_millis = 0;  // since it was last heard; meaningless when never
-  Clock applied;                    // as last reported, for the space asked about
+  Clock applied;                    // as far as it is known, for the space asked about
   Clock durable;
-  std::uint64_t lag = 0;            // writes here that it is not known to have
+  std::uint64_t lag = 0;  // writes here that it is not known to have
 };
 
 struct SpaceStatus {
@@ -126,8 +150,8 @@ struct SpaceStatus {
 
 // A commit, as the caller gets it back. Empty transactions give no event.
 struct Committed {
-  EventPtr event;   // null when nothing was written
-  Clock clock;      // of the space right after: the causal token of this commit
+  EventPtr event;  // null when nothing was written
+  Clock clock;     // of the space right after: the causal token of this commit
 };
 
 class Core {
@@ -138,8 +162,8 @@ class Core {
   Core& operator=(const Core&) = delete;
 
   // ---- Spaces ----
-  // Opens a space that the storage gave back, or a new one. `invalid_argument` for a bad name or one
-  // that is open already with other options; opening twice alike is fine.
+  // Opens a space that the storage gave back, or a new one. `invalid_argument` for a bad name or
+  // one that is open already with other options; opening twice alike is fine.
   Status open_space(const std::string& name, SpaceOptions options, Now now);
   Status open_space(StoredSpace stored, Now now);
   bool has_space(const std::string& name) const;
@@ -148,6 +172,8 @@ class Core {
 
   // ---- Inputs ----
   // Runs `write` in a transaction and commits it; what it returns in error aborts and is passed on.
+  // `not_found` for a space that is not open, `limit_exceeded` for a long author or note, `busy`
+  // when too much waits for the disk.
   Result<Committed> transact(const std::string& space, const std::string& author,
                              const std::string& note,
                              const std::function<Status(Transaction&)>& write, Now now);

@@ -1,0 +1,234 @@
+// Transfers of deltas, and forgetting removals that every member has seen.
+#include <algorithm>
+#include <utility>
+
+#include "core/impl.h"
+#include "rejoin/crdt/limits.h"
+
+namespace rejoin::node {
+
+namespace {
+constexpr Micros transfer_pause_max = std::chrono::seconds(60);
+}  // namespace
+
+// ---- Sending ----
+
+std::size_t Core::Impl::outgoing_transfers() {
+  std::erase_if(transfers_out, [&](const auto& at) {
+    return !link(*replicas[at.first], *peers[at.second]).outgoing;
+  });
+  return transfers_out.size();
+}
+
+void Core::Impl::start_transfer(Replica& replica, Peer& peer, Link& link, const Clock& base) {
+  if (now.monotonic < link.next_transfer_at) return;
+  if (outgoing_transfers() >= options.outgoing_transfers_max) return;
+  const Delta delta = replica.document.delta_since(base);
+  link.outgoing = std::make_unique<OutgoingTransfer>(++last_transfer, delta.encoded(), delta.clock,
+                                                     replica.last_own, options.chunk_bytes,
+                                                     options.chunk_window, now.monotonic);
+  transfers_out.emplace_back(replica.index, peer.slot);
+  ++counters.deltas_sent;
+  link.resend_goes_on = false;
+  link.mark_sent(delta.clock, now.monotonic, resend_after(peer));
+  pump(replica, peer, link);
+}
+
+void Core::Impl::send_chunks(Replica& replica, Peer& peer, const OutgoingTransfer& transfer,
+                             const std::vector<ChunkRange>& chunks) {
+  for (const ChunkRange& chunk : chunks) {
+    send(peer,
+         transport::Chunk{replica.name, transfer.id, transfer.bytes.size(), chunk.offset,
+                          transfer.bytes.substr(chunk.offset, chunk.size)},
+         transfer.gate);
+  }
+}
+
+void Core::Impl::pump(Replica& replica, Peer& peer, Link& link) {
+  OutgoingTransfer& transfer = *link.outgoing;
+  if (transfer.gate <= queue.durable()) {
+    send_chunks(replica, peer, transfer, transfer.next(now.monotonic));
+  }
+  hurry(replica, now.monotonic + resend_after(peer));
+}
+
+// Transfers that could not begin because they hold writes that were not durable.
+void Core::Impl::open_gated_transfers() {
+  for (const auto& [index, slot] : transfers_out) {
+    Link& link = this->link(*replicas[index], *peers[slot]);
+    if (link.outgoing && link.outgoing->acked() == 0) pump(*replicas[index], *peers[slot], link);
+  }
+}
+
+Micros Core::Impl::run_transfers(Replica& replica, Peer& peer, Link& link) {
+  Micros next = never;
+  if (link.outgoing) {
+    OutgoingTransfer& transfer = *link.outgoing;
+    if (now.monotonic - transfer.progress_at() >= options.transfer_timeout) {
+      ++counters.transfers_abandoned;
+      link.outgoing.reset();
+    } else {
+      // While the peer is silent the transfer stands still, and goes on where it was when it is
+      // back soon enough.
+      const Micros patience = resend_after(peer);
+      if (peer.alive && now.monotonic - transfer.sent_at() >= patience) {
+        transfer.rewind();
+        pump(replica, peer, link);
+      }
+      next = std::min(now.monotonic + patience, transfer.progress_at() + options.transfer_timeout);
+    }
+  }
+  if (link.incoming) {
+    const Micros end = link.incoming->progress_at() + options.transfer_timeout;
+    if (end <= now.monotonic) {
+      ++counters.transfers_abandoned;
+      link.incoming.reset();
+    } else {
+      next = std::min(next, end);
+    }
+  }
+  return next;
+}
+
+void Core::Impl::on_chunk_ack(Peer& peer, const transport::ChunkAck& message) {
+  Replica* replica = find(message.space);
+  if (!replica) return;
+  Link& link = this->link(*replica, peer);
+  if (!link.outgoing || link.outgoing->id != message.transfer) return;
+  OutgoingTransfer& transfer = *link.outgoing;
+  send_chunks(*replica, peer, transfer, transfer.acknowledged(message.received, now.monotonic));
+  if (!transfer.done()) return pump(*replica, peer, link);
+  link.transferred = transfer.clock;
+  link.transfer_pause = std::clamp(link.transfer_pause * 2, options.exchange_interval,
+                                   std::max(transfer_pause_max, options.exchange_interval));
+  link.next_transfer_at = now.monotonic + link.transfer_pause;
+  link.outgoing.reset();
+}
+
+// ---- Receiving ----
+
+std::size_t Core::Impl::incoming_bytes() {
+  std::size_t bytes = 0;
+  std::erase_if(transfers_in, [&](const auto& at) {
+    const Link& link = this->link(*replicas[at.first], *peers[at.second]);
+    if (!link.incoming) return true;
+    bytes += link.incoming->buffered();
+    return false;
+  });
+  return bytes;
+}
+
+void Core::Impl::on_chunk(Peer& peer, transport::Chunk& message) {
+  Replica* replica = find(message.space);
+  if (!replica) return tell_absent(peer, message.space);
+  Link& link = this->link(*replica, peer);
+  set_lacks(*replica, peer, link, false);
+  if (message.total_bytes == 0 || message.bytes.empty() ||
+      message.bytes.size() > transport::chunk_bytes_max ||
+      message.total_bytes > limits::delta_bytes_max || message.offset > message.total_bytes ||
+      message.bytes.size() > message.total_bytes - message.offset) {
+    return malformed(peer.name, message.space, "a chunk lies outside of its transfer");
+  }
+  if (message.transfer == link.completed_transfer) {
+    return send(peer, transport::ChunkAck{message.space, message.transfer, message.total_bytes}, 0);
+  }
+  if (message.total_bytes > options.incoming_transfer_bytes_max) {
+    if (limit("large " + peer.name, options.exchange_interval)) {
+      malformed(peer.name, message.space,
+                "a transfer of " + std::to_string(message.total_bytes) +
+                    " bytes is more than is accepted here");
+    }
+    return;
+  }
+  if (!link.incoming || link.incoming->id != message.transfer) {
+    // An older transfer's chunk that was under way for long must not end the newer one.
+    if (message.transfer <
+        std::max(link.completed_transfer, link.incoming ? link.incoming->id : 0)) {
+      return;
+    }
+    if (link.incoming) ++counters.transfers_abandoned;
+    link.incoming =
+        std::make_unique<IncomingTransfer>(message.transfer, message.total_bytes, now.monotonic);
+    transfers_in.emplace_back(replica->index, peer.slot);
+  }
+  IncomingTransfer& transfer = *link.incoming;
+  if (transfer.total != message.total_bytes) {
+    return malformed(peer.name, message.space, "a transfer changed its length");
+  }
+  const std::size_t size = message.bytes.size();
+  if (incoming_bytes() + size > options.incoming_transfer_bytes_max) return;
+  if (replica->durable && queue.bytes() > options.persist_queue_bytes_max) return;
+  transfer.add(message.offset, std::move(message.bytes),
+               options.chunk_window * std::max(options.chunk_bytes, size), now.monotonic);
+  send(peer, transport::ChunkAck{message.space, transfer.id, transfer.received()}, 0);
+  if (transfer.complete()) join_incoming(*replica, peer, link);
+  run(*replica);
+}
+
+void Core::Impl::join_incoming(Replica& replica, Peer& peer, Link& link) {
+  link.completed_transfer = link.incoming->id;
+  std::string bytes = link.incoming->take();
+  link.incoming.reset();
+  replica.asked_until = now.monotonic;
+  const Result<Delta> delta = Delta::decode(bytes);
+  if (!delta.ok()) return malformed(peer.name, replica.name, delta.error().message);
+  if (!own_id_holds(replica, peer, delta->clock.get(replica.document.self()))) return;
+  const Clock before = replica.document.clock();
+  const Result<Applied> joined = replica.document.join(*delta);
+  if (!joined.ok()) return malformed(peer.name, replica.name, joined.error().message);
+  if (*joined == Applied::missing) {
+    link.asked_at = Micros{-1};
+    return ask(replica, peer, link);
+  }
+  Link::absorb(link.applied, delta->clock, replica.document.clock());
+  if (*joined == Applied::duplicate) return;
+  ++counters.deltas_joined;
+  for (const auto& [writer, sequence] : delta->clock) {
+    if (sequence > before.get(writer)) replica.recent.forget(writer);
+  }
+  if (replica.durable) enqueue(replica, RecordKind::delta, std::move(bytes));
+  link.ack_wanted = true;
+  if (!replica.durable) want_flush(replica);
+  state_changed(replica);
+  apply_waiting(replica);
+  // What came as a delta cannot be relayed as events.
+  exchange_soon(options.relay_delay, peer.slot);
+}
+
+// ---- Forgetting removals ----
+
+// A removal may be forgotten when every member has it for good, and when nothing can come any more
+// that was written without having seen it. Both follow from a member's report of what is durable
+// there: what the member wrote before it saw the removal comes earlier in its log, so it is in the
+// same report; and we have everything in the report. (What is merely applied there does not count:
+// the member may crash and lose it. Acknowledgements do not count either: they are not complete.)
+void Core::Impl::settle(Replica& replica, Link& link, const Clock& durable) {
+  if (!replica.document.clock().includes(durable)) return;
+  link.settled.join(durable);
+  link.has_settled = true;
+  if (replica.prune_due != never || replica.document.touch_count() == 0) return;
+  replica.prune_due = replica.pruned_at < Micros{0}
+                          ? now.monotonic
+                          : std::max(now.monotonic, replica.pruned_at + options.exchange_interval);
+  hurry(replica, replica.prune_due);
+}
+
+void Core::Impl::prune(Replica& replica) {
+  replica.prune_due = never;
+  replica.pruned_at = now.monotonic;
+  Clock stable = replica.durable_part();
+  const auto& members = options.members.empty() ? options.peers : options.members;
+  for (const std::string& member : members) {
+    if (member == options.name) continue;
+    const auto slot = slots.find(member);
+    if (slot == slots.end()) return;
+    const Link* link = link_if(replica, *peers[slot->second]);
+    if (!link || !link->has_settled) return;
+    stable.meet(link->settled);
+  }
+  if (stable == replica.pruned_to) return;
+  replica.pruned_to = stable;
+  counters.touches_pruned += replica.document.prune(stable);
+}
+
+}  // namespace rejoin::node

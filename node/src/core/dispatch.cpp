@@ -1,0 +1,316 @@
+// Messages in: what is dropped, and who hears it. Peers coming and going. Ticks.
+#include <algorithm>
+#include <utility>
+
+#include "core/impl.h"
+#include "rejoin/crdt/assert.h"
+
+namespace rejoin::node {
+
+namespace {
+
+constexpr std::size_t former_incarnations_max = 8;
+constexpr Micros notice_interval = std::chrono::seconds(1);
+constexpr Micros waiting_age_max = std::chrono::seconds(10);
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+}  // namespace
+
+// ---- Messages ----
+
+void Core::Impl::malformed(const std::string& from, const std::string& space,
+                           const std::string& reason) {
+  ++counters.messages_malformed;
+  if (limit("malformed " + from, notice_interval)) {
+    notice(Notice::Kind::malformed_message, space, from, reason);
+  }
+}
+
+void Core::Impl::receive(const std::string& from, std::string_view bytes) {
+  if (!transport::is_valid_name(from) || from == options.name) {
+    return malformed("", "", "a message from a node of an impossible name");
+  }
+  Result<transport::Message> decoded = transport::decode(bytes);
+  const auto reject = [&](ErrorCode code, std::string reason) {
+    if (reason.size() > transport::reject_reason_bytes_max) {
+      reason.resize(transport::reject_reason_bytes_max);
+      while (!is_valid_utf8(reason)) reason.pop_back();
+    }
+    ++counters.messages_rejected;
+    if (!limit("reject " + from, notice_interval)) return;
+    notice(Notice::Kind::rejected, "", from, reason);
+    outbox.add(Send{from, encode(transport::Reject{code, reason}), "reject"}, 0, queue.durable());
+  };
+  if (!decoded.ok()) {
+    if (decoded.error().code == ErrorCode::unsupported_version) {
+      reject(ErrorCode::unsupported_version, decoded.error().message);
+    } else {
+      malformed(from, "", decoded.error().message);
+    }
+    return;
+  }
+  transport::Message& message = *decoded;
+  if (const auto* rejected = std::get_if<transport::Reject>(&message.body)) {
+    ++counters.messages_rejected;
+    if (limit("rejected " + from, notice_interval)) {
+      notice(Notice::Kind::rejected, "", from, "it will not talk to us: " + rejected->reason);
+    }
+    return;
+  }
+  if (message.cluster != options.cluster) {
+    reject(ErrorCode::invalid_argument, "'" + from + "' is of cluster '" + message.cluster +
+                                            "', '" + options.name + "' of cluster '" +
+                                            options.cluster + "'");
+    return;
+  }
+  if (message.sender != from) {
+    malformed(from, "", "it says that it is '" + message.sender + "'");
+    return;
+  }
+  if (message.incarnation == 0) {
+    malformed(from, "", "its incarnation is 0");
+    return;
+  }
+  Peer* peer = peer_for(from);
+  if (!peer) return;
+  if (!note_incarnation(*peer, message.incarnation)) {
+    ++counters.messages_stale;
+    return;
+  }
+  heard(*peer);
+  std::visit(Overloaded{
+                 [&](const transport::Hello& m) {
+                   if (!m.reply) {
+                     send(*peer, transport::Hello{true}, 0);
+                   } else if (peer->hello_sent_at >= Micros{0}) {
+                     peer->round_trip.sample(now.monotonic - peer->hello_sent_at);
+                     peer->hello_sent_at = Micros{-1};
+                   }
+                 },
+                 [&](const transport::Summary& m) { on_summary(*peer, m); },
+                 [&](const transport::Digests& m) { on_digests(*peer, m); },
+                 [&](const transport::ClockReport& m) { on_clock_report(*peer, m); },
+                 [&](transport::Events& m) { on_events(*peer, m); },
+                 [&](const transport::Ack& m) { on_ack(*peer, m); },
+                 [&](transport::Chunk& m) { on_chunk(*peer, m); },
+                 [&](const transport::ChunkAck& m) { on_chunk_ack(*peer, m); },
+                 [&](const transport::Reject&) {},
+             },
+             message.body);
+}
+
+std::string Core::Impl::encode(transport::Body body) const {
+  return transport::encode(
+      transport::Message{options.cluster, options.name, incarnation, std::move(body)});
+}
+
+void Core::Impl::send(const Peer& peer, transport::Body body, Position gate) {
+  const char* kind = transport::kind_name(body);
+  send_encoded(peer, encode(std::move(body)), kind, gate);
+}
+
+void Core::Impl::send_encoded(const Peer& peer, std::string bytes, const char* kind,
+                              Position gate) {
+  if (!outbox.add(Send{peer.name, std::move(bytes), kind}, gate, queue.durable())) {
+    ++counters.messages_kept_back;
+  }
+}
+
+// ---- Peers ----
+
+Peer& Core::Impl::add_peer(const std::string& name, bool configured) {
+  const auto slot = static_cast<std::uint32_t>(peers.size());
+  peers.push_back(std::make_unique<Peer>());
+  Peer& peer = *peers.back();
+  peer.name = name;
+  peer.slot = slot;
+  peer.configured = configured;
+  // The first exchange is due at once, and then a random part of the interval apart.
+  peer.next_exchange = now.monotonic;
+  slots.emplace(name, slot);
+  if (configured) options.peers.push_back(name);
+  return peer;
+}
+
+Peer* Core::Impl::peer_for(const std::string& name) {
+  const auto it = slots.find(name);
+  if (it != slots.end()) return peers[it->second].get();
+  std::size_t strangers = 0;
+  Peer* oldest = nullptr;
+  for (const auto& peer : peers) {
+    if (peer->configured) continue;
+    ++strangers;
+    if (!peer->alive && (!oldest || peer->last_heard < oldest->last_heard)) oldest = peer.get();
+  }
+  if (strangers < options.strangers_max) return &add_peer(name, false);
+  if (!oldest) {
+    if (limit("strangers", notice_interval)) {
+      notice(Notice::Kind::rejected, "", name,
+             "too many nodes that are no peers of this one talk to it");
+    }
+    return nullptr;
+  }
+  // Its slot goes to the newcomer, and what was known of it is void.
+  slots.erase(oldest->name);
+  const std::uint32_t slot = oldest->slot;
+  const std::uint32_t epoch = oldest->epoch + 1;
+  *oldest = Peer{};
+  oldest->name = name;
+  oldest->slot = slot;
+  oldest->epoch = epoch;
+  oldest->next_exchange = now.monotonic;
+  slots.emplace(name, slot);
+  return oldest;
+}
+
+bool Core::Impl::note_incarnation(Peer& peer, std::uint64_t seen) {
+  if (peer.incarnation == seen) return true;
+  if (std::ranges::find(peer.former_incarnations, seen) != peer.former_incarnations.end()) {
+    return false;
+  }
+  if (peer.incarnation != 0) {
+    peer.former_incarnations.push_back(peer.incarnation);
+    if (peer.former_incarnations.size() > former_incarnations_max) {
+      peer.former_incarnations.pop_front();
+    }
+    // It may have lost anything: all knowledge begins anew.
+    ++peer.epoch;
+    peer.unagreed.clear();
+    peer.all_unagreed = true;
+    peer.lacking.clear();
+    peer.differing_summaries = 0;
+    peer.digests_sent_at = Micros{-1};
+    peer.sample = Dot{};
+    peer.alive = false;
+  }
+  peer.incarnation = seen;
+  return true;
+}
+
+void Core::Impl::heard(Peer& peer) {
+  peer.last_heard = now.monotonic;
+  peer.heard = true;
+  if (peer.alive) return;
+  peer.alive = true;
+  peer.alive_since = now.monotonic;
+  notice(Notice::Kind::peer_up, "", peer.name, "");
+  send_summary(peer);
+  peer.next_exchange = now.monotonic + options.exchange_interval;
+}
+
+void Core::Impl::gone(Peer& peer) {
+  peer.alive = false;
+  peer.sample = Dot{};
+  notice(Notice::Kind::peer_down, "", peer.name,
+         "silent for " +
+             std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now.monotonic -
+                                                                                  peer.last_heard)
+                                .count()) +
+             " ms");
+}
+
+Link& Core::Impl::link(Replica& replica, Peer& peer) {
+  if (replica.links.size() <= peer.slot) replica.links.resize(peers.size());
+  Link& link = replica.links[peer.slot];
+  if (link.epoch != peer.epoch) {
+    if (link.outgoing || link.incoming) ++counters.transfers_abandoned;
+    link = Link{};
+    link.epoch = peer.epoch;
+    link.relayed_to = replica.recent.begin_number();
+  }
+  return link;
+}
+
+const Link* Core::Impl::link_if(const Replica& replica, const Peer& peer) const {
+  if (replica.links.size() <= peer.slot) return nullptr;
+  const Link& link = replica.links[peer.slot];
+  return link.epoch == peer.epoch ? &link : nullptr;
+}
+
+Micros Core::Impl::resend_after(const Peer& peer) const {
+  return options.resend_after + 2 * peer.round_trip.estimate();
+}
+
+// ---- Time ----
+
+void Core::Impl::tick() {
+  if (storage_retry_at <= now.monotonic) {
+    storage_retry_at = never;
+    storage_retry_allowed = true;
+  }
+  for (std::size_t slot = 0; slot < peers.size(); ++slot) {
+    Peer& peer = *peers[slot];
+    if (peer.alive && now.monotonic - peer.last_heard >= options.peer_timeout) gone(peer);
+    if (peer.next_exchange <= now.monotonic) exchange(peer);
+  }
+  while (!timers.empty() && timers.begin()->first <= now.monotonic) {
+    run(*replicas[timers.begin()->second]);
+  }
+}
+
+Micros Core::Impl::next_deadline() const {
+  Micros earliest = storage_retry_at;
+  for (const auto& peer : peers) {
+    earliest = std::min(earliest, peer->next_exchange);
+    if (peer->alive) earliest = std::min(earliest, peer->last_heard + options.peer_timeout);
+  }
+  if (!timers.empty()) earliest = std::min(earliest, timers.begin()->first);
+  return earliest;
+}
+
+void Core::Impl::schedule(Replica& replica, Micros when) {
+  if (replica.timer == when) return;
+  if (replica.timer != never) timers.erase({replica.timer, replica.index});
+  replica.timer = when;
+  if (when != never) timers.emplace(when, replica.index);
+}
+
+void Core::Impl::hurry(Replica& replica, Micros when) {
+  if (when < replica.timer) schedule(replica, when);
+}
+
+void Core::Impl::run(Replica& replica) {
+  Micros next = never;
+  const auto also = [&](Micros when) { next = std::min(next, when); };
+  if (!replica.waiting.empty()) {
+    replica.waiting.drop_older_than(now.monotonic - waiting_age_max);
+    if (!replica.waiting.empty()) also(now.monotonic + waiting_age_max);
+  }
+  for (std::uint32_t slot = 0; slot < peers.size(); ++slot) {
+    Peer& peer = *peers[slot];
+    Link& link = this->link(replica, peer);
+    also(run_transfers(replica, peer, link));
+    if (!peer.alive || link.lacks) {
+      link.ack_due = link.gap_due = never;
+      link.deferred = false;
+      continue;
+    }
+    if (link.ack_due <= now.monotonic) send_ack(replica, peer, link);
+    also(link.ack_due);
+    if (link.gap_due <= now.monotonic) {
+      link.gap_due = never;
+      if (!replica.waiting.empty()) report_gap(replica, peer, link);
+    }
+    also(link.gap_due);
+    if (link.deferred) {
+      if (catching_up_from_other(replica, peer)) {
+        also(std::max(replica.asked_until, now.monotonic + options.gap_report_interval));
+      } else {
+        ask(replica, peer, link);
+      }
+    }
+    also(relay(replica, peer, link));
+  }
+  if (replica.prune_due <= now.monotonic) prune(replica);
+  also(replica.prune_due);
+  REJOIN_ASSERT(next > now.monotonic);
+  schedule(replica, next);
+}
+
+}  // namespace rejoin::node

@@ -1,0 +1,351 @@
+// Summaries, digests and clock reports, and how a peer is caught up.
+#include <algorithm>
+#include <utility>
+
+#include "core/impl.h"
+#include "rejoin/crdt/codec.h"
+
+namespace rejoin::node {
+
+namespace {
+
+// Up to here missing events are sent without asking what the cells would cost.
+constexpr std::uint64_t few_event_bytes = 1024;
+// After so many differing summaries in a row without a differing space, all spaces are compared.
+constexpr int differing_summaries_max = 3;
+
+StateHash hash_of(const StateHash& a, const StateHash& b, std::string_view name = {}) {
+  std::string bytes;
+  Writer out(bytes);
+  out.fixed64(a.low);
+  out.fixed64(a.high);
+  out.fixed64(b.low);
+  out.fixed64(b.high);
+  out.raw(name);
+  return hash_bytes(bytes);
+}
+
+}  // namespace
+
+// ---- Comparing ----
+
+void Core::Impl::exchange(Peer& peer) {
+  const Micros interval = options.exchange_interval;
+  peer.next_exchange =
+      now.monotonic + std::max(Micros{1}, interval - interval / 10 +
+                                              Micros(random.below(interval.count() / 5 + 1)));
+  if (peer.alive) return send_summary(peer);
+  if (!peer.configured) {
+    peer.next_exchange = never;
+    return;
+  }
+  peer.hello_sent_at = now.monotonic;
+  send(peer, transport::Hello{false}, 0);
+}
+
+void Core::Impl::exchange_soon(Micros delay, std::uint32_t except) {
+  for (const auto& peer : peers) {
+    if (!peer->alive || peer->slot == except) continue;
+    peer->next_exchange = std::min(peer->next_exchange, now.monotonic + delay);
+  }
+}
+
+void Core::Impl::refresh(Replica& replica) {
+  if (!replica.digest_stale) return;
+  replica.digest_stale = false;
+  summary_of_all -= replica.summary_part;
+  replica.digest_clock =
+      hash_of(replica.document.clock().fingerprint(), replica.durable_part().fingerprint());
+  replica.summary_part = hash_of(replica.digest_clock, replica.document.hash(), replica.name);
+  summary_of_all += replica.summary_part;
+  for (std::uint32_t slot = 0; slot < replica.links.size(); ++slot) {
+    Link& link = replica.links[slot];
+    if (!link.agreed) continue;
+    link.agreed = false;
+    if (link.epoch == peers[slot]->epoch) peers[slot]->unagreed.push_back(replica.index);
+  }
+}
+
+void Core::Impl::refresh_digests() {
+  for (const std::uint32_t index : std::exchange(stale_digests, {})) refresh(*replicas[index]);
+}
+
+transport::Summary Core::Impl::summary_for(Peer& peer) {
+  refresh_digests();
+  StateHash of_all = summary_of_all;
+  for (const std::uint32_t index : peer.lacking) of_all -= replicas[index]->summary_part;
+  return transport::Summary{of_all,
+                            static_cast<std::uint32_t>(replicas.size() - peer.lacking.size())};
+}
+
+void Core::Impl::send_summary(Peer& peer) { send(peer, summary_for(peer), last_own); }
+
+void Core::Impl::on_summary(Peer& peer, const transport::Summary& message) {
+  const transport::Summary ours = summary_for(peer);
+  if (ours.of_all != message.of_all || ours.spaces != message.spaces) {
+    ++peer.differing_summaries;
+    return send_digests(peer);
+  }
+  // Equal in every space: also in those of which we did not know it yet.
+  peer.differing_summaries = 0;
+  const auto agree_in = [&](Replica& replica) {
+    Link& link = this->link(replica, peer);
+    if (!link.lacks && !link.agreed) agree(replica, peer, link);
+  };
+  if (std::exchange(peer.all_unagreed, false)) {
+    for (const auto& replica : replicas) agree_in(*replica);
+  } else {
+    for (const std::uint32_t index : peer.unagreed) agree_in(*replicas[index]);
+  }
+  peer.unagreed.clear();
+}
+
+void Core::Impl::send_digests(Peer& peer) {
+  const Micros pause = std::min(options.resend_after, options.exchange_interval / 2);
+  if (peer.digests_sent_at >= Micros{0} && now.monotonic - peer.digests_sent_at < pause) return;
+  std::vector<std::uint32_t> listed;
+  const bool all = peer.all_unagreed ||
+                   (peer.unagreed.empty() && peer.differing_summaries >= differing_summaries_max);
+  if (all) {
+    for (const auto& replica : replicas) listed.push_back(replica->index);
+    peer.differing_summaries = 0;
+    peer.all_unagreed = false;
+    peer.unagreed.clear();
+    for (const std::uint32_t index : listed) {
+      Link& link = this->link(*replicas[index], peer);
+      if (!link.lacks && !link.agreed) peer.unagreed.push_back(index);
+    }
+  } else {
+    std::ranges::sort(peer.unagreed);
+    const auto repeated = std::ranges::unique(peer.unagreed);
+    peer.unagreed.erase(repeated.begin(), repeated.end());
+    std::erase_if(peer.unagreed, [&](std::uint32_t index) {
+      const Link& link = this->link(*replicas[index], peer);
+      return link.agreed || link.lacks;
+    });
+    listed = peer.unagreed;
+  }
+  if (listed.empty()) return;
+  peer.digests_sent_at = now.monotonic;
+  transport::Digests page;
+  for (const std::uint32_t index : listed) {
+    Replica& replica = *replicas[index];
+    if (link(replica, peer).lacks) continue;
+    refresh(replica);
+    page.digests.push_back(
+        transport::SpaceDigest{replica.name, replica.digest_clock, replica.document.hash()});
+    if (page.digests.size() < options.digests_per_message) continue;
+    send(peer, std::exchange(page, {}), last_own);
+  }
+  if (!page.digests.empty()) send(peer, std::move(page), last_own);
+}
+
+void Core::Impl::on_digests(Peer& peer, const transport::Digests& message) {
+  transport::Digests absent;
+  for (const transport::SpaceDigest& digest : message.digests) {
+    Replica* replica = find(digest.space);
+    const bool none = digest.clock == StateHash{} && digest.state == StateHash{};
+    if (!replica) {
+      if (!none) absent.digests.push_back(transport::SpaceDigest{digest.space, {}, {}});
+      continue;
+    }
+    Link& link = this->link(*replica, peer);
+    set_lacks(*replica, peer, link, none);
+    if (none) continue;
+    refresh(*replica);
+    if (digest.clock != replica->digest_clock) {
+      ask(*replica, peer, link);
+    } else if (digest.state != replica->document.hash()) {
+      ++counters.certificate_checks;
+      diverged(*replica, peer, link, digest.state);
+    } else {
+      ++counters.certificate_checks;
+      agree(*replica, peer, link);
+    }
+  }
+  if (!absent.digests.empty()) send(peer, std::move(absent), 0);
+}
+
+void Core::Impl::set_lacks(Replica& replica, Peer& peer, Link& link, bool lacks) {
+  if (link.lacks == lacks) return;
+  link.lacks = lacks;
+  if (lacks) {
+    peer.lacking.push_back(replica.index);
+  } else {
+    std::erase(peer.lacking, replica.index);
+    link.agreed = false;
+    peer.unagreed.push_back(replica.index);
+  }
+}
+
+void Core::Impl::agree(Replica& replica, Peer& peer, Link& link) {
+  refresh(replica);
+  link.agreed = true;
+  const Clock& clock_here = replica.document.clock();
+  const Clock& durable = replica.durable_part();
+  Link::absorb(link.applied, clock_here, clock_here);
+  Link::absorb(link.durable, durable, clock_here);
+  settle(replica, link, durable);
+  confirm_identity(replica, peer);
+  progress_of_peer(replica);
+}
+
+// ---- Asking ----
+
+bool Core::Impl::catching_up_from_other(const Replica& replica, const Peer& peer) const {
+  if (replica.asked_until > now.monotonic && replica.asked_slot != peer.slot) return true;
+  for (std::uint32_t slot = 0; slot < replica.links.size(); ++slot) {
+    const Link& link = replica.links[slot];
+    if (slot != peer.slot && link.epoch == peers[slot]->epoch && link.incoming &&
+        now.monotonic - link.incoming->progress_at() < 2 * options.resend_after) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// One peer at a time: otherwise each of them would send what we lack.
+void Core::Impl::ask(Replica& replica, Peer& peer, Link& link) {
+  if (catching_up_from_other(replica, peer)) {
+    link.deferred = true;
+    return hurry(replica,
+                 std::max(replica.asked_until, now.monotonic + options.gap_report_interval));
+  }
+  link.deferred = false;
+  if (link.asked_at >= Micros{0} && now.monotonic - link.asked_at < resend_after(peer)) return;
+  link.asked_at = now.monotonic;
+  replica.asked_slot = peer.slot;
+  replica.asked_until = now.monotonic + resend_after(peer);
+  send_report(replica, peer, link, true, false);
+}
+
+void Core::Impl::send_report(Replica& replica, Peer& peer, Link& link, bool want_reply, bool gap) {
+  link.acked = replica.durable_part();
+  send(peer,
+       transport::ClockReport{replica.name, replica.document.clock(), replica.durable_part(),
+                              replica.document.hash(), want_reply, gap},
+       replica.last_own);
+}
+
+void Core::Impl::on_clock_report(Peer& peer, const transport::ClockReport& message) {
+  Replica* replica = find(message.space);
+  if (!replica) return tell_absent(peer, message.space);
+  if (!message.applied.includes(message.durable)) {
+    return malformed(peer.name, message.space, "it says that it keeps more than it has");
+  }
+  Link& link = this->link(*replica, peer);
+  set_lacks(*replica, peer, link, false);
+  if (!own_id_holds(*replica, peer, message.applied.get(replica->document.self()))) return;
+  confirm_identity(*replica, peer);
+
+  const Clock& clock_here = replica->document.clock();
+  if (message.applied == clock_here) {
+    ++counters.certificate_checks;
+    if (message.state != replica->document.hash()) diverged(*replica, peer, link, message.state);
+  }
+  Link::absorb(link.applied, message.applied, clock_here);
+  Link::absorb(link.durable, message.durable, clock_here);
+  settle(*replica, link, message.durable);
+  sample_round_trip(*replica, peer, message.durable);
+  progress_of_peer(*replica);
+
+  if (!message.want_reply && !message.gap && link.asked_at >= Micros{0}) {
+    peer.round_trip.sample(now.monotonic - link.asked_at);
+    link.asked_at = Micros{-1};
+    if (replica->asked_slot == peer.slot && clock_here.includes(message.applied)) {
+      replica->asked_until = now.monotonic;  // it has nothing for us: on to the next
+      hurry(*replica, now.monotonic);
+    }
+  }
+  if (!link.transferred.empty() && message.applied.includes(link.transferred)) {
+    link.transferred = Clock{};
+    link.transfer_pause = link.next_transfer_at = Micros{0};
+  }
+  catch_up(*replica, peer, link, message.applied, message.gap);
+  if (message.want_reply && !catching_up_from_other(*replica, peer)) {
+    send_report(*replica, peer, link, false, false);
+  }
+}
+
+void Core::Impl::diverged(Replica& replica, Peer& peer, Link& link, const StateHash& theirs) {
+  ++counters.divergences;
+  if (link.divergent_state == theirs) return;
+  link.divergent_state = theirs;
+  notice(Notice::Kind::divergence, replica.name, peer.name,
+         "at clock " + replica.document.clock().to_string() + " the state here is " +
+             replica.document.hash().to_string() + " and there " + theirs.to_string());
+}
+
+void Core::Impl::confirm_identity(Replica& replica, const Peer& peer) {
+  if (replica.identity != Identity::unconfirmed) return;
+  replica.confirmed_by.insert(peer.name);
+  const auto& members = options.members.empty() ? options.peers : options.members;
+  const bool all = std::ranges::all_of(members, [&](const std::string& member) {
+    return member == options.name || replica.confirmed_by.contains(member);
+  });
+  if (!all) return;
+  replica.identity = Identity::confirmed;
+  replica.confirmed_by.clear();
+}
+
+// ---- Catching up ----
+
+// `have` without the events that came from peers after `since`.
+Clock Core::Impl::without_news(const Replica& replica, Clock have, Micros since) const {
+  const RecentEvents& recent = replica.recent;
+  for (std::uint64_t number = recent.end_number(); number-- > recent.begin_number();) {
+    const RecentEvents::Entry& entry = recent.entry(number);
+    if (entry.arrived <= since) break;
+    if (!entry.event || entry.from == RecentEvents::from_here) continue;
+    have.set(entry.event->writer(),
+             std::min(have.get(entry.event->writer()), entry.event->first() - 1));
+  }
+  return have;
+}
+
+void Core::Impl::catch_up(Replica& replica, Peer& peer, Link& link, const Clock& reported,
+                          bool gap) {
+  const Clock have = replica.sendable_clock();
+  if (reported.includes(have) || link.outgoing) return;
+  const Micros patience = resend_after(peer);
+  // What is under way to it need not be sent again. A gap is proof that something was lost, and so
+  // is that it lacks what was sent long ago.
+  Clock base = reported;
+  if (link.resent_at >= Micros{0} && now.monotonic - link.resent_at < patience) {
+    base.join(link.resent);
+  }
+  if (!gap) {
+    const Clock& long_ago = link.sent_long_ago(now.monotonic, patience);
+    const bool lost = std::ranges::any_of(long_ago, [&](const auto& entry) {
+      return std::min(entry.second, have.get(entry.first)) > base.get(entry.first);
+    });
+    if (!lost) base.join(link.sent);
+    // Nor what came here from others just now: it comes to the peer from them, too.
+    if (base.includes(without_news(replica, have, now.monotonic - relay_wait(peer)))) return;
+  }
+  if (base.includes(have)) return;
+  link.sent = base;
+  const auto event_bytes = replica.recent.bytes_beyond(base, have);
+  const bool events_are_cheaper =
+      event_bytes && (*event_bytes <= few_event_bytes ||
+                      *event_bytes <= replica.document.delta_bytes_estimate(reported));
+  if (!events_are_cheaper || !send_missing_events(replica, peer, link, base)) {
+    start_transfer(replica, peer, link, reported);
+  }
+}
+
+bool Core::Impl::send_missing_events(Replica& replica, Peer& peer, Link& link, const Clock& base) {
+  const Clock have = replica.sendable_clock();
+  if (!replica.recent.bytes_beyond(base, have)) return false;
+  const std::vector<EventPtr> events =
+      replica.recent.collect(base, have, queue.durable(), options.catchup_bytes_max);
+  if (events.empty()) return false;
+  ++counters.event_catchups_sent;
+  send_events(replica, peer, link, events);
+  link.resent = link.sent;
+  link.resent_at = now.monotonic;
+  link.resend_goes_on = !link.sent.includes(have);
+  return true;
+}
+
+}  // namespace rejoin::node

@@ -1,0 +1,176 @@
+// The protocol's state and its steps. One class, because every step may touch spaces, peers, the
+// outbox and the persist queue; its methods are grouped by file:
+//
+//   core.cpp      spaces, commits, outputs, questions
+//   dispatch.cpp  messages in: what is dropped, and who hears it; peers coming and going; ticks
+//   events.cpp    events coming in and going out: push, relay, acknowledgement; storage completions
+//   exchange.cpp  summaries, digests, clock reports, and how a peer is caught up
+//   deltas.cpp    transfers of deltas; forgetting removals
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/outbox.h"
+#include "core/peer.h"
+#include "core/persist_queue.h"
+#include "core/random.h"
+#include "core/replica.h"
+#include "rejoin/crdt/hybrid_time.h"
+#include "rejoin/node/core.h"
+
+namespace rejoin::node {
+
+struct Core::Impl {
+  Impl(CoreOptions options_in, Now now_in);
+
+  CoreOptions options;
+  Now now;  // of the latest input
+  Random random;
+  std::uint64_t incarnation = 0;
+  HybridClock clock;
+  CoreCounters counters;
+  Outbox outbox;
+  PersistQueue queue;
+
+  std::map<std::string, Replica*, std::less<>> by_name;
+  std::vector<std::unique_ptr<Replica>> replicas;  // by index; a space stays open for ever
+  std::map<std::string, std::uint32_t, std::less<>> slots;
+  std::vector<std::unique_ptr<Peer>> peers;           // by slot
+  std::set<std::pair<Micros, std::uint32_t>> timers;  // (when, index) of replicas
+
+  StateHash summary_of_all;
+  std::vector<std::uint32_t> stale_digests;
+  std::vector<Replica*> to_flush;
+  std::vector<Replica*> to_notify;
+  std::vector<Notice> notices;
+  std::map<std::string, Micros> limited;  // when something of this name last happened
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> transfers_out;  // (index, slot), may be over
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> transfers_in;
+  std::uint64_t last_transfer = 0;
+  Position last_own = 0;  // of any space
+
+  // What is in the batch that is being written.
+  struct InFlight {
+    Replica* replica;
+    Clock clock;  // durable when the batch is
+  };
+  std::vector<InFlight> in_flight;
+  std::vector<Replica*> queued;
+  Micros storage_retry_at = never;
+  Micros storage_pause{0};
+  bool storage_retry_allowed = false;
+
+  // ---- core.cpp ----
+  Replica* find(std::string_view space);
+  const Replica* find(std::string_view space) const;
+  Replica& add_replica(std::string name, bool durable, Document document);
+  ReplicaId draw_replica_id();
+  // Writes under a new id from now on; `reason` is for people.
+  void replace_replica_id(Replica& replica, const std::string& reason);
+  Result<Committed> transact(Replica& replica, const std::string& author, const std::string& note,
+                             const std::function<Status(Transaction&)>& write);
+  std::shared_ptr<const PersistBatch> take_batch();
+  void enqueue(Replica& replica, RecordKind kind, std::string bytes);
+  // After any change of the document's clock, or of what is durable.
+  void state_changed(Replica& replica);
+  void progress(Replica& replica);
+  void progress_of_peer(Replica& replica);  // only for those who wait: the digest is unchanged
+  bool limit(const std::string& what, Micros interval);  // true: let it pass
+  void notice(Notice::Kind kind, const std::string& space, const std::string& peer,
+              std::string detail);
+
+  // ---- dispatch.cpp ----
+  void receive(const std::string& from, std::string_view bytes);
+  void malformed(const std::string& from, const std::string& space, const std::string& reason);
+  Peer* peer_for(const std::string& name);  // null when there are too many strangers
+  Peer& add_peer(const std::string& name, bool configured);
+  bool note_incarnation(Peer& peer, std::uint64_t incarnation);
+  void heard(Peer& peer);
+  void gone(Peer& peer);
+  void tick();
+  Micros next_deadline() const;
+  // Does what is due in a space, and sets its timer.
+  void run(Replica& replica);
+  void schedule(Replica& replica, Micros when);
+  void hurry(Replica& replica, Micros when);  // run() by then
+  Link& link(Replica& replica, Peer& peer);
+  const Link* link_if(const Replica& replica, const Peer& peer) const;
+  // Sends, or keeps back until `gate` is durable.
+  void send(const Peer& peer, transport::Body body, Position gate);
+  void send_encoded(const Peer& peer, std::string bytes, const char* kind, Position gate);
+  std::string encode(transport::Body body) const;
+  Micros resend_after(const Peer& peer) const;
+
+  // ---- events.cpp ----
+  void on_events(Peer& peer, transport::Events& message);
+  // What became of an event that came from outside.
+  enum class Outcome { applied, duplicate, missing, refused };
+  Outcome apply(Replica& replica, const EventPtr& event, Peer& from);
+  void apply_waiting(Replica& replica);
+  void tell_absent(Peer& peer, const std::string& space);
+  bool own_id_holds(Replica& replica, const Peer& peer, Sequence claimed);
+  void report_gap(Replica& replica, Peer& peer, Link& link);
+  void on_ack(Peer& peer, const transport::Ack& message);
+  void acknowledge_to_others(Replica& replica);
+  void send_ack(Replica& replica, Peer& peer, Link& link);
+  void sample_round_trip(const Replica& replica, Peer& peer, const Clock& durable);
+  void persisted(std::uint64_t ticket, const Status& outcome);
+  void want_flush(Replica& replica);
+  void flush();
+  void push(Replica& replica);
+  void push_to(Replica& replica, Peer& peer, const std::vector<EventPtr>& events,
+               std::string& encoded);
+  void send_events(Replica& replica, Peer& peer, Link& link, const std::vector<EventPtr>& events);
+  // How long after an event's arrival it should have reached the peer by another way.
+  Micros relay_wait(const Peer& peer) const {
+    return options.relay_delay + 2 * peer.round_trip.estimate();
+  }
+  void relay_at_once(Replica& replica);
+  // Relays what is due to one peer; returns when to look again.
+  Micros relay(Replica& replica, Peer& peer, Link& link);
+
+  // ---- exchange.cpp ----
+  void exchange(Peer& peer);
+  void exchange_soon(Micros delay, std::uint32_t except);
+  void refresh(Replica& replica);
+  void refresh_digests();
+  transport::Summary summary_for(Peer& peer);
+  void send_summary(Peer& peer);
+  void on_summary(Peer& peer, const transport::Summary& message);
+  void send_digests(Peer& peer);
+  void on_digests(Peer& peer, const transport::Digests& message);
+  void set_lacks(Replica& replica, Peer& peer, Link& link, bool lacks);
+  void agree(Replica& replica, Peer& peer, Link& link);
+  void ask(Replica& replica, Peer& peer, Link& link);
+  bool catching_up_from_other(const Replica& replica, const Peer& peer) const;
+  void send_report(Replica& replica, Peer& peer, Link& link, bool want_reply, bool gap);
+  void on_clock_report(Peer& peer, const transport::ClockReport& message);
+  void diverged(Replica& replica, Peer& peer, Link& link, const StateHash& theirs);
+  void confirm_identity(Replica& replica, const Peer& peer);
+  void catch_up(Replica& replica, Peer& peer, Link& link, const Clock& reported, bool gap);
+  Clock without_news(const Replica& replica, Clock have, Micros since) const;
+  bool send_missing_events(Replica& replica, Peer& peer, Link& link, const Clock& base);
+
+  // ---- deltas.cpp ----
+  void start_transfer(Replica& replica, Peer& peer, Link& link, const Clock& base);
+  void pump(Replica& replica, Peer& peer, Link& link);
+  void send_chunks(Replica& replica, Peer& peer, const OutgoingTransfer& transfer,
+                   const std::vector<ChunkRange>& chunks);
+  Micros run_transfers(Replica& replica, Peer& peer, Link& link);
+  void open_gated_transfers();
+  void on_chunk(Peer& peer, transport::Chunk& message);
+  void on_chunk_ack(Peer& peer, const transport::ChunkAck& message);
+  void join_incoming(Replica& replica, Peer& peer, Link& link);
+  std::size_t outgoing_transfers();
+  std::size_t incoming_bytes();
+  void settle(Replica& replica, Link& link, const Clock& durable);
+  void prune(Replica& replica);
+};
+
+}  // namespace rejoin::node

@@ -1,0 +1,63 @@
+// What the core knows of another node.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "rejoin/crdt/id.h"
+
+namespace rejoin::node {
+
+using Micros = std::chrono::microseconds;
+
+inline constexpr Micros never = Micros::max();
+
+// Time until an answer came back: the larger of the last ones, forgotten slowly.
+class RoundTrip {
+ public:
+  void sample(Micros measured) {
+    estimate_ = measured > estimate_ ? measured : (estimate_ * 7 + measured) / 8;
+  }
+  Micros estimate() const { return estimate_; }
+
+ private:
+  Micros estimate_{0};
+};
+
+struct Peer {
+  std::string name;
+  std::uint32_t slot = 0;   // index in the core's list, and of its Link in each Replica
+  bool configured = false;  // we talk to it of our own accord; others only while they talk to us
+  bool heard = false;       // ever
+  bool alive = false;       // heard within peer_timeout
+  Micros last_heard{0};
+  Micros alive_since{0};
+  Micros next_exchange{0};
+
+  // Of its process; 0 while unknown. All that is known of what it holds belongs to one incarnation:
+  // a Link of another `epoch` is void.
+  std::uint64_t incarnation = 0;
+  std::deque<std::uint64_t> former_incarnations;  // their messages may still be under way
+  std::uint32_t epoch = 1;
+
+  // Spaces (by index) whose digest is not known to be the same there as here. `all_unagreed`: every
+  // space is, listed or not.
+  std::vector<std::uint32_t> unagreed;
+  bool all_unagreed = true;
+  std::vector<std::uint32_t> lacking;  // spaces that it said it does not have
+  int differing_summaries = 0;         // in a row
+  Micros digests_sent_at{-1};          // answering a Summary; negative: never
+  std::uint32_t spaces_there = 0;      // as its last Summary said
+
+  RoundTrip round_trip;
+  Micros hello_sent_at{-1};  // while no answer came
+  // One own write under way, to measure how long it takes until it is acknowledged.
+  std::uint32_t sample_space = 0;
+  Dot sample;  // of sequence 0: none
+  Micros sample_sent_at{0};
+};
+
+}  // namespace rejoin::node
