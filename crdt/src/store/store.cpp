@@ -68,7 +68,7 @@ class HashInput {
 
 Store::Store(ReplicaId self) {
   self_ = intern(self);
-  table_.assign(64, Slot{});
+  table_.assign(64, no_node);
   const StateHash root_hash = hash_bytes("rejoin root");
   const NodeIndex index = new_node(no_node, Type::map, Value(), root_hash);
   REJOIN_ASSERT(index == root);
@@ -196,14 +196,12 @@ StateHash Store::child_hash(const StateHash& parent, Type type, const Value& key
 NodeIndex Store::find_child_hashed(NodeIndex parent, Type type, const Value& key,
                                    const StateHash& hash) const {
   const std::size_t mask = table_.size() - 1;
-  const std::uint32_t wanted = tag(hash);
-  for (std::size_t at = wanted & mask;; at = (at + 1) & mask) {
-    const Slot& slot = table_[at];
-    if (slot.node == no_node) return no_node;
-    if (slot.tag != wanted) continue;
-    const Node& n = node(slot.node);
+  for (std::size_t slot = hash.low & mask;; slot = (slot + 1) & mask) {
+    const NodeIndex candidate = table_[slot];
+    if (candidate == no_node) return no_node;
+    const Node& n = node(candidate);
     if (n.path_hash == hash && n.parent == parent && n.type == type && n.key == key) {
-      return slot.node;
+      return candidate;
     }
   }
 }
@@ -282,7 +280,7 @@ NodeIndex Store::new_node(NodeIndex parent, Type type, const Value& key, const S
     if (p.first_child != no_node) node(p.first_child).previous_sibling = index;
     p.first_child = index;
     if ((table_used_ + 1) * 3 > table_.size() * 2) grow_table();
-    table_insert({index, tag(hash)});
+    table_insert(index);
   }
   n.in_use = true;
   ++nodes_in_use_;
@@ -291,36 +289,36 @@ NodeIndex Store::new_node(NodeIndex parent, Type type, const Value& key, const S
   return index;
 }
 
-void Store::table_insert(Slot slot) {
+void Store::table_insert(NodeIndex index) {
   const std::size_t mask = table_.size() - 1;
-  std::size_t at = slot.tag & mask;
-  while (table_[at].node != no_node) at = (at + 1) & mask;
-  table_[at] = slot;
+  std::size_t slot = node(index).path_hash.low & mask;
+  while (table_[slot] != no_node) slot = (slot + 1) & mask;
+  table_[slot] = index;
   ++table_used_;
 }
 
 void Store::table_erase(NodeIndex index) {
   const std::size_t mask = table_.size() - 1;
-  std::size_t at = tag(node(index).path_hash) & mask;
-  while (table_[at].node != index) at = (at + 1) & mask;
+  std::size_t slot = node(index).path_hash.low & mask;
+  while (table_[slot] != index) slot = (slot + 1) & mask;
   // Backward-shift deletion: no tombstones.
-  for (std::size_t next = (at + 1) & mask; table_[next].node != no_node; next = (next + 1) & mask) {
-    const std::size_t home = table_[next].tag & mask;
-    if (((next - home) & mask) >= ((next - at) & mask)) {
-      table_[at] = table_[next];
-      at = next;
+  for (std::size_t next = (slot + 1) & mask; table_[next] != no_node; next = (next + 1) & mask) {
+    const std::size_t home = node(table_[next]).path_hash.low & mask;
+    if (((next - home) & mask) >= ((next - slot) & mask)) {
+      table_[slot] = table_[next];
+      slot = next;
     }
   }
-  table_[at] = Slot{};
+  table_[slot] = no_node;
   --table_used_;
 }
 
 void Store::grow_table() {
-  std::vector<Slot> before(table_.size() * 2);
-  before.swap(table_);
+  table_.assign(table_.size() * 2, no_node);
   table_used_ = 0;
-  for (const Slot& slot : before) {
-    if (slot.node != no_node) table_insert(slot);
+  for (NodeIndex i = 1; i < node_end_; ++i) {
+    const Node& n = node(i);
+    if (n.in_use) table_insert(i);
   }
 }
 
@@ -380,7 +378,7 @@ void Store::free_node(NodeIndex index) {
 
 std::size_t Store::memory_bytes() const {
   std::size_t bytes =
-      chunks_.size() * (sizeof(Node) << chunk_bits) + table_.size() * sizeof(Slot);
+      chunks_.size() * (sizeof(Node) << chunk_bits) + table_.size() * sizeof(NodeIndex);
   for (const Writer_& writer : writers_) {
     bytes += sizeof(Writer_) + writer.index.capacity() * sizeof(IndexItem);
   }

@@ -1,7 +1,7 @@
 // The cell store of one document: the tree, the clock, the index from dot to touched cell, and the
 // hash. docs/kernel.md explains the design and what it was chosen against.
 //
-// Cost a cell: one Node (about 150 bytes, one entry in place), 12 to 24 bytes of hash table, and 16
+// Cost a cell: one Node (about 150 bytes, one entry in place), 4 to 8 bytes of hash table, and 16
 // bytes of index an entry. A write costs one table look-up a new path step, two entry hashes, and
 // one append to the index.
 #pragma once
@@ -123,7 +123,7 @@ class Store {
   bool in_transaction() const { return transaction_ != nullptr; }
   EventPtr commit();
   void rollback_to(std::size_t mark);
-  void end_transaction();  // undoes what was not committed
+  void end_transaction();
   std::size_t transaction_size() const;
 
   // Each is one write of the open transaction; arguments are checked by the callers (types/*.cpp).
@@ -161,14 +161,6 @@ class Store {
   struct TransactionState;
   struct Undo;
 
-  // Open addressing, linear probing, by path hash. The low half of the hash's low word stands in the
-  // table, so that only nodes that are (almost surely) the right ones are ever touched.
-  struct Slot {
-    NodeIndex node = no_node;
-    std::uint32_t tag = 0;
-  };
-  static std::uint32_t tag(const StateHash& hash) { return static_cast<std::uint32_t>(hash.low); }
-
   static constexpr unsigned chunk_bits = 9;
   static constexpr NodeIndex chunk_mask = (1u << chunk_bits) - 1;
 
@@ -179,7 +171,7 @@ class Store {
   StateHash child_hash(const StateHash& parent, Type type, const Value& key) const;
   NodeIndex new_node(NodeIndex parent, Type type, const Value& key, const StateHash& hash);
   void free_node(NodeIndex index);
-  void table_insert(Slot slot);
+  void table_insert(NodeIndex index);
   void table_erase(NodeIndex index);
   void grow_table();
   // Frees nodes that hold nothing, and their parents that came to hold nothing by it.
@@ -217,14 +209,9 @@ class Store {
   // Opens one write of `dots` dots at a cell: its kind and path go into the event. Returns its
   // first dot's sequence.
   Sequence begin_write(EffectKind kind, NodeIndex index, Sequence dots = 1);
-  void undo(Undo& last);
-  void close_transaction();
   void encode_path(NodeIndex index, Writer& out);
   void encode_dot(LocalDot dot, Writer& out);
   void save_cell(NodeIndex index);  // for undo; nothing outside a transaction
-  // The same where the entries are about to go anyway: leaves the cell without any.
-  void move_cell_to_undo(NodeIndex index);
-  void save_touches(const Node& node, std::unique_ptr<Touches>& to) const;
 
   // -- effects (store_apply.cpp) --
   struct EventContext;
@@ -263,7 +250,7 @@ class Store {
   NodeIndex node_end_ = 0;  // nodes ever used; free ones are chained through next_sibling
   NodeIndex free_ = no_node;
   std::size_t nodes_in_use_ = 0;
-  std::vector<Slot> table_;
+  std::vector<NodeIndex> table_;  // open addressing, linear probing, by path hash
   std::size_t table_used_ = 0;
 
   std::vector<Writer_> writers_;
@@ -284,8 +271,7 @@ class Store {
   std::vector<NodeRef> changed_nodes_;
   bool loading_ = false;
 
-  std::unique_ptr<TransactionState> transaction_;        // null while none is open
-  std::unique_ptr<TransactionState> spare_transaction_;  // the last one, for its memory
+  std::unique_ptr<TransactionState> transaction_;
 };
 
 }  // namespace rejoin

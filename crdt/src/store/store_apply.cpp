@@ -222,7 +222,10 @@ void Store::apply_list_remove(NodeIndex index, const std::vector<std::size_t>& p
     if (!element.live()) continue;
     hash_ -= element_hash(node(index), element);
     if (in_transaction()) {
-      transaction_->undo.emplace_back(index, Undo::Removed{element});
+      Undo& undo = transaction_->undo.emplace_back();
+      undo.kind = Undo::Kind::list_remove;
+      undo.node = index;
+      undo.element = element;
     }
     elements.remove(position, {by.replica, by.sequence});
   }

@@ -10,8 +10,7 @@ namespace rejoin {
 
 void Store::begin(TransactionOptions options) {
   REJOIN_ASSERT(!in_transaction());
-  transaction_ = std::move(spare_transaction_);
-  if (!transaction_) transaction_ = std::make_unique<TransactionState>();
+  transaction_ = std::make_unique<TransactionState>();
   transaction_->options = std::move(options);
   transaction_->first = writers_[self_].clock + 1;
 }
@@ -85,32 +84,21 @@ Sequence Store::begin_write(EffectKind kind, NodeIndex index, Sequence dots) {
   return first;
 }
 
-void Store::save_touches(const Node& n, std::unique_ptr<Touches>& to) const {
-  if (n.extra && !n.extra->touches.empty()) to = std::make_unique<Touches>(n.extra->touches);
-}
-
 void Store::save_cell(NodeIndex index) {
   if (!in_transaction()) return;
   const Node& n = node(index);
-  Undo::CellBefore before{n.cell, nullptr};
-  save_touches(n, before.touches);
-  transaction_->undo.emplace_back(index, std::move(before));
-}
-
-void Store::move_cell_to_undo(NodeIndex index) {
-  Node& n = node(index);
-  Entries& entries = std::get<Entries>(n.cell);
-  Undo::CellBefore before{Cell(std::in_place_type<Entries>, std::move(entries)), nullptr};
-  entries.clear();
-  save_touches(n, before.touches);
-  transaction_->undo.emplace_back(index, std::move(before));
+  Undo& undo = transaction_->undo.emplace_back();
+  undo.kind = Undo::Kind::cell;
+  undo.node = index;
+  undo.cell = n.cell;
+  if (n.extra) undo.touches = n.extra->touches;
 }
 
 void Store::put(NodeIndex index, const Value& value) {
   const Sequence sequence = begin_write(EffectKind::put, index);
+  save_cell(index);
   Change change(*this, index);
-  Node& n = node(index);
-  Entries& entries = std::get<Entries>(n.cell);
+  Entries& entries = std::get<Entries>(node(index).cell);
   Writer out(transaction_->effects);
   out.varint(entries.size());
   for (const Entry& e : entries) {
@@ -118,23 +106,25 @@ void Store::put(NodeIndex index, const Value& value) {
     ++writers_[e.replica].stale;
   }
   value.encode(out);
-  move_cell_to_undo(index);
+  entries.clear();
   entries.push_back(Entry{sequence, self_, transaction_->options.time, value});
   clear_touches(index);
+  const Node& n = node(index);
   if (is_remove_wins(n.type, parent_type(n)) && !value.as_bool()) remember_for_prune(index);
 }
 
 void Store::remove_entries(NodeIndex index) {
   const Sequence sequence = begin_write(EffectKind::remove, index);
+  save_cell(index);
   Change change(*this, index);
+  Entries& entries = std::get<Entries>(node(index).cell);
   Writer out(transaction_->effects);
-  const Entries& entries = std::get<Entries>(node(index).cell);
   out.varint(entries.size());
   for (const Entry& e : entries) {
     encode_dot(e.dot(), out);
     ++writers_[e.replica].stale;
   }
-  move_cell_to_undo(index);
+  entries.clear();
   clear_touches(index);
   add_touch(index, {self_, sequence});
 }
@@ -150,18 +140,12 @@ bool Store::counter_would_overflow(NodeIndex index, std::int64_t amount) const {
 
 void Store::counter_add(NodeIndex index, std::int64_t amount) {
   const Sequence sequence = begin_write(EffectKind::counter_add, index);
+  save_cell(index);
   Change change(*this, index);
-  Node& n = node(index);
-  CounterEntries& entries = std::get<CounterEntries>(n.cell);
+  CounterEntries& entries = std::get<CounterEntries>(node(index).cell);
   CounterEntry* own = nullptr;
   for (CounterEntry& e : entries) {
     if (e.replica == self_) own = &e;
-  }
-  if (n.extra && !n.extra->touches.empty()) {
-    save_cell(index);
-  } else {
-    const CounterEntry nothing{0, self_, 0, 0, 0};
-    transaction_->undo.emplace_back(index, Undo::OwnCountBefore{own ? *own : nothing});
   }
   if (own == nullptr) {
     // Its base lies just before it, so that it takes over from whatever part of ours others
@@ -216,7 +200,9 @@ void Store::remove_subtree(NodeIndex index, bool keep_self) {
   out.varint(keep_self ? 1 : 0);
   out.varint(clock.size());
   for (const auto& [id, last] : clock) encode_dot({find_replica(id), last}, out);
-  transaction_->undo.emplace_back(index, Undo::RemovalsBefore{removals_});
+  Undo& undo = transaction_->undo.emplace_back();
+  undo.kind = Undo::Kind::removal;
+  undo.removals = removals_;
   apply_subtree_removal({{self_, sequence}, index, std::move(clock), keep_self});
 }
 
@@ -242,7 +228,10 @@ void Store::list_insert(NodeIndex index, std::size_t at, const Value* values, st
   for (std::size_t i = 0; i < count; ++i) {
     Element element{{self_, first + i}, left, right, {}, values[i]};
     left = element.id;
-    transaction_->undo.emplace_back(index, Undo::Inserted{element.id});
+    Undo& undo = transaction_->undo.emplace_back();
+    undo.kind = Undo::Kind::list_insert;
+    undo.node = index;
+    undo.element.id = element.id;
     apply_list_insert(index, std::move(element));
   }
 }
@@ -278,57 +267,49 @@ void Store::list_remove(NodeIndex index, std::size_t at, std::size_t count) {
   apply_list_remove(index, positions, {self_, sequence});
 }
 
-void Store::undo(Undo& last) {
-  if (auto* cell = std::get_if<Undo::CellBefore>(&last.step)) {
-    Change change(*this, last.node);
-    Node& n = node(last.node);
-    n.cell = std::move(cell->cell);
-    if (n.extra) {
-      touch_count_ -= n.extra->touches.size();
-      n.extra->touches.clear();
-    }
-    if (cell->touches) {
-      touch_count_ += cell->touches->size();
-      extra(n).touches = std::move(*cell->touches);
-      remember_for_prune(last.node);
-    }
-    doom(last.node);
-  } else if (const auto* count = std::get_if<Undo::OwnCountBefore>(&last.step)) {
-    Change change(*this, last.node);
-    CounterEntries& entries = std::get<CounterEntries>(node(last.node).cell);
-    const auto own = std::find_if(entries.begin(), entries.end(),
-                                  [&](const CounterEntry& e) { return e.replica == self_; });
-    REJOIN_ASSERT(own != entries.end());
-    if (count->entry.sequence == 0) {
-      entries.erase(own);
-    } else {
-      *own = count->entry;
-    }
-    doom(last.node);
-  } else if (const auto* inserted = std::get_if<Undo::Inserted>(&last.step)) {
-    Change change(*this, last.node);
-    Sequenced& elements = list(last.node);
-    elements.erase(elements.find(inserted->id));
-  } else if (auto* removed = std::get_if<Undo::Removed>(&last.step)) {
-    Change change(*this, last.node);
-    Sequenced& elements = list(last.node);
-    elements.restore(elements.find(removed->element.id), std::move(removed->element.value));
-  } else {
-    for (const SubtreeRemoval& r : removals_) --node(r.node).extra->subtree_removals;
-    for (const SubtreeRemoval& r : removals_) doom(r.node);
-    removals_ = std::move(std::get<Undo::RemovalsBefore>(last.step).removals);
-    for (const SubtreeRemoval& r : removals_) ++extra(node(r.node)).subtree_removals;
-  }
-}
-
 void Store::rollback_to(std::size_t mark) {
   TransactionState& t = *transaction_;
   if (mark >= t.writes.size()) return;
   const TransactionState::Write to = t.writes[mark];
   while (t.undo.size() > to.undo) {
-    Undo last = std::move(t.undo.back());
+    Undo undo = std::move(t.undo.back());
     t.undo.pop_back();
-    undo(last);
+    switch (undo.kind) {
+      case Undo::Kind::cell: {
+        Change change(*this, undo.node);
+        Node& n = node(undo.node);
+        n.cell = std::move(undo.cell);
+        if (n.extra) {
+          touch_count_ -= n.extra->touches.size();
+          n.extra->touches.clear();
+        }
+        if (!undo.touches.empty()) {
+          touch_count_ += undo.touches.size();
+          extra(n).touches = std::move(undo.touches);
+          remember_for_prune(undo.node);
+        }
+        doom(undo.node);
+        break;
+      }
+      case Undo::Kind::list_insert: {
+        Change change(*this, undo.node);
+        Sequenced& elements = list(undo.node);
+        elements.erase(elements.find(undo.element.id));
+        break;
+      }
+      case Undo::Kind::list_remove: {
+        Change change(*this, undo.node);
+        Sequenced& elements = list(undo.node);
+        elements.restore(elements.find(undo.element.id), std::move(undo.element.value));
+        break;
+      }
+      case Undo::Kind::removal:
+        for (const SubtreeRemoval& r : removals_) --node(r.node).extra->subtree_removals;
+        for (const SubtreeRemoval& r : removals_) doom(r.node);
+        removals_ = std::move(undo.removals);
+        for (const SubtreeRemoval& r : removals_) ++extra(node(r.node)).subtree_removals;
+        break;
+    }
   }
   // Elements are hashed one by one; the whole hash is simply what it was.
   hash_ = to.hash;
@@ -346,19 +327,14 @@ void Store::rollback_to(std::size_t mark) {
 
 void Store::end_transaction() {
   rollback_to(0);
-  close_transaction();
-}
-
-void Store::close_transaction() {
-  spare_transaction_ = std::move(transaction_);
-  spare_transaction_->reuse();
+  transaction_.reset();
   sweep_doomed();
 }
 
 EventPtr Store::commit() {
-  TransactionState* const t = transaction_.get();
+  std::unique_ptr<TransactionState> t = std::move(transaction_);
   if (t->writes.empty()) {
-    close_transaction();
+    sweep_doomed();
     return nullptr;
   }
   Writer_& writer = writers_[self_];
@@ -404,7 +380,7 @@ EventPtr Store::commit() {
 
   clock_.set(writer.id, writer.clock);
   if (writer.stale * 2 > writer.index.size() + 64) compact_index(self_);
-  close_transaction();
+  sweep_doomed();
   return event;
 }
 
