@@ -7,9 +7,12 @@
 namespace rejoin::node {
 namespace {
 
-// Whatever a record that was once applied here is refused for now: the store is not what it was.
+// What was once applied or kept here and is refused now is damaged, whatever the refusal says;
+// unless a newer program wrote it.
 Error damaged(const std::string& space, const std::string& what, const Error& cause) {
-  return make_error(ErrorCode::corrupt, what + ": " + cause.message, "space " + space);
+  const bool newer = cause.code == ErrorCode::unsupported_version;
+  return make_error(newer ? cause.code : ErrorCode::corrupt, what + ": " + cause.message,
+                    "space " + space);
 }
 
 }  // namespace

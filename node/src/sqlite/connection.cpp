@@ -49,8 +49,8 @@ Error error_of(sqlite3* db, int code, const std::string& path) {
                         "a row would be larger than SQLite allows: " + words_of(db, code), path);
     default:
       if (code == SQLITE_IOERR_CORRUPTFS) {
-        return make_error(ErrorCode::corrupt,
-                          "the file system is damaged: " + words_of(db, code), path);
+        return make_error(ErrorCode::corrupt, "the file system is damaged: " + words_of(db, code),
+                          path);
       }
       return make_error(ErrorCode::io, "the store cannot be used: " + words_of(db, code), path);
   }
@@ -68,18 +68,17 @@ Statement& Statement::bind(int parameter, std::int64_t value) {
 
 Statement& Statement::bind_blob(int parameter, std::string_view bytes) {
   // A null pointer would bind NULL rather than an empty blob.
-  const int code = bytes.empty()
-                       ? sqlite3_bind_zeroblob(statement_.get(), parameter, 0)
-                       : sqlite3_bind_blob64(statement_.get(), parameter, bytes.data(),
-                                             bytes.size(), SQLITE_STATIC);
+  const int code = bytes.empty() ? sqlite3_bind_zeroblob(statement_.get(), parameter, 0)
+                                 : sqlite3_bind_blob64(statement_.get(), parameter, bytes.data(),
+                                                       bytes.size(), SQLITE_STATIC);
   if (code != SQLITE_OK) bind_error_ = code;
   return *this;
 }
 
 Statement& Statement::bind_text(int parameter, std::string_view text) {
-  const int code = sqlite3_bind_text64(statement_.get(), parameter,
-                                       text.data() != nullptr ? text.data() : "", text.size(),
-                                       SQLITE_STATIC, SQLITE_UTF8);
+  const int code =
+      sqlite3_bind_text64(statement_.get(), parameter, text.data() != nullptr ? text.data() : "",
+                          text.size(), SQLITE_STATIC, SQLITE_UTF8);
   if (code != SQLITE_OK) bind_error_ = code;
   return *this;
 }
@@ -148,8 +147,7 @@ bool Statement::is_text(int column) const {
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, int flags,
                                                      const std::string& vfs) {
   sqlite3* db = nullptr;
-  const int code =
-      sqlite3_open_v2(path.c_str(), &db, flags, vfs.empty() ? nullptr : vfs.c_str());
+  const int code = sqlite3_open_v2(path.c_str(), &db, flags, vfs.empty() ? nullptr : vfs.c_str());
   if (code != SQLITE_OK) {
     Error error = error_of(db, code, path);
     sqlite3_close(db);

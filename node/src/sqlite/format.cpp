@@ -13,8 +13,8 @@ std::array<char, 8> little_endian(std::uint64_t value) {
   return out;
 }
 
-// A chain of XXH3-64: each column is hashed with what came before as the seed. The first link is the
-// table, so that a row that wandered to another table does not pass there.
+// A chain of XXH3-64: each column is hashed with what came before as the seed. The first link is
+// the table, so that a row that wandered to another table does not pass there.
 class RowHasher {
  public:
   explicit RowHasher(std::uint64_t table) : state_(table) {}
