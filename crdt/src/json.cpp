@@ -411,7 +411,7 @@ Status from_json(Transaction& transaction, const Path& path, const nlohmann::jso
         std::string("JSON is imported from an object, and this is of type ") + json.type_name(),
         path.to_string());
   }
-  const std::size_t mark = transaction.size();
+  const std::size_t mark = transaction.savepoint();
   Status status = write_map(transaction.root().at(path), path, json, remove_missing);
   if (!status.ok()) transaction.rollback_to(mark);
   return status;

@@ -37,7 +37,8 @@ RegisterRef Transaction::reg(CellHandle& handle) {
 }
 
 std::size_t Transaction::size() const { return store_->transaction_size(); }
-void Transaction::rollback_to(std::size_t mark) { store_->rollback_to(mark); }
+std::size_t Transaction::savepoint() { return store_->savepoint(); }
+void Transaction::rollback_to(std::size_t savepoint) { store_->rollback_to(savepoint); }
 
 EventPtr Transaction::commit() { return std::exchange(store_, nullptr)->commit(); }
 

@@ -56,7 +56,9 @@ class HashInput {
       }
     }
   }
-  StateHash hash() const { return hash_bytes(std::string_view(buffer_, size_)); }
+  StateHash hash(std::uint64_t seed = 0) const {
+    return hash_bytes(std::string_view(buffer_, size_), seed);
+  }
 
  private:
   static constexpr std::size_t contents_max = 64;
@@ -68,7 +70,7 @@ class HashInput {
 
 Store::Store(ReplicaId self) {
   self_ = intern(self);
-  table_.assign(64, no_node);
+  table_.assign(64, Slot{0, no_node});
   const StateHash root_hash = hash_bytes("rejoin root");
   const NodeIndex index = new_node(no_node, Type::map, Value(), root_hash);
   REJOIN_ASSERT(index == root);
@@ -84,6 +86,8 @@ ReplicaIndex Store::intern(const ReplicaId& id) {
   if (added) {
     writers_.push_back({});
     writers_.back().id = id;
+    writers_.back().id_hash = hash_bytes(
+        std::string_view(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()));
     // Not among our next event's dependencies before it has written something.
     writers_.back().changed_since_commit = false;
   }
@@ -197,8 +201,9 @@ NodeIndex Store::find_child_hashed(NodeIndex parent, Type type, const Value& key
                                    const StateHash& hash) const {
   const std::size_t mask = table_.size() - 1;
   for (std::size_t slot = hash.low & mask;; slot = (slot + 1) & mask) {
-    const NodeIndex candidate = table_[slot];
+    const NodeIndex candidate = table_[slot].node;
     if (candidate == no_node) return no_node;
+    if (table_[slot].hash != static_cast<std::uint32_t>(hash.high)) continue;
     const Node& n = node(candidate);
     if (n.path_hash == hash && n.parent == parent && n.type == type && n.key == key) {
       return candidate;
@@ -265,10 +270,8 @@ NodeIndex Store::new_node(NodeIndex parent, Type type, const Value& key, const S
       chunks_.push_back(std::make_unique<Node[]>(std::size_t{1} << chunk_bits));
     }
   }
-  Node& n = node(index);
-  const std::uint32_t generation = n.generation;
-  n = Node{};
-  n.generation = generation;
+  Node& n = node(index);  // as new: free_node resets it
+  n.next_sibling = no_node;
   n.path_hash = hash;
   n.parent = parent;
   n.type = type;
@@ -291,34 +294,35 @@ NodeIndex Store::new_node(NodeIndex parent, Type type, const Value& key, const S
 
 void Store::table_insert(NodeIndex index) {
   const std::size_t mask = table_.size() - 1;
-  std::size_t slot = node(index).path_hash.low & mask;
-  while (table_[slot] != no_node) slot = (slot + 1) & mask;
-  table_[slot] = index;
+  const StateHash& hash = node(index).path_hash;
+  std::size_t slot = hash.low & mask;
+  while (table_[slot].node != no_node) slot = (slot + 1) & mask;
+  table_[slot] = {static_cast<std::uint32_t>(hash.high), index};
   ++table_used_;
 }
 
 void Store::table_erase(NodeIndex index) {
   const std::size_t mask = table_.size() - 1;
   std::size_t slot = node(index).path_hash.low & mask;
-  while (table_[slot] != index) slot = (slot + 1) & mask;
+  while (table_[slot].node != index) slot = (slot + 1) & mask;
   // Backward-shift deletion: no tombstones.
-  for (std::size_t next = (slot + 1) & mask; table_[next] != no_node; next = (next + 1) & mask) {
-    const std::size_t home = node(table_[next]).path_hash.low & mask;
+  for (std::size_t next = (slot + 1) & mask; table_[next].node != no_node;
+       next = (next + 1) & mask) {
+    const std::size_t home = node(table_[next].node).path_hash.low & mask;
     if (((next - home) & mask) >= ((next - slot) & mask)) {
       table_[slot] = table_[next];
       slot = next;
     }
   }
-  table_[slot] = no_node;
+  table_[slot].node = no_node;
   --table_used_;
 }
 
 void Store::grow_table() {
-  table_.assign(table_.size() * 2, no_node);
+  table_.assign(table_.size() * 2, Slot{0, no_node});
   table_used_ = 0;
   for (NodeIndex i = 1; i < node_end_; ++i) {
-    const Node& n = node(i);
-    if (n.in_use) table_insert(i);
+    if (node(i).in_use) table_insert(i);
   }
 }
 
@@ -366,10 +370,9 @@ void Store::free_node(NodeIndex index) {
   if (n.next_sibling != no_node) node(n.next_sibling).previous_sibling = n.previous_sibling;
   const NodeIndex parent = n.parent;
   if (n.changed) mark_changed(parent);  // its path goes with it
-  n.extra.reset();
-  n.key = Value();
-  n.in_use = false;
-  ++n.generation;
+  const std::uint32_t generation = n.generation;
+  n = Node{};
+  n.generation = generation + 1;
   n.next_sibling = free_;
   free_ = index;
   --nodes_in_use_;
@@ -377,8 +380,7 @@ void Store::free_node(NodeIndex index) {
 }
 
 std::size_t Store::memory_bytes() const {
-  std::size_t bytes =
-      chunks_.size() * (sizeof(Node) << chunk_bits) + table_.size() * sizeof(NodeIndex);
+  std::size_t bytes = chunks_.size() * (sizeof(Node) << chunk_bits) + table_.size() * sizeof(Slot);
   for (const Writer_& writer : writers_) {
     bytes += sizeof(Writer_) + writer.index.capacity() * sizeof(IndexItem);
   }
@@ -415,28 +417,22 @@ bool Store::is_live(const Node& n) const {
 }
 
 StateHash Store::entry_hash(const Node& n, const Entry& entry) const {
+  const StateHash& writer = writers_[entry.replica].id_hash;
   HashInput in;
-  in.add(n.path_hash);
-  const ReplicaId& id = replica_id(entry.replica);
-  in.add(id.bytes.data(), id.bytes.size());
+  in.add(n.path_hash.high ^ writer.high);
   in.add(entry.sequence);
   in.add(entry.time.value);
   in.add(entry.value);
-  return in.hash();
+  return in.hash(n.path_hash.low ^ writer.low);
 }
 
 StateHash Store::element_hash(const Node& n, const Element& element) const {
+  const StateHash& writer = writers_[element.id.replica].id_hash;
   HashInput in;
-  in.add(n.path_hash);
-  const auto add_id = [&](ElementId id) {
-    const ReplicaId nobody{};
-    const ReplicaId& replica = id.is_boundary() ? nobody : replica_id(id.replica);
-    in.add(replica.bytes.data(), replica.bytes.size());
-    in.add(id.sequence);
-  };
-  add_id(element.id);
+  in.add(n.path_hash.high ^ writer.high);
+  in.add(element.id.sequence);
   in.add(element.value);
-  return in.hash();
+  return in.hash(n.path_hash.low ^ writer.low);
 }
 
 StateHash Store::cell_hash(const Node& n) const {
@@ -444,15 +440,14 @@ StateHash Store::cell_hash(const Node& n) const {
   if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
     for (const CounterEntry& e : *counters) {
       if (!e.live()) continue;
+      const StateHash& writer = writers_[e.replica].id_hash;
       HashInput in;
-      in.add(n.path_hash);
-      const ReplicaId& id = replica_id(e.replica);
-      in.add(id.bytes.data(), id.bytes.size());
+      in.add(n.path_hash.high ^ writer.high);
       in.add(e.sequence);
       in.add(static_cast<std::uint64_t>(e.total));
       in.add(e.base_sequence);
       in.add(static_cast<std::uint64_t>(e.base));
-      sum += in.hash();
+      sum += in.hash(n.path_hash.low ^ writer.low);
     }
     return sum;
   }

@@ -1,7 +1,7 @@
 // The cell store of one document: the tree, the clock, the index from dot to touched cell, and the
 // hash. docs/kernel.md explains the design and what it was chosen against.
 //
-// Cost a cell: one Node (about 150 bytes, one entry in place), 4 to 8 bytes of hash table, and 16
+// Cost a cell: one Node (about 170 bytes, one entry in place), 12 to 24 bytes of hash table, and 16
 // bytes of index an entry. A write costs one table look-up a new path step, two entry hashes, and
 // one append to the index.
 #pragma once
@@ -34,11 +34,12 @@ struct Node {
   std::uint32_t live = 0;  // live cells here and below
   Type type = Type::map;
   bool in_use = false;
-  bool dirty = false;         // stored form out of date
-  bool stored = false;        // a stored form exists, so that freeing it must delete a row
-  bool changed = false;       // reported by take_changes
-  bool doomed = false;        // in the list of nodes that may have become empty
-  bool awaits_prune = false;  // in the list of nodes where stability may let something go
+  bool dirty = false;          // stored form out of date
+  bool stored = false;         // a stored form exists, so that freeing it must delete a row
+  bool changed = false;        // reported by take_changes
+  bool doomed = false;         // in the list of nodes that may have become empty
+  std::uint32_t saved_at = 0;  // the transaction epoch that saved it for undo
+  bool awaits_prune = false;   // in the list of nodes where stability may let something go
   Value key;
   Cell cell;
   std::unique_ptr<CellExtra> extra;
@@ -61,6 +62,7 @@ struct IndexItem {
 
 struct Writer_ {
   ReplicaId id;
+  StateHash id_hash;
   Sequence clock = 0;
   std::vector<IndexItem> index;
   std::size_t stale = 0;
@@ -120,9 +122,10 @@ class Store {
 
   // ---- Transactions (store_write.cpp) ----
   void begin(TransactionOptions options);
-  bool in_transaction() const { return transaction_ != nullptr; }
+  bool in_transaction() const { return in_transaction_; }
   EventPtr commit();
-  void rollback_to(std::size_t mark);
+  std::size_t savepoint();
+  void rollback_to(std::size_t savepoint);
   void end_transaction();
   std::size_t transaction_size() const;
 
@@ -250,7 +253,13 @@ class Store {
   NodeIndex node_end_ = 0;  // nodes ever used; free ones are chained through next_sibling
   NodeIndex free_ = no_node;
   std::size_t nodes_in_use_ = 0;
-  std::vector<NodeIndex> table_;  // open addressing, linear probing, by path hash
+  // Open addressing, linear probing, by path hash; part of the hash stands beside the index, so
+  // that a probe seldom touches a node in vain.
+  struct Slot {
+    std::uint32_t hash;
+    NodeIndex node;
+  };
+  std::vector<Slot> table_;
   std::size_t table_used_ = 0;
 
   std::vector<Writer_> writers_;
@@ -271,7 +280,10 @@ class Store {
   std::vector<NodeRef> changed_nodes_;
   bool loading_ = false;
 
+  // Kept between transactions for the memory that it holds.
   std::unique_ptr<TransactionState> transaction_;
+  bool in_transaction_ = false;
+  std::uint32_t epoch_ = 0;  // of undo: a cell is saved once an epoch
 };
 
 }  // namespace rejoin

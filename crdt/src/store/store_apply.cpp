@@ -222,10 +222,8 @@ void Store::apply_list_remove(NodeIndex index, const std::vector<std::size_t>& p
     if (!element.live()) continue;
     hash_ -= element_hash(node(index), element);
     if (in_transaction()) {
-      Undo& undo = transaction_->undo.emplace_back();
-      undo.kind = Undo::Kind::list_remove;
-      undo.node = index;
-      undo.element = element;
+      transaction_->undo.push_back(
+          Undo{Undo::Kind::list_remove, index, {}, {}, std::make_unique<Element>(element), {}});
     }
     elements.remove(position, {by.replica, by.sequence});
   }

@@ -9,17 +9,29 @@
 namespace rejoin {
 
 void Store::begin(TransactionOptions options) {
-  REJOIN_ASSERT(!in_transaction());
-  transaction_ = std::make_unique<TransactionState>();
+  REJOIN_ASSERT(!in_transaction_);
+  if (!transaction_) transaction_ = std::make_unique<TransactionState>();
+  transaction_->clear();
   transaction_->options = std::move(options);
   transaction_->first = writers_[self_].clock + 1;
+  in_transaction_ = true;
+  (void)savepoint();
 }
 
-std::size_t Store::transaction_size() const { return transaction_->writes.size(); }
+std::size_t Store::savepoint() {
+  TransactionState& t = *transaction_;
+  const Writer_& writer = writers_[self_];
+  t.savepoints.push_back({t.writes, t.effects.size(), t.undo.size(), writer.index.size(),
+                          writer.clock, hash_, t.path});
+  ++epoch_;
+  return t.savepoints.size() - 1;
+}
+
+std::size_t Store::transaction_size() const { return transaction_->writes; }
 
 Status Store::check_writable(NodeIndex index) const {
   if (transaction_->effects.size() > limits::event_bytes_max / 2 ||
-      transaction_->writes.size() >= limits::event_effects_max) {
+      transaction_->writes >= limits::event_effects_max) {
     return make_error(ErrorCode::limit_exceeded, "the transaction is too large; commit it in parts",
                       path_of(index).to_string());
   }
@@ -49,20 +61,23 @@ Status Store::check_writable(NodeIndex index) const {
 }
 
 void Store::encode_path(NodeIndex index, Writer& out) {
-  NodeIndex chain[limits::path_depth_max];
-  std::size_t depth = depth_of(index);
-  REJOIN_ASSERT(depth <= limits::path_depth_max);
-  for (std::size_t i = depth; i-- > 0; index = node(index).parent) chain[i] = index;
   std::vector<NodeIndex>& last = transaction_->path;
-  std::size_t shared = 0;
-  while (shared < depth && shared < last.size() && last[shared] == chain[shared]) ++shared;
-  out.varint(shared);
-  out.varint(depth - shared);
-  for (std::size_t i = shared; i < depth; ++i) {
-    out.u8(static_cast<std::uint8_t>(node(chain[i]).type));
-    node(chain[i]).key.encode(out);
+  // Nearly always the cell of the write before, or one beside it.
+  if (!last.empty() && last.back() == index) {
+    out.varint(last.size());
+    out.varint(0);
+    return;
   }
-  last.assign(chain, chain + depth);
+  const Node& n = node(index);
+  if (!last.empty() && n.parent == node(last.back()).parent) {
+    out.varint(last.size() - 1);
+    out.varint(1);
+    out.u8(static_cast<std::uint8_t>(n.type));
+    n.key.encode(out);
+    last.back() = index;
+    return;
+  }
+  encode_node_path(index, last, out);
 }
 
 void Store::encode_dot(LocalDot dot, Writer& out) {
@@ -71,13 +86,11 @@ void Store::encode_dot(LocalDot dot, Writer& out) {
 }
 
 Sequence Store::begin_write(EffectKind kind, NodeIndex index, Sequence dots) {
-  TransactionState& t = *transaction_;
   Writer_& writer = writers_[self_];
-  t.writes.push_back(
-      {t.effects.size(), t.undo.size(), writer.index.size(), index, writer.clock, hash_});
   const Sequence first = writer.clock + 1;
   writer.clock += dots;
-  Writer out(t.effects);
+  ++transaction_->writes;
+  Writer out(transaction_->effects);
   out.u8(static_cast<std::uint8_t>(kind));
   encode_path(index, out);
   index_append(self_, writer.clock, index);
@@ -85,13 +98,14 @@ Sequence Store::begin_write(EffectKind kind, NodeIndex index, Sequence dots) {
 }
 
 void Store::save_cell(NodeIndex index) {
-  if (!in_transaction()) return;
-  const Node& n = node(index);
-  Undo& undo = transaction_->undo.emplace_back();
-  undo.kind = Undo::Kind::cell;
-  undo.node = index;
-  undo.cell = n.cell;
-  if (n.extra) undo.touches = n.extra->touches;
+  if (!in_transaction_) return;
+  Node& n = node(index);
+  if (n.saved_at == epoch_) return;
+  n.saved_at = epoch_;
+  Undo& undo = transaction_->undo.emplace_back(Undo{Undo::Kind::cell, index, n.cell, {}, {}, {}});
+  if (n.extra && !n.extra->touches.empty()) {
+    undo.touches = std::make_unique<Touches>(n.extra->touches);
+  }
 }
 
 void Store::put(NodeIndex index, const Value& value) {
@@ -200,9 +214,12 @@ void Store::remove_subtree(NodeIndex index, bool keep_self) {
   out.varint(keep_self ? 1 : 0);
   out.varint(clock.size());
   for (const auto& [id, last] : clock) encode_dot({find_replica(id), last}, out);
-  Undo& undo = transaction_->undo.emplace_back();
-  undo.kind = Undo::Kind::removal;
-  undo.removals = removals_;
+  transaction_->undo.push_back(Undo{Undo::Kind::removal,
+                                    index,
+                                    {},
+                                    {},
+                                    {},
+                                    std::make_unique<std::vector<SubtreeRemoval>>(removals_)});
   apply_subtree_removal({{self_, sequence}, index, std::move(clock), keep_self});
 }
 
@@ -228,10 +245,13 @@ void Store::list_insert(NodeIndex index, std::size_t at, const Value* values, st
   for (std::size_t i = 0; i < count; ++i) {
     Element element{{self_, first + i}, left, right, {}, values[i]};
     left = element.id;
-    Undo& undo = transaction_->undo.emplace_back();
-    undo.kind = Undo::Kind::list_insert;
-    undo.node = index;
-    undo.element.id = element.id;
+    transaction_->undo.push_back(
+        Undo{Undo::Kind::list_insert,
+             index,
+             {},
+             {},
+             std::make_unique<Element>(Element{element.id, {}, {}, {}, {}}),
+             {}});
     apply_list_insert(index, std::move(element));
   }
 }
@@ -267,10 +287,11 @@ void Store::list_remove(NodeIndex index, std::size_t at, std::size_t count) {
   apply_list_remove(index, positions, {self_, sequence});
 }
 
-void Store::rollback_to(std::size_t mark) {
+void Store::rollback_to(std::size_t savepoint) {
   TransactionState& t = *transaction_;
-  if (mark >= t.writes.size()) return;
-  const TransactionState::Write to = t.writes[mark];
+  REJOIN_ASSERT(savepoint < t.savepoints.size());
+  t.savepoints.resize(savepoint + 1);
+  const TransactionState::Savepoint& to = t.savepoints.back();
   while (t.undo.size() > to.undo) {
     Undo undo = std::move(t.undo.back());
     t.undo.pop_back();
@@ -283,9 +304,9 @@ void Store::rollback_to(std::size_t mark) {
           touch_count_ -= n.extra->touches.size();
           n.extra->touches.clear();
         }
-        if (!undo.touches.empty()) {
-          touch_count_ += undo.touches.size();
-          extra(n).touches = std::move(undo.touches);
+        if (undo.touches) {
+          touch_count_ += undo.touches->size();
+          extra(n).touches = std::move(*undo.touches);
           remember_for_prune(undo.node);
         }
         doom(undo.node);
@@ -294,19 +315,19 @@ void Store::rollback_to(std::size_t mark) {
       case Undo::Kind::list_insert: {
         Change change(*this, undo.node);
         Sequenced& elements = list(undo.node);
-        elements.erase(elements.find(undo.element.id));
+        elements.erase(elements.find(undo.element->id));
         break;
       }
       case Undo::Kind::list_remove: {
         Change change(*this, undo.node);
         Sequenced& elements = list(undo.node);
-        elements.restore(elements.find(undo.element.id), std::move(undo.element.value));
+        elements.restore(elements.find(undo.element->id), std::move(undo.element->value));
         break;
       }
       case Undo::Kind::removal:
         for (const SubtreeRemoval& r : removals_) --node(r.node).extra->subtree_removals;
         for (const SubtreeRemoval& r : removals_) doom(r.node);
-        removals_ = std::move(undo.removals);
+        removals_ = std::move(*undo.removals);
         for (const SubtreeRemoval& r : removals_) ++extra(node(r.node)).subtree_removals;
         break;
     }
@@ -316,24 +337,21 @@ void Store::rollback_to(std::size_t mark) {
   writers_[self_].clock = to.sequence;
   writers_[self_].index.resize(to.index);
   t.effects.resize(to.effects);
-  t.writes.resize(mark);
-  t.path.clear();
-  if (mark > 0) {
-    // The next path is shortened against the last one that stays.
-    for (NodeIndex i = t.writes.back().node; i != root; i = node(i).parent) t.path.push_back(i);
-    std::reverse(t.path.begin(), t.path.end());
-  }
+  t.writes = to.writes;
+  t.path = to.path;
+  ++epoch_;
 }
 
 void Store::end_transaction() {
   rollback_to(0);
-  transaction_.reset();
+  in_transaction_ = false;
   sweep_doomed();
 }
 
 EventPtr Store::commit() {
-  std::unique_ptr<TransactionState> t = std::move(transaction_);
-  if (t->writes.empty()) {
+  TransactionState* t = transaction_.get();
+  in_transaction_ = false;
+  if (t->writes == 0) {
     sweep_doomed();
     return nullptr;
   }
@@ -375,7 +393,7 @@ EventPtr Store::commit() {
     out.varint(sequence);
   }
   event->effects_at_ = bytes.size();
-  out.varint(t->writes.size());
+  out.varint(t->writes);
   out.raw(t->effects);
 
   clock_.set(writer.id, writer.clock);

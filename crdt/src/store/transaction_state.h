@@ -1,6 +1,7 @@
 // The open transaction: the event as far as it is written, and how to undo each write.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,35 +9,45 @@
 
 namespace rejoin {
 
-// How one cell was before a write. Lists undo element by element.
+// How something was before a write.
 struct Store::Undo {
   enum class Kind { cell, list_insert, list_remove, removal };
-  Kind kind = Kind::cell;
-  NodeIndex node = no_node;
-  Cell cell;                             // cell
-  Touches touches;                       // cell
-  Element element;                       // list_insert: its id; list_remove: as it was
-  std::vector<SubtreeRemoval> removals;  // removal: all records as they were
+  Kind kind;
+  NodeIndex node;
+  Cell cell;                         // cell
+  std::unique_ptr<Touches> touches;  // cell; null when there were none
+  std::unique_ptr<Element> element;  // list_insert: its id; list_remove: as it was
+  std::unique_ptr<std::vector<SubtreeRemoval>> removals;  // removal: all records as they were
 };
 
 struct Store::TransactionState {
   TransactionOptions options;
   Sequence first = 0;
+  std::size_t writes = 0;
   std::string effects;
   std::vector<ReplicaIndex> replicas;  // named by effects; the index in the event is one more
   std::vector<NodeIndex> path;         // of the last effect, root excluded
   std::vector<Undo> undo;
 
-  // Where each write began.
-  struct Write {
+  struct Savepoint {
+    std::size_t writes;
     std::size_t effects;
     std::size_t undo;
     std::size_t index;  // length of our own index
-    NodeIndex node;
     Sequence sequence;
     StateHash hash;
+    std::vector<NodeIndex> path;
   };
-  std::vector<Write> writes;
+  std::vector<Savepoint> savepoints;  // the first is the beginning
+
+  void clear() {
+    writes = 0;
+    effects.clear();
+    replicas.clear();
+    path.clear();
+    undo.clear();
+    savepoints.clear();
+  }
 
   std::uint32_t replica(ReplicaIndex replica, ReplicaIndex self) {
     if (replica == self) return 0;

@@ -19,6 +19,10 @@ class Writer {
 
   void u8(std::uint8_t v) { out_.push_back(static_cast<char>(v)); }
   void varint(std::uint64_t v) {
+    if (v < 0x80) {
+      out_.push_back(static_cast<char>(v));
+      return;
+    }
     char buffer[10];
     std::size_t n = 0;
     while (v >= 0x80) {

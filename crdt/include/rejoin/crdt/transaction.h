@@ -28,8 +28,9 @@ class Transaction {
 
   // Number of writes so far; commit() of an empty transaction gives no event.
   std::size_t size() const;
-  // Undoes every write since `mark` = an earlier size().
-  void rollback_to(std::size_t mark);
+  // A mark to come back to: rollback_to(it) undoes every write since, and every later savepoint.
+  std::size_t savepoint();
+  void rollback_to(std::size_t savepoint);
 
   // Makes the writes one event and closes the transaction. Null when nothing was written.
   EventPtr commit();
