@@ -389,7 +389,7 @@ void World::write(Transaction& transaction, Peer& peer, const std::vector<Write>
       peer.model.pending.resize(pending);
       RC_LOG() << "  rollback to " << mark << std::endl;
     } else {
-      marks.push_back({transaction.size(), peer.model.pending.size()});
+      marks.push_back({transaction.savepoint(), peer.model.pending.size()});
       write_one(transaction, peer, w);
     }
   }
