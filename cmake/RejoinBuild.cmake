@@ -1,6 +1,7 @@
 # What all targets share: language level, warnings, sanitizers, and the functions that declare them.
 option(REJOIN_BUILD_TESTS "Build the tests" ON)
 option(REJOIN_BUILD_BENCH "Build the benchmarks" OFF)
+option(REJOIN_BUILD_FUZZERS "Build the fuzz targets, and all else so that they see it (clang)" OFF)
 set(REJOIN_SANITIZE "" CACHE STRING "Sanitizers to build with: address;undefined, or thread")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -32,6 +33,9 @@ function(rejoin_compile_options target)
     target_compile_options(${target} PRIVATE -fsanitize=${kinds} -fno-omit-frame-pointer
                                              -fno-sanitize-recover=all)
     target_link_options(${target} PUBLIC -fsanitize=${kinds})
+  endif()
+  if(REJOIN_BUILD_FUZZERS)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()
 
