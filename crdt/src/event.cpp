@@ -1,5 +1,9 @@
 #include "rejoin/crdt/event.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/limits.h"
 #include "store/effect.h"
@@ -48,12 +52,21 @@ Result<EventPtr> Event::parse(std::string bytes, bool check_effects) {
     if (id.is_nil() || id == event->writer_) return malformed("bad replica id");
     event->replicas_.push_back(id);
   }
-  std::uint64_t dependencies = in.varint_at_most(event->replicas_.size());
-  for (; dependencies > 0 && in.ok(); --dependencies) {
+  std::uint64_t count_left = in.varint_at_most(event->replicas_.size());
+  std::vector<std::pair<ReplicaId, Sequence>> dependencies;
+  dependencies.reserve(static_cast<std::size_t>(count_left));
+  for (; count_left > 0 && in.ok(); --count_left) {
     const std::uint64_t index = in.varint_at_most(event->replicas_.size());
     const Sequence sequence = in.varint_at_most(limits::sequence_max);
     if (!in.ok() || index == 0 || sequence == 0) return malformed("bad dependency");
-    event->dependencies_.set(event->replicas_[static_cast<std::size_t>(index) - 1], sequence);
+    dependencies.emplace_back(event->replicas_[static_cast<std::size_t>(index) - 1], sequence);
+  }
+  // They come in any order. Entered in that of a clock each costs O(1); a hostile event of a few
+  // megabytes would take hours otherwise.
+  std::sort(dependencies.begin(), dependencies.end());
+  for (const auto& [replica, sequence] : dependencies) {
+    if (event->dependencies_.get(replica) != 0) return malformed("a dependency named twice");
+    event->dependencies_.set(replica, sequence);
   }
   if (!in.ok()) return malformed("cut short");
   event->effects_at_ = in.position();

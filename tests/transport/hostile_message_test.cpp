@@ -12,6 +12,7 @@
 
 #include "messages.h"
 #include "rejoin.capnp.h"
+#include "rejoin/crdt/codec.h"
 
 namespace rejoin::transport {
 namespace {
@@ -328,6 +329,35 @@ TEST(HostileMessage, pointers_out_of_the_message_or_in_a_circle_are_malformed) {
   EXPECT_NE(verdict(of_words(envelope_words(digests_kind, struct_pointer(2, 0, 1),
                                             {list_pointer(-1, pointer_elements, 1)}))),
             "ok");
+}
+
+TEST(HostileMessage, an_event_of_many_dependencies_costs_no_more_than_sorting_them) {
+  // A good event, but with a table of replica ids and a dependency on each, in descending order.
+  constexpr std::uint64_t count = 200'000;
+  const std::string good = written_events(1, 1).front()->encoded();
+  Reader in(good);
+  std::string event;
+  Writer out(event);
+  out.u8(in.u8());  // format
+  out.replica(in.replica());
+  for (int i = 0; i < 3; ++i) out.varint(in.varint());   // first, count, time
+  for (int i = 0; i < 2; ++i) out.bytes(in.bytes(100));  // author, note
+  ASSERT_EQ(in.varint(), 0u);                            // replica ids
+  ASSERT_EQ(in.varint(), 0u);                            // dependencies
+  out.varint(count);
+  for (std::uint64_t i = count; i > 0; --i) out.replica(ReplicaId::from_words(i, i));
+  out.varint(count);
+  for (std::uint64_t i = 1; i <= count; ++i) {
+    out.varint(i);
+    out.varint(1);
+  }
+  out.raw(in.raw(in.remaining()));  // effects
+  const auto begin = std::chrono::steady_clock::now();
+  const auto decoded = Event::decode(event);
+  // Inserting each at its place takes a minute.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().to_string();
+  EXPECT_EQ((*decoded)->dependencies().size(), count);
 }
 
 TEST(HostileMessage, more_than_one_segment_is_malformed) {
