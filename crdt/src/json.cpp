@@ -261,10 +261,11 @@ Type type_for(const json& wanted, std::optional<Type> shown) {
   if (!shown) return plain;
   switch (*shown) {
     case Type::reg:
-    case Type::multi_register:
     case Type::max_register:
     case Type::min_register:
       return scalar ? *shown : plain;
+    case Type::multi_register:
+      return wanted.is_array() && wanted.size() == 1 ? *shown : plain;
     case Type::counter:
       return wanted.is_number_integer() ? *shown : plain;
     case Type::enable_flag:
@@ -299,7 +300,7 @@ Status write_as(MapRef map, const std::string& name, Type type, const Path& path
     default:
       break;
   }
-  Result<Value> value = to_value(wanted);
+  Result<Value> value = to_value(type == Type::multi_register ? wanted[0] : wanted);
   if (!value.ok()) return std::move(value).error();
   if (type == Type::counter) return write_counter(map.counter(name), value->as_integer());
   if (type == Type::enable_flag || type == Type::disable_flag) {

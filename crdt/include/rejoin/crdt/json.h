@@ -22,9 +22,10 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 //
 // The inverse of to_json: a child that already says the same is left alone. A counter is told an
 // integer by adding the difference, a flag a boolean, a set an array of distinct scalars (in any
-// order), any register a scalar. Otherwise a child of another type gives way, and objects are
-// written as maps, arrays as lists (of which only the elements that differ are replaced), scalars
-// as registers. An empty array leaves nothing under its name, as an empty list does.
+// order), a register a scalar, a multi-value register an array of one. Otherwise a child of another
+// type gives way, and objects are written as maps, arrays as lists (of which only the elements that
+// differ are replaced), scalars as registers. An empty array leaves nothing under its name, as an
+// empty list does.
 //
 // `wrong_type` when `json` is no object, or an array holds arrays or objects: a list's elements are
 // scalars. `out_of_range` for integers beyond int64. Otherwise what the writes say (limits, UTF-8).
