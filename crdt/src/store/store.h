@@ -270,6 +270,10 @@ class Store {
   std::vector<ReplicaIndex> changed_since_commit_;
 
   std::vector<SubtreeRemoval> removals_;
+  // For each replica, up to which of its writes prune() has let go entries of removed remove-wins
+  // elements. Others may hold them still: a write to an element of which nothing is here replaces
+  // all of these as well. Travels with deltas, for whoever takes over the state without them.
+  Clock forgotten_;
   std::size_t touch_count_ = 0;
 
   std::vector<NodeIndex> doomed_;

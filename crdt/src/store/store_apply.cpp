@@ -145,9 +145,13 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
 
 void Store::apply_put(NodeIndex index, const Effect& effect, EventContext& context) {
   Change change(*this, index);
+  // Who saw a write saw all earlier ones of its writer. (They are not named where they are
+  // forgotten.)
   erase_entries(index, [&](LocalDot d) {
-    return std::any_of(effect.dots.begin(), effect.dots.end(),
-                       [&](const EventDot& e) { return context.dot(e) == d; });
+    return std::any_of(effect.dots.begin(), effect.dots.end(), [&](const EventDot& e) {
+      const LocalDot named = context.dot(e);
+      return named.replica == d.replica && named.sequence >= d.sequence;
+    });
   });
   Node& n = node(index);
   std::get<Entries>(n.cell).push_back(
@@ -356,7 +360,10 @@ std::size_t Store::prune(const Clock& stable) {
                                    [](const Entry& e) { return !e.value.as_bool(); });
       if (out && std::all_of(entries.begin(), entries.end(),
                              [&](const Entry& e) { return is_stable(e.dot()); })) {
-        for (const Entry& e : entries) ++writers_[e.replica].stale;
+        for (const Entry& e : entries) {
+          ++writers_[e.replica].stale;
+          forgotten_.advance(to_dot(e.dot()));
+        }
         entries.clear();
         changed = true;
       } else {

@@ -64,7 +64,7 @@ std::size_t Store::delta_bytes_estimate(const Clock& base) const {
     }
   }
   for (const SubtreeRemoval& removal : removals_) bytes += 32 + removal.clock.size() * 8;
-  return bytes + writers_.size() * 16;
+  return bytes + writers_.size() * 16 + forgotten_.size() * 12;
 }
 
 Delta Store::delta_since(const Clock& base) const {
@@ -90,6 +90,11 @@ Delta Store::delta_since(const Clock& base) const {
   std::vector<const SubtreeRemoval*> removals;
   for (const SubtreeRemoval& removal : removals_) {
     if (removal.dot.sequence > since[removal.dot.replica]) removals.push_back(&removal);
+  }
+  out.varint(forgotten_.size());
+  for (const auto& [id, sequence] : forgotten_) {
+    out.varint(number(find_replica(id)));
+    out.varint(sequence);
   }
   out.varint(removals.size());
   for (const SubtreeRemoval* removal : removals) {
@@ -163,6 +168,15 @@ Result<Applied> Store::join(const Delta& delta) {
   const auto check_dot = [&](ReplicaIndex r, Sequence s) {
     if (s > delta.clock.get(table[r])) beyond = true;
   };
+  Clock forgotten;
+  for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
+    const auto replica = static_cast<std::size_t>(in.varint());
+    const Sequence sequence = in.varint_at_most(limits::sequence_max);
+    if (replica >= table.size() || sequence == 0) in.fail();
+    if (!in.ok()) break;
+    check_dot(static_cast<ReplicaIndex>(replica), sequence);
+    forgotten.set(table[replica], sequence);
+  }
   for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
     DecodedRemoval& r = removals.emplace_back();
     read_path(r.shared, r.steps);
@@ -220,6 +234,7 @@ Result<Applied> Store::join(const Delta& delta) {
     join_cell(index, d.cell, ours, theirs, items);
   }
   for (const auto& [id, sequence] : delta.clock) advance(intern(id), sequence);
+  forgotten_.join(forgotten);
   index_sorted_insert(std::move(items));
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) {
     if (writers_[r].stale * 2 > writers_[r].index.size() + 64) compact_index(r);

@@ -93,6 +93,7 @@ std::string Store::header() const {
     out.replica(writer.id);
     out.varint(writer.clock);
   }
+  forgotten_.encode(out);
   out.varint(removals_.size());
   for (const SubtreeRemoval& removal : removals_) {
     out.bytes(stored_key(removal.node));
@@ -140,6 +141,9 @@ Status Store::load_header(std::string_view bytes) {
     writers_[intern(id)].clock = sequence;
     if (sequence > 0) clock_.set(id, sequence);
   }
+  Result<Clock> forgotten = Clock::decode(in);
+  if (!forgotten.ok() || !clock_.includes(*forgotten)) return corrupt();
+  forgotten_ = std::move(*forgotten);
   for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
     std::vector<Step> steps;
     const std::string_view key = in.bytes(in.remaining());

@@ -114,10 +114,16 @@ void Store::put(NodeIndex index, const Value& value) {
   Change change(*this, index);
   Entries& entries = std::get<Entries>(node(index).cell);
   Writer out(transaction_->effects);
-  out.varint(entries.size());
-  for (const Entry& e : entries) {
-    encode_dot(e.dot(), out);
-    ++writers_[e.replica].stale;
+  const Type parent = parent_type(node(index));
+  if (entries.empty() && node(index).type == Type::element && parent == Type::remove_wins_set) {
+    out.varint(forgotten_.size());
+    for (const auto& [id, last] : forgotten_) encode_dot({find_replica(id), last}, out);
+  } else {
+    out.varint(entries.size());
+    for (const Entry& e : entries) {
+      encode_dot(e.dot(), out);
+      ++writers_[e.replica].stale;
+    }
   }
   value.encode(out);
   entries.clear();

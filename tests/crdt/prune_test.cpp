@@ -1,0 +1,97 @@
+// Forgetting removals on some replicas and not on others.
+#include <gtest/gtest.h>
+
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/transaction.h"
+
+namespace rejoin {
+namespace {
+
+const ReplicaId a = ReplicaId::from_words(0xA, 1);
+const ReplicaId b = ReplicaId::from_words(0xB, 1);
+const ReplicaId c = ReplicaId::from_words(0xC, 1);
+
+class Prune : public testing::Test {
+ protected:
+  template <class Writes>
+  EventPtr write(Document& document, Writes writes) {
+    Transaction transaction = document.begin({HybridTime::from_millis(++millis), "", ""});
+    writes(transaction.root());
+    return transaction.commit();
+  }
+  EventPtr set_member(Document& document, bool in) {
+    return write(document, [&](MapRef root) {
+      SetRef set = root.set("s", Type::remove_wins_set);
+      ASSERT_TRUE((in ? set.add("x") : set.remove("x")).ok());
+    });
+  }
+  static void apply(Document& document, const EventPtr& event) {
+    const Result<Applied> applied = document.apply(*event);
+    ASSERT_TRUE(applied.ok());
+    ASSERT_EQ(*applied, Applied::applied);
+  }
+  static bool has(const Document& document) {
+    return document.root().set("s", Type::remove_wins_set).contains("x");
+  }
+  std::uint64_t millis = 0;
+};
+
+TEST_F(Prune, an_element_added_where_its_removal_is_forgotten_is_in_everywhere) {
+  Document forgetful(a);
+  Document mindful(b);
+  const EventPtr removal = set_member(forgetful, false);
+  apply(mindful, removal);
+  forgetful.prune(forgetful.clock());
+  apply(mindful, set_member(forgetful, true));
+  EXPECT_TRUE(has(forgetful));
+  EXPECT_TRUE(has(mindful));
+  EXPECT_EQ(mindful.hash(), forgetful.hash());
+}
+
+TEST_F(Prune, it_is_in_everywhere_although_the_forgetting_was_someone_elses) {
+  Document forgetful(a);
+  Document mindful(b);
+  apply(mindful, set_member(forgetful, false));
+  forgetful.prune(forgetful.clock());
+  Document newcomer(c);
+  ASSERT_TRUE(newcomer.join(forgetful).ok());
+  apply(mindful, set_member(newcomer, true));
+  EXPECT_TRUE(has(mindful));
+  EXPECT_EQ(mindful.hash(), newcomer.hash());
+}
+
+TEST_F(Prune, what_was_forgotten_survives_a_restart) {
+  Document forgetful(a);
+  Document mindful(b);
+  apply(mindful, set_member(forgetful, false));
+  forgetful.prune(forgetful.clock());
+  Document restarted(a);
+  ASSERT_TRUE(restarted.load_header(forgetful.header()).ok());
+  forgetful.take_dirty([&](const Document::StoredCell& cell) {
+    ASSERT_TRUE(cell.bytes.empty() || restarted.load_cell(cell.key, cell.bytes).ok());
+  });
+  ASSERT_TRUE(restarted.finish_load().ok());
+  apply(mindful, set_member(restarted, true));
+  EXPECT_TRUE(has(mindful));
+}
+
+TEST_F(Prune, an_addition_beaten_by_a_forgotten_removal_stays_beaten) {
+  Document forgetful(a);
+  Document mindful(b);
+  const EventPtr addition = set_member(mindful, true);
+  const EventPtr removal = set_member(forgetful, false);
+  apply(forgetful, addition);
+  apply(mindful, removal);
+  EXPECT_FALSE(has(mindful));
+  forgetful.prune(forgetful.clock());
+  const EventPtr again = set_member(forgetful, false);
+  apply(mindful, again);
+  EXPECT_FALSE(has(forgetful));
+  EXPECT_FALSE(has(mindful));
+  apply(forgetful, set_member(mindful, true));
+  EXPECT_TRUE(has(forgetful));
+  EXPECT_EQ(mindful.hash(), forgetful.hash());
+}
+
+}  // namespace
+}  // namespace rejoin
