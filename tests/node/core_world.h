@@ -487,7 +487,8 @@ inline void World::check_everything() {
     const Status status = machine.core->check_invariants();
     EXPECT_TRUE(status.ok()) << name << ": " << status.error().to_string();
     EXPECT_EQ(machine.core->counters().divergences, 0u) << name;
-    EXPECT_EQ(machine.core->counters().messages_malformed, 0u) << name;
+    EXPECT_EQ(machine.core->counters().messages_malformed, 0u)
+        << name << (machine.notices.empty() ? "" : ": " + machine.notices.back().detail);
     for (const std::string& space : machine.core->spaces()) {
       const Document& document = machine.core->document(space);
       const Document* other = first.try_emplace(space, &document).first->second;

@@ -70,7 +70,7 @@ Micros Core::Impl::run_transfers(Replica& replica, Peer& peer, Link& link) {
     } else {
       // While the peer is silent the transfer stands still, and goes on where it was when it is
       // back soon enough.
-      const Micros patience = resend_after(peer);
+      const Micros patience = resend_after(peer) * (1 << std::min(transfer.silences(), 5));
       if (peer.alive && now.monotonic - transfer.sent_at() >= patience) {
         transfer.rewind();
         pump(replica, peer, link);

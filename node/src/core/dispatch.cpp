@@ -202,6 +202,13 @@ void Core::Impl::heard(Peer& peer) {
   notice(Notice::Kind::peer_up, "", peer.name, "");
   send_summary(peer);
   peer.next_exchange = now.monotonic + options.exchange_interval;
+  for (const auto& [index, slot] : transfers_out) {
+    if (slot != peer.slot) continue;
+    Link& link = this->link(*replicas[index], peer);
+    if (!link.outgoing) continue;
+    link.outgoing->resume();
+    hurry(*replicas[index], now.monotonic);
+  }
 }
 
 void Core::Impl::gone(Peer& peer) {

@@ -10,12 +10,10 @@ namespace rejoin::node {
 class Random {
  public:
   Random(std::uint64_t seed_a, std::uint64_t seed_b) {
+    // Every word depends on both seeds: already the first number drawn must.
     std::uint64_t x = seed_a;
-    state_[0] = splitmix(x);
-    state_[1] = splitmix(x);
-    x ^= seed_b;
-    state_[2] = splitmix(x);
-    state_[3] = splitmix(x);
+    std::uint64_t y = seed_b ^ splitmix(x);
+    for (std::uint64_t& word : state_) word = splitmix(x) ^ splitmix(y);
   }
 
   std::uint64_t next() {

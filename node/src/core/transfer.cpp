@@ -11,7 +11,9 @@ ChunkRange OutgoingTransfer::chunk_at(std::uint64_t offset) const {
 
 std::vector<ChunkRange> OutgoingTransfer::next(std::chrono::microseconds now) {
   std::vector<ChunkRange> chunks;
-  while (next_ < bytes.size() && next_ < acked_ + window_bytes_) {
+  // After a silence one chunk asks whether anybody is there.
+  const std::uint64_t window = silences_ > 0 ? 1 : window_bytes_;
+  while (next_ < bytes.size() && next_ < acked_ + window) {
     chunks.push_back(chunk_at(next_));
     next_ += chunks.back().size;
   }
@@ -26,14 +28,14 @@ std::vector<ChunkRange> OutgoingTransfer::acknowledged(std::uint64_t received,
     acked_ = received;
     next_ = std::max(next_, acked_);
     repeats_ = 0;
-    rewound_ = false;
+    silences_ = 0;
     progress_at_ = now;
-  } else if (received < acked_ && rewound_) {
+  } else if (received < acked_ && silences_ > 0) {
     // After a silence, and not just an old acknowledgement that was overtaken: the receiver has
     // given the transfer up meanwhile and begins anew.
     acked_ = received;
     next_ = received;
-    rewound_ = false;
+    silences_ = 0;
   } else if (received == acked_ && ++repeats_ == 3 && next_ > acked_) {
     repeats_ = 0;
     sent_at_ = now;
@@ -45,7 +47,7 @@ std::vector<ChunkRange> OutgoingTransfer::acknowledged(std::uint64_t received,
 void OutgoingTransfer::rewind() {
   next_ = acked_;
   repeats_ = 0;
-  rewound_ = true;
+  ++silences_;
 }
 
 void IncomingTransfer::add(std::uint64_t offset, std::string bytes, std::size_t ahead_bytes_max,

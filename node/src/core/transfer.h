@@ -42,8 +42,11 @@ class OutgoingTransfer {
   std::vector<ChunkRange> next(std::chrono::microseconds now);
   // Takes note of an acknowledgement; what is to be sent again at once.
   std::vector<ChunkRange> acknowledged(std::uint64_t received, std::chrono::microseconds now);
-  // Nothing was heard for long: the window is sent again by the next call of next().
+  // Nothing was heard for long: goes back to where the receiver is known to be.
   void rewind();
+  // The receiver is back after a silence: what was in flight is lost.
+  void resume() { sent_at_ = std::chrono::microseconds::min() / 2; }
+  int silences() const { return silences_; }
 
   bool done() const { return acked_ >= bytes.size(); }
   std::uint64_t acked() const { return acked_; }
@@ -57,8 +60,8 @@ class OutgoingTransfer {
   std::size_t window_bytes_;
   std::uint64_t acked_ = 0;
   std::uint64_t next_ = 0;
-  int repeats_ = 0;  // acknowledgements of acked_ in a row
-  bool rewound_ = false;
+  int repeats_ = 0;   // acknowledgements of acked_ in a row
+  int silences_ = 0;  // in a row
   std::chrono::microseconds sent_at_{0};
   std::chrono::microseconds progress_at_;
 };
