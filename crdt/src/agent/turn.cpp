@@ -1,0 +1,145 @@
+#include "rejoin/crdt/agent/turn.h"
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace rejoin::agent {
+namespace {
+
+using Json = nlohmann::json;
+
+Status check_text(std::string_view field, std::string_view text) {
+  if (is_valid_utf8(text)) return {};
+  return make_error(ErrorCode::invalid_argument,
+                    "the turn's " + std::string(field) + " is not valid UTF-8; send text as UTF-8");
+}
+
+Status check_label(std::string_view field, std::string_view text) {
+  if (text.size() > turn_label_bytes_max) {
+    return make_error(ErrorCode::limit_exceeded,
+                      "the turn's " + std::string(field) + " has " + std::to_string(text.size()) +
+                          " bytes; at most " + std::to_string(turn_label_bytes_max) +
+                          " are allowed");
+  }
+  return check_text(field, text);
+}
+
+Status check_turn(const Turn& turn) {
+  if (turn.role == Role::unknown || to_string(turn.role) == "unknown") {
+    return make_error(ErrorCode::invalid_argument,
+                      "a turn needs a role: system, user, assistant or tool");
+  }
+  if (turn.time_millis > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+    return make_error(ErrorCode::invalid_argument, "the turn's time lies beyond int64");
+  }
+  if (turn.content) {
+    if (auto ok = check_text("content", *turn.content); !ok) return ok;
+  }
+  for (auto [field, text] : {std::pair<std::string_view, std::string_view>{"id", turn.id},
+                             {"author", turn.author},
+                             {"name", turn.name},
+                             {"tool_call_id", turn.tool_call_id}}) {
+    if (auto ok = check_label(field, text); !ok) return ok;
+  }
+  if (!turn.tool_calls.empty() && turn.role != Role::assistant) {
+    return make_error(ErrorCode::invalid_argument,
+                      "only an assistant's turn has tool calls, not a " +
+                          std::string(to_string(turn.role)) + "'s");
+  }
+  for (const ToolCall& call : turn.tool_calls) {
+    if (call.name.empty()) {
+      return make_error(ErrorCode::invalid_argument, "a tool call needs the tool's name");
+    }
+    if (auto ok = check_label("tool call id", call.id); !ok) return ok;
+    if (auto ok = check_label("tool call name", call.name); !ok) return ok;
+    if (auto ok = check_text("tool call arguments", call.arguments); !ok) return ok;
+  }
+  return {};
+}
+
+std::string text_at(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+}  // namespace
+
+std::string_view to_string(Role role) {
+  switch (role) {
+    case Role::system:
+      return "system";
+    case Role::user:
+      return "user";
+    case Role::assistant:
+      return "assistant";
+    case Role::tool:
+      return "tool";
+    case Role::unknown:
+      break;
+  }
+  return "unknown";
+}
+
+Result<Role> parse_role(std::string_view name) {
+  for (Role role : {Role::system, Role::user, Role::assistant, Role::tool}) {
+    if (name == to_string(role)) return role;
+  }
+  return make_error(
+      ErrorCode::invalid_argument,
+      "unknown role '" + std::string(name) + "'; it must be system, user, assistant or tool");
+}
+
+Result<Value> encode_turn(const Turn& turn) {
+  if (auto ok = check_turn(turn); !ok) return ok.error();
+  Json record = {{"role", to_string(turn.role)}};
+  if (turn.content) record["content"] = *turn.content;
+  if (!turn.tool_call_id.empty()) record["tool_call_id"] = turn.tool_call_id;
+  if (!turn.name.empty()) record["name"] = turn.name;
+  if (!turn.author.empty()) record["author"] = turn.author;
+  if (!turn.id.empty()) record["id"] = turn.id;
+  if (turn.time_millis != 0) record["time"] = turn.time_millis;
+  for (const ToolCall& call : turn.tool_calls) {
+    Json written = {{"name", call.name}, {"arguments", call.arguments}};
+    if (!call.id.empty()) written["id"] = call.id;
+    record["tool_calls"].push_back(std::move(written));
+  }
+  return Value(record.dump());  // nlohmann keeps keys sorted: equal turns give equal text
+}
+
+Turn decode_turn(const Value& value) {
+  Turn turn;
+  const Json record = value.is_string()
+                          ? Json::parse(value.as_string(), nullptr, /*allow_exceptions=*/false)
+                          : Json();
+  if (!record.is_object()) {
+    turn.content = value.is_string() ? std::string(value.as_string()) : value.to_string();
+    return turn;
+  }
+  const std::string role = text_at(record, "role");
+  if (const auto known = parse_role(role); known) {
+    turn.role = *known;
+  } else {
+    turn.role_name = role;
+  }
+  if (const auto content = record.find("content");
+      content != record.end() && content->is_string()) {
+    turn.content = content->get<std::string>();
+  }
+  turn.tool_call_id = text_at(record, "tool_call_id");
+  turn.name = text_at(record, "name");
+  turn.author = text_at(record, "author");
+  turn.id = text_at(record, "id");
+  if (const auto time = record.find("time"); time != record.end() && time->is_number_unsigned()) {
+    turn.time_millis = time->get<std::uint64_t>();
+  }
+  if (const auto calls = record.find("tool_calls"); calls != record.end() && calls->is_array()) {
+    for (const Json& call : *calls) {
+      if (!call.is_object()) continue;
+      turn.tool_calls.push_back(
+          ToolCall{text_at(call, "id"), text_at(call, "name"), text_at(call, "arguments")});
+    }
+  }
+  return turn;
+}
+
+}  // namespace rejoin::agent
