@@ -62,6 +62,79 @@ std::string text_at(const Json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+// Whatever can be understood of a record.
+Turn read_record(const Json& record) {
+  Turn turn;
+  const std::string role = text_at(record, "role");
+  if (const auto known = parse_role(role); known) {
+    turn.role = *known;
+  } else {
+    turn.role_name = role;
+  }
+  if (const auto content = record.find("content");
+      content != record.end() && content->is_string()) {
+    turn.content = content->get<std::string>();
+  }
+  turn.tool_call_id = text_at(record, "tool_call_id");
+  turn.name = text_at(record, "name");
+  turn.author = text_at(record, "author");
+  turn.id = text_at(record, "id");
+  if (const auto time = record.find("time"); time != record.end() && time->is_number_unsigned()) {
+    turn.time_millis = time->get<std::uint64_t>();
+  }
+  if (const auto calls = record.find("tool_calls"); calls != record.end() && calls->is_array()) {
+    for (const Json& call : *calls) {
+      if (!call.is_object()) continue;
+      turn.tool_calls.push_back(
+          ToolCall{text_at(call, "id"), text_at(call, "name"), text_at(call, "arguments")});
+    }
+  }
+  return turn;
+}
+
+Status check_call_field(const std::string& key, const Json& value) {
+  if (key != "id" && key != "name" && key != "arguments") {
+    return make_error(ErrorCode::invalid_argument,
+                      "unknown field \"" + key + "\" in a tool call; it has id, name, arguments");
+  }
+  if (!value.is_string()) {
+    return make_error(ErrorCode::invalid_argument,
+                      "a tool call's \"" + key + "\" must be a string");
+  }
+  return {};
+}
+
+Status check_field(const std::string& key, const Json& value) {
+  if (key == "tool_calls") {
+    if (!value.is_array()) {
+      return make_error(ErrorCode::invalid_argument, "a turn's \"tool_calls\" must be an array");
+    }
+    for (const Json& call : value) {
+      if (!call.is_object()) {
+        return make_error(ErrorCode::invalid_argument, "a tool call must be a JSON object");
+      }
+      for (const auto& [name, field] : call.items()) {
+        if (auto ok = check_call_field(name, field); !ok) return ok;
+      }
+    }
+    return {};
+  }
+  if (key == "time") {
+    if (value.is_number_unsigned()) return {};
+    return make_error(ErrorCode::invalid_argument,
+                      "a turn's \"time\" must be a whole number of milliseconds");
+  }
+  for (std::string_view known : {"role", "content", "author", "id", "name", "tool_call_id"}) {
+    if (key != known) continue;
+    if (value.is_string() || (key == "content" && value.is_null())) return {};
+    return make_error(ErrorCode::invalid_argument, "a turn's \"" + key + "\" must be a string");
+  }
+  return make_error(ErrorCode::invalid_argument,
+                    "unknown field \"" + key +
+                        "\" in a turn; it has role, content, tool_calls, tool_call_id, name, "
+                        "author, time, id");
+}
+
 }  // namespace
 
 std::string_view to_string(Role role) {
@@ -107,38 +180,25 @@ Result<Value> encode_turn(const Turn& turn) {
 }
 
 Turn decode_turn(const Value& value) {
-  Turn turn;
   const Json record = value.is_string()
                           ? Json::parse(value.as_string(), nullptr, /*allow_exceptions=*/false)
                           : Json();
+  if (record.is_object()) return read_record(record);
+  Turn turn;
+  turn.content = value.is_string() ? std::string(value.as_string()) : value.to_string();
+  return turn;
+}
+
+Result<Turn> turn_from_json(const Json& record) {
   if (!record.is_object()) {
-    turn.content = value.is_string() ? std::string(value.as_string()) : value.to_string();
-    return turn;
+    return make_error(ErrorCode::invalid_argument, "a turn must be a JSON object");
   }
-  const std::string role = text_at(record, "role");
-  if (const auto known = parse_role(role); known) {
-    turn.role = *known;
-  } else {
-    turn.role_name = role;
+  for (const auto& [key, value] : record.items()) {
+    if (auto ok = check_field(key, value); !ok) return ok.error();
   }
-  if (const auto content = record.find("content");
-      content != record.end() && content->is_string()) {
-    turn.content = content->get<std::string>();
-  }
-  turn.tool_call_id = text_at(record, "tool_call_id");
-  turn.name = text_at(record, "name");
-  turn.author = text_at(record, "author");
-  turn.id = text_at(record, "id");
-  if (const auto time = record.find("time"); time != record.end() && time->is_number_unsigned()) {
-    turn.time_millis = time->get<std::uint64_t>();
-  }
-  if (const auto calls = record.find("tool_calls"); calls != record.end() && calls->is_array()) {
-    for (const Json& call : *calls) {
-      if (!call.is_object()) continue;
-      turn.tool_calls.push_back(
-          ToolCall{text_at(call, "id"), text_at(call, "name"), text_at(call, "arguments")});
-    }
-  }
+  if (const auto role = parse_role(text_at(record, "role")); !role) return role.error();
+  Turn turn = read_record(record);
+  if (auto ok = check_turn(turn); !ok) return ok.error();
   return turn;
 }
 

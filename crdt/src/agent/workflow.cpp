@@ -63,24 +63,21 @@ std::optional<WorkflowStep> WorkflowView::step(std::string_view name) const {
   return read_step(std::string(name), found);
 }
 
-Status WorkflowRef::advance(std::string_view name, StepStatus status,
-                            const std::optional<Value>& detail) {
+Result<StepStatus> WorkflowRef::advance(std::string_view name, StepStatus status,
+                                        const std::optional<Value>& detail) {
   if (name.empty()) return make_error(ErrorCode::invalid_argument, "a workflow step needs a name");
   if (to_string(status) == "unknown") {
     return make_error(ErrorCode::invalid_argument, "a step's status is one of StepStatus");
   }
   MapRef step = map_.map(name);
-  if (step.exists() && read_status(step) > status) {
-    return make_error(ErrorCode::invalid_argument, "step '" + std::string(name) + "' is " +
-                                                       std::string(to_string(read_status(step))) +
-                                                       " already and cannot become " +
-                                                       std::string(to_string(status)) +
-                                                       "; a step only moves forward");
-  }
+  if (step.exists() && read_status(step) > status) return read_status(step);
   const auto rank = static_cast<std::int64_t>(status);
-  if (auto ok = step.reg(status_name, Type::max_register).set(Value(rank)); !ok || !detail)
-    return ok;
-  return step.map(details_name).reg(to_string(status)).set(*detail);
+  if (auto ok = step.reg(status_name, Type::max_register).set(Value(rank)); !ok) return ok.error();
+  if (detail) {
+    if (auto ok = step.map(details_name).reg(to_string(status)).set(*detail); !ok)
+      return ok.error();
+  }
+  return status;
 }
 
 }  // namespace rejoin::agent

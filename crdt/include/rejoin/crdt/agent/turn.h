@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,5 +60,10 @@ Result<Value> encode_turn(const Turn& turn);
 // that is no JSON object reads as a turn of role `unknown` whose content is the value's text, so
 // that a foreign element is seen and counted, never hidden.
 Turn decode_turn(const Value& value);
+
+// A turn as somebody asks to write it, in the form of the record: {"role": "user", "content":
+// "..."}. Strict where decode_turn is not: `invalid_argument` names an unknown role or field, or
+// one of the wrong type.
+Result<Turn> turn_from_json(const nlohmann::json& record);
 
 }  // namespace rejoin::agent

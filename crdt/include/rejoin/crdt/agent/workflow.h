@@ -48,10 +48,12 @@ class WorkflowView {
 class WorkflowRef : public WorkflowView {
  public:
   explicit WorkflowRef(MapRef map) : WorkflowView(map), map_(map) {}
-  // Moves a step forward, creating it if need be. To the status that it has: only the detail is
-  // written. Backwards: `invalid_argument`, which names both, and nothing is written.
-  Status advance(std::string_view name, StepStatus status,
-                 const std::optional<Value>& detail = std::nullopt);
+  // Moves a step forward, creating it if need be, and gives the status that it then has. A step
+  // that is further already stays where it is and nothing is written: whether the other write had
+  // been seen by now or meets this one later, the outcome is the same. `detail` is written where
+  // the step ends up at `status`. `invalid_argument` for an empty name.
+  Result<StepStatus> advance(std::string_view name, StepStatus status,
+                             const std::optional<Value>& detail = std::nullopt);
 
  private:
   MapRef map_;
