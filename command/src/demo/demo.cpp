@@ -12,7 +12,6 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "command.h"
 #include "demo/cluster.h"
 #include "demo/input.h"
 #include "demo/observer.h"
@@ -290,16 +289,16 @@ Result<std::vector<InputSession>> read_input(const DemoOptions& options) {
   return parse_sessions(*text, options.input, sessions_max);
 }
 
-Status play_and_report(const DemoOptions& options, std::vector<InputSession> sessions,
-                       Cluster& cluster, std::ofstream& report, bool& converged) {
+Result<bool> play_and_report(const DemoOptions& options, std::vector<InputSession> sessions,
+                             Cluster& cluster, std::ofstream& report) {
   Demo demo(options, std::move(sessions), cluster);
-  if (auto ok = demo.play(); !ok) return ok;
+  if (auto ok = demo.play(); !ok) return ok.error();
   auto found = demo.check();
   if (!found) return found.error();
   Story& story = demo.finish_story();
   if (auto ok = cluster.stop(); !ok) found->push_back(ok.error().to_string());
 
-  converged = found->empty();
+  const bool converged = found->empty();
   story.outcome = converged
                       ? "converged: 3 nodes, " + std::to_string(story.sessions) + " sessions, " +
                             std::to_string(story.turns) + " turns, hash " + demo.hash()
@@ -318,30 +317,26 @@ Status play_and_report(const DemoOptions& options, std::vector<InputSession> ses
     std::cout << "... and " << found->size() - differences_shown << " more\n";
   }
   std::cout << story.outcome << std::endl;
-  return {};
+  return converged;
 }
 
 }  // namespace
 
-int run_demo(const DemoOptions& options) {
+Result<bool> run_demo(const DemoOptions& options) {
   auto sessions = read_input(options);
-  if (!sessions) return command::fail(sessions.error());
+  if (!sessions) return sessions.error();
   std::ofstream report(options.report, std::ios::trunc);
   if (!report) {
-    return command::fail(make_error(ErrorCode::io,
-                                    "the picture cannot be written there; name another file with "
-                                    "--report",
-                                    options.report));
+    return make_error(ErrorCode::io,
+                      "the picture cannot be written there; name another file with --report",
+                      options.report);
   }
   const CatchInterrupts catch_interrupts;
   const auto folder = Folder::make(options.keep);
-  if (!folder) return command::fail(folder.error());
+  if (!folder) return folder.error();
   const auto cluster = Cluster::start((*folder)->path());
-  if (!cluster) return command::fail(cluster.error());
-  bool converged = false;
-  const auto outcome = play_and_report(options, *std::move(sessions), **cluster, report, converged);
-  if (!outcome) return command::fail(outcome.error());
-  return converged ? command::exit_done : command::exit_failed;
+  if (!cluster) return cluster.error();
+  return play_and_report(options, *std::move(sessions), **cluster, report);
 }
 
 }  // namespace rejoin::demo

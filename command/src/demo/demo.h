@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <string>
 
+#include "rejoin/crdt/result.h"
+
 namespace rejoin::demo {
 
 struct DemoOptions {
@@ -14,7 +16,8 @@ struct DemoOptions {
   double seconds = 6;  // at least so long, so that one can watch
 };
 
-// Plays, checks and reports; gives the exit code. Prints one line on stderr when it cannot begin.
-int run_demo(const DemoOptions& options);
+// Plays, checks and reports on stdout. True when all nodes agreed with what was written; an error
+// when it could not be played to its end.
+Result<bool> run_demo(const DemoOptions& options);
 
 }  // namespace rejoin::demo
