@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "agent_operations.h"
 #include "json_fields.h"
 #include "rejoin/crdt/json.h"
 
@@ -171,13 +172,20 @@ constexpr std::pair<std::string_view, Operation> known_operations[] = {
     {"import", import_json},
 };
 
-Status apply_operation(Transaction& transaction, const nlohmann::json& json, std::size_t number) {
+// False: nothing of the request is to be written, because it was before.
+Result<bool> apply_operation(Transaction& transaction, const nlohmann::json& json,
+                             std::size_t number) {
   JsonFields fields(json, "operation " + std::to_string(number));
   const std::string name = fields.string("op");
-  if (!fields.ok()) return fields.finish();
+  if (!fields.ok()) return fields.finish().error();
   for (const auto& [known, operation] : known_operations) {
-    if (known == name) return operation(transaction, fields);
+    if (known != name) continue;
+    if (auto applied = operation(transaction, fields); !applied) return applied.error();
+    return true;
   }
+  const auto outcome = apply_agent_operation(transaction, name, fields);
+  if (!outcome) return outcome.error();
+  if (*outcome != AgentOutcome::not_ours) return *outcome == AgentOutcome::applied;
   return make_error(ErrorCode::invalid_argument,
                     "operation " + std::to_string(number) + ": \"" + name + "\" is not known here");
 }
@@ -190,7 +198,12 @@ Status apply_operations(Transaction& transaction, const nlohmann::json& operatio
   }
   std::size_t number = 0;
   for (const nlohmann::json& operation : operations) {
-    if (auto applied = apply_operation(transaction, operation, ++number); !applied) return applied;
+    const auto applied = apply_operation(transaction, operation, ++number);
+    if (!applied) return applied.error();
+    if (!*applied) {
+      transaction.rollback_to(0);
+      break;
+    }
   }
   return {};
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "rejoin/crdt/agent/session.h"
 #include "rejoin/node/node.h"
 
 namespace rejoin::demo {
@@ -45,10 +44,6 @@ Json turn_record(const agent::Turn& turn, const std::string& id, Region region) 
   return record;
 }
 
-std::string preference_path(const std::string& session, const char* name) {
-  return agent::session_path(session).map("preferences").child(Type::reg, name).to_string();
-}
-
 // Everything that belongs to a turn commits with it, in one event.
 Json operations_of(const InputSession& session, std::size_t index, Region region,
                    const agent::Usage& usage, bool enters_region, bool once) {
@@ -72,15 +67,12 @@ Json operations_of(const InputSession& session, std::size_t index, Region region
   };
   for (const agent::ToolCall& call : turn.tool_calls) step(call.id, "running");
   step(turn.tool_call_id, "done");
-  if (index == 0 && !session.user.empty()) {
+  const auto preference = [&](const char* name, std::string_view value) {
     operations.push_back(
-        {{"op", "set"}, {"path", preference_path(session.id, "user")}, {"value", session.user}});
-  }
-  if (enters_region) {
-    operations.push_back({{"op", "set"},
-                          {"path", preference_path(session.id, "region")},
-                          {"value", region_names[region]}});
-  }
+        {{"op", "preference"}, {"session", session.id}, {"name", name}, {"value", value}});
+  };
+  if (index == 0 && !session.user.empty()) preference("user", session.user);
+  if (enters_region) preference("region", region_names[region]);
   return operations;
 }
 
