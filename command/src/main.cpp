@@ -37,20 +37,16 @@ int run(int argc, char** argv) {
       "Exit codes: 0 done, 1 failed, 2 wrong usage.");
 
   int exit_code = exit_done;
-// A sub-command is registered once its file exists.
-#if __has_include("node_command.cpp")
   add_node_command(app, exit_code);
-#endif
-#if __has_include("status_command.cpp")
   add_status_command(app, exit_code);
-#endif
-#if __has_include("inspect_command.cpp")
+// The others are registered once they exist (CMakeLists.txt looks).
+#ifdef REJOIN_HAS_INSPECT_COMMAND
   add_inspect_command(app, exit_code);
 #endif
-#if __has_include("demo_command.cpp")
+#ifdef REJOIN_HAS_DEMO_COMMAND
   add_demo_command(app, exit_code);
 #endif
-#if __has_include("sim_command.cpp")
+#ifdef REJOIN_HAS_SIM_COMMAND
   add_sim_command(app, exit_code);
 #endif
 

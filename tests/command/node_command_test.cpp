@@ -244,6 +244,7 @@ TEST(AdminSocket, every_operation_does_what_it_says) {
                    {{"op", "add"}, {"path", "/deep/er/c"}},
                    {{"op", "add"}, {"path", "/reset"}, {"amount", 7}},
                    {{"op", "reset"}, {"path", "/reset"}},
+                   {{"op", "add"}, {"path", "/reset"}, {"amount", 2}},
                    {{"op", "flag"}, {"path", "/f"}, {"on", true}},
                    {{"op", "include"}, {"path", "/tags"}, {"value", "x"}},
                    {{"op", "include"}, {"path", "/tags"}, {"value", "y"}},
@@ -260,7 +261,7 @@ TEST(AdminSocket, every_operation_does_what_it_says) {
                                    {"m", 3},
                                    {"bytes", {{"$bytes", "AAEC"}}},
                                    {"deep", {{"er", {{"c", -4}}}}},
-                                   {"reset", 0},
+                                   {"reset", 2},
                                    {"f", true},
                                    {"tags", {"y"}},
                                    {"l", {0, 3, 4}},
@@ -303,7 +304,7 @@ TEST(AdminSocket, wrong_requests_are_answered_and_change_nothing) {
       {{{"command", "apply"},
         {"space", "s"},
         {"ops", {{{"op", "set"}, {"path", "/list:l/x"}, {"value", 1}}}}},
-       "every step but the last must be a map"},
+       "nothing lives below type list"},
   };
   for (const auto& [request, said] : wrong) {
     auto answer = node.try_call(request);
