@@ -131,6 +131,18 @@ TEST(AgentSession, elements_of_foreign_writers_are_shown_and_counted) {
   EXPECT_EQ(turns[1].content, "42");
 }
 
+TEST(AgentSession, a_session_removed_here_keeps_the_turn_that_was_appended_there_meanwhile) {
+  Replica a(1), b(2);
+  a.say(turn_by("a", "old"));
+  exchange(a, b);
+  Transaction transaction = a.document.begin({HybridTime{100}, "", ""});
+  ASSERT_TRUE(transaction.root().map(sessions_map).remove("s", Type::map).ok());
+  transaction.commit();
+  b.say(turn_by("b", "new"));
+  exchange(a, b);
+  EXPECT_THAT(a.contents(), ElementsAre("new"));
+}
+
 TEST(AgentSession, sessions_are_found_by_id_and_an_absent_one_reads_as_empty) {
   Replica a(1);
   EXPECT_TRUE(session_ids(a.document).empty());
