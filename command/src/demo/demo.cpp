@@ -2,11 +2,13 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
 #include <iostream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -28,6 +30,7 @@ using Json = nlohmann::json;
 using std::chrono::steady_clock;
 
 constexpr auto look_interval = std::chrono::milliseconds(20);
+constexpr auto meet_within = std::chrono::seconds(20);
 constexpr auto agree_within = std::chrono::seconds(30);
 constexpr double killed_share = 0.4;  // of the middle third: how long virginia stays away
 constexpr std::size_t differences_shown = 10;
@@ -98,6 +101,39 @@ std::uint64_t writes_of(const NodeSample& sample, const std::string& replica) {
   return found == sample.clock.end() ? 0 : found->second;
 }
 
+using Samples = std::array<NodeSample, region_count>;
+Result<Samples> ask_all(const Cluster& cluster) {
+  Samples samples;
+  for (std::size_t i = 0; i < region_count; ++i) {
+    auto client = cluster.connect(static_cast<Region>(i));
+    if (!client) return client.error();
+    auto sample = ask_status(*client);
+    if (!sample) return sample.error();
+    samples[i] = *std::move(sample);
+  }
+  return samples;
+}
+
+Error interruption() { return make_error(ErrorCode::closed, "interrupted"); }
+
+// The first third is of three regions that can talk.
+Status await_peers(const Cluster& cluster) {
+  const auto deadline = steady_clock::now() + meet_within;
+  const auto meets_all = [](const NodeSample& sample) {
+    return sample.peers_alive == region_count - 1;
+  };
+  for (;;) {
+    const auto samples = ask_all(cluster);
+    if (!samples) return samples.error();
+    if (std::ranges::all_of(*samples, meets_all)) return {};
+    if (interrupted) return interruption();
+    if (steady_clock::now() > deadline) {
+      return make_error(ErrorCode::timeout, "the nodes do not reach each other on 127.0.0.1");
+    }
+    std::this_thread::sleep_for(look_interval);
+  }
+}
+
 // The run itself. Its members are made and destroyed in order: the player's and the observer's
 // threads end before the cluster does.
 class Demo {
@@ -143,6 +179,7 @@ class Demo {
     return found;
   }
 
+  // After play(): what happened.
   Story& finish_story() {
     observer_.stop();
     story_.end = player_.seconds();
@@ -171,7 +208,7 @@ class Demo {
   }
 
   Status look(const std::string& state) {
-    if (interrupted) return make_error(ErrorCode::closed, "interrupted");
+    if (interrupted) return interruption();
     progress_->show(player_.written_count(), state);
     std::this_thread::sleep_for(look_interval);
     return {};
@@ -216,17 +253,11 @@ class Demo {
   Status await_agreement() {
     const auto deadline = steady_clock::now() + agree_within;
     for (;;) {
-      std::array<NodeSample, region_count> samples;
-      for (std::size_t i = 0; i < region_count; ++i) {
-        auto client = cluster_.connect(static_cast<Region>(i));
-        if (!client) return client.error();
-        auto sample = ask_status(*client);
-        if (!sample) return sample.error();
-        samples[i] = *std::move(sample);
-      }
+      const auto samples = ask_all(cluster_);
+      if (!samples) return samples.error();
       disagreement_.clear();
-      for (std::size_t i = 1; i < region_count; ++i) compare(samples[0], samples[i], i);
-      hash_ = samples[0].hash;
+      for (std::size_t i = 1; i < region_count; ++i) compare((*samples)[0], (*samples)[i], i);
+      hash_ = (*samples)[0].hash;
       if (disagreement_.empty()) {
         story_.agreed = player_.seconds();
         return {};
@@ -291,11 +322,12 @@ Result<std::vector<InputSession>> read_input(const DemoOptions& options) {
 
 Result<bool> play_and_report(const DemoOptions& options, std::vector<InputSession> sessions,
                              Cluster& cluster, std::ofstream& report) {
+  if (auto ok = await_peers(cluster); !ok) return ok.error();
   Demo demo(options, std::move(sessions), cluster);
   if (auto ok = demo.play(); !ok) return ok.error();
+  Story& story = demo.finish_story();
   auto found = demo.check();
   if (!found) return found.error();
-  Story& story = demo.finish_story();
   if (auto ok = cluster.stop(); !ok) found->push_back(ok.error().to_string());
 
   const bool converged = found->empty();
@@ -307,7 +339,8 @@ Result<bool> play_and_report(const DemoOptions& options, std::vector<InputSessio
   report.close();
   if (!report) return make_error(ErrorCode::io, "the picture cannot be written", options.report);
 
-  std::cout << "virginia was killed with " << demo.repeated_count()
+  std::cout << std::fixed << std::setprecision(1) << "played in " << story.end
+            << " s; virginia was killed with " << demo.repeated_count()
             << " writes on their way, which were repeated\n\n"
             << render_table(rows_of(story)) << "\nwho knew what when: " << options.report << "\n";
   for (std::size_t i = 0; i < found->size() && i < differences_shown; ++i) {

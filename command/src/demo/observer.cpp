@@ -22,6 +22,7 @@ Result<NodeSample> ask_status(node::AdminClient& client) {
       sample.hash = space.at("hash").get<std::string>();
       for (const Json& peer : space.at("peers")) {
         sample.lag = std::max(sample.lag, peer.at("lag").get<std::uint64_t>());
+        sample.peers_alive += peer.at("alive").get<bool>() ? 1 : 0;
       }
       const Json& traffic = answer->at("traffic");
       sample.bytes_sent = traffic.at("bytes_sent").get<std::uint64_t>();
@@ -57,6 +58,7 @@ NodeSample add_up(const std::vector<NodeSample>& samples) {
   sum.clock = samples.back().clock;
   sum.hash = samples.back().hash;
   sum.lag = samples.back().lag;
+  sum.peers_alive = samples.back().peers_alive;
   return sum;
 }
 

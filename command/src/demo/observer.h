@@ -21,7 +21,8 @@ struct NodeSample {
   double seconds = 0;
   std::map<std::string, std::uint64_t> clock;  // replica id -> writes
   std::string hash;
-  std::uint64_t lag = 0;  // writes that the peer furthest behind is not known to have
+  std::uint64_t lag = 0;        // writes that the peer furthest behind is not known to have
+  std::size_t peers_alive = 0;  // peers that it has heard of lately
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t events_committed = 0;
