@@ -83,6 +83,7 @@ Status Store::connect() {
                         options_.directory);
     }
   }
+  had_log_ = has_contents(path + "-wal");
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                     (options_.read_only ? 0 : SQLITE_OPEN_CREATE);
   auto connection = Connection::open(path, flags, options_.vfs);
@@ -177,7 +178,6 @@ Status Store::create() {
   sql += "COMMIT";
   if (auto status = connection_->execute(sql.c_str()); !status.ok()) return status;
   if (options_.vfs.empty()) sync_directory(options_.directory);
-  is_new_ = true;
   return {};
 }
 
@@ -204,10 +204,14 @@ Status Store::prepare_statements() {
 }
 
 Store::~Store() {
-  if (connection_ == nullptr || options_.read_only || !loaded_) return;
-  acknowledge(true);
-  // SQLite empties and removes the log when it closes: what is kept is one file, all of it checked.
-  sqlite3_db_config(connection_->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+  if (connection_ == nullptr) return;
+  // SQLite then empties and removes the log when it closes. What is kept is one file, all of it
+  // checked. A reader leaves a log alone, and takes along the empty one that SQLite made for it.
+  const bool removes_log = options_.read_only ? !had_log_ : loaded_;
+  if (!options_.read_only && loaded_) acknowledge(true);
+  if (removes_log) {
+    sqlite3_db_config(connection_->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+  }
 }
 
 Status Store::load(ScanVisitor& visitor) {

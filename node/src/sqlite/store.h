@@ -59,7 +59,7 @@ class Store {
   Statement put_root_, put_space_, select_header_, insert_log_, delete_log_;
   Statement select_cell_, put_cell_, delete_cell_;
 
-  bool is_new_ = false;  // made by this open()
+  bool had_log_ = false;  // a write-ahead log with something in it, before this open()
   bool loaded_ = false;
   bool torn_end_ = false;      // of the write-ahead log, as found
   bool write_failed_ = false;  // since the write-ahead log was last emptied

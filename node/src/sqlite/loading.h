@@ -1,0 +1,37 @@
+// Documents out of the rows of a store.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "rejoin/node/storage.h"
+#include "sqlite/scan.h"
+
+namespace rejoin::node::sqlite {
+
+// Feeds the loaders of all spaces while a store is scanned.
+class LoadingVisitor : public ScanVisitor {
+ public:
+  explicit LoadingVisitor(std::string path) : path_(std::move(path)) {}
+
+  Status space(const SpaceRow& row) override;
+  Status cell(std::int64_t space, std::string_view key, std::string_view bytes) override;
+  Status record(std::int64_t space, RecordKind kind, std::string_view bytes) override;
+  Status end() override;
+
+  // After a scan that went well: all spaces, by id.
+  std::vector<StoredSpace> take() { return std::move(spaces_); }
+
+ private:
+  SpaceLoader& of(std::int64_t space);
+  Status checked(Status status) const;
+
+  std::string path_;
+  std::map<std::int64_t, SpaceLoader> loaders_;
+  std::vector<StoredSpace> spaces_;
+  std::int64_t current_id_ = 0;
+  SpaceLoader* current_ = nullptr;
+};
+
+}  // namespace rejoin::node::sqlite
