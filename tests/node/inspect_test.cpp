@@ -54,7 +54,7 @@ class InspectTest : public ::testing::Test {
     ASSERT_TRUE(storage.write(batch).ok());
   }
 
-  TemporaryDirectory directory_;
+  TempDirectory directory_;
   Document document_{ReplicaId::from_words(1, 2)};
   std::uint64_t cell_bytes_ = 0;
   std::uint64_t header_bytes_ = 0;
@@ -68,7 +68,7 @@ TEST_F(InspectTest, tells_what_each_space_holds_and_takes) {
   EXPECT_TRUE(found->certain);
   EXPECT_EQ(found->format, 1);
   EXPECT_EQ(found->commits, 2);
-  EXPECT_EQ(found->database_bytes, std::filesystem::file_size(directory_ / "rejoin.db"));
+  EXPECT_EQ(found->database_bytes, std::filesystem::file_size(directory_.file("rejoin.db")));
   ASSERT_EQ(found->spaces.size(), 2u);
   const InspectedSpace& sessions = found->spaces[0];
   EXPECT_EQ(sessions.space.name, "sessions");
@@ -87,11 +87,12 @@ TEST_F(InspectTest, tells_what_each_space_holds_and_takes) {
 }
 
 TEST_F(InspectTest, leaves_the_files_of_a_killed_process_as_they_are) {
-  TemporaryDirectory copy;
+  TempDirectory copy;
   {
     auto storage = open();
     fill(*storage);
-    for (const auto& [name, bytes] : files_of(directory_.path())) write_whole(copy / name, bytes);
+    for (const auto& [name, bytes] : files_of(directory_.path()))
+      write_whole(copy.file(name), bytes);
   }
   const auto before = files_of(copy.path());
   ASSERT_GT(before.at("rejoin.db-wal").size(), 0u);
@@ -119,23 +120,23 @@ TEST_F(InspectTest, directory_without_a_store_is_not_found) {
 
 TEST_F(InspectTest, damage_is_named_and_left_in_place) {
   fill(*open());
-  std::string bytes = read_whole(directory_ / "rejoin.db");
+  std::string bytes = read_whole(directory_.file("rejoin.db"));
   const std::size_t at = bytes.rfind("two");
   ASSERT_NE(at, std::string::npos);
   bytes[at] = 'T';
-  write_whole(directory_ / "rejoin.db", bytes);
+  write_whole(directory_.file("rejoin.db"), bytes);
   const auto before = files_of(directory_.path());
   auto found = inspect(directory_.path());
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.error().code, ErrorCode::corrupt);
-  EXPECT_EQ(found.error().where, directory_ / "rejoin.db");
+  EXPECT_EQ(found.error().where, directory_.file("rejoin.db"));
   EXPECT_NE(found.error().message.find("cell"), std::string::npos);
   EXPECT_TRUE(files_of(directory_.path()) == before);
 }
 
 TEST_F(InspectTest, database_file_alone_is_uncertain) {
   fill(*open());
-  std::filesystem::remove(directory_ / "rejoin.acked");
+  std::filesystem::remove(directory_.file("rejoin.acked"));
   auto found = inspect(directory_.path());
   ASSERT_TRUE(found.ok());
   EXPECT_FALSE(found->certain);

@@ -48,7 +48,7 @@ PersistBatch one_record(const std::string& space, std::string bytes) {
 
 // Writes `count` batches of a workload and leaves the files as a killed process would.
 Contents write_and_abandon(const std::string& directory, std::uint64_t seed, int count) {
-  TemporaryDirectory elsewhere;
+  TempDirectory elsewhere;
   auto store = open_or_fail(at(elsewhere.path()));
   Contents model;
   Workload workload(seed);
@@ -92,23 +92,23 @@ RC_GTEST_PROP(SqliteStore, holds_what_was_written_after_any_reopening, ()) {
 }
 
 TEST(SqliteStore, directory_is_made_when_missing) {
-  TemporaryDirectory parent;
-  const std::string directory = parent / "a/b/c";
+  TempDirectory parent;
+  const std::string directory = parent.file("a/b/c");
   ASSERT_NE(open_or_fail(at(directory)), nullptr);
   EXPECT_TRUE(std::filesystem::exists(directory + "/rejoin.db"));
 }
 
 TEST(SqliteStore, file_in_place_of_the_directory_is_named) {
-  TemporaryDirectory parent;
-  write_whole(parent / "taken", "not a directory");
-  auto store = sqlite::Store::open(at(parent / "taken"));
+  TempDirectory parent;
+  write_whole(parent.file("taken"), "not a directory");
+  auto store = sqlite::Store::open(at(parent.file("taken")));
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.error().code, ErrorCode::io);
-  EXPECT_EQ(store.error().where, parent / "taken");
+  EXPECT_EQ(store.error().where, parent.file("taken"));
 }
 
 TEST(SqliteStore, batch_for_an_unknown_space_is_refused_whole) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   auto store = open_or_fail(at(directory.path()));
   ASSERT_TRUE(store->write(new_space("known")).ok());
   PersistBatch batch = one_record("known", "first");
@@ -123,7 +123,7 @@ TEST(SqliteStore, batch_for_an_unknown_space_is_refused_whole) {
 }
 
 TEST(SqliteStore, second_process_is_told_that_the_store_is_open) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   int is_open[2];
   int may_end[2];
   ASSERT_EQ(::pipe(is_open), 0);
@@ -152,7 +152,7 @@ TEST(SqliteStore, second_process_is_told_that_the_store_is_open) {
 }
 
 TEST(SqliteStore, second_opening_in_one_process_is_told_the_same) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   auto store = open_or_fail(at(directory.path()));
   auto second = sqlite::Store::open(at(directory.path()));
   ASSERT_FALSE(second.ok());
@@ -161,10 +161,10 @@ TEST(SqliteStore, second_opening_in_one_process_is_told_the_same) {
 }
 
 TEST(SqliteStore, newer_format_is_refused_with_both_versions) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   open_or_fail(at(directory.path()));
   sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open((directory / "rejoin.db").c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_open((directory.file("rejoin.db")).c_str(), &db), SQLITE_OK);
   sqlite3_exec(db, "PRAGMA user_version=77; CREATE TABLE future(x)", nullptr, nullptr, nullptr);
   sqlite3_close(db);
   auto store = sqlite::Store::open(at(directory.path()));
@@ -175,9 +175,9 @@ TEST(SqliteStore, newer_format_is_refused_with_both_versions) {
 }
 
 TEST(SqliteStore, database_of_another_program_is_refused) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open((directory / "rejoin.db").c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_open((directory.file("rejoin.db")).c_str(), &db), SQLITE_OK);
   sqlite3_exec(db, "CREATE TABLE theirs(x)", nullptr, nullptr, nullptr);
   sqlite3_close(db);
   auto store = sqlite::Store::open(at(directory.path()));
@@ -186,7 +186,7 @@ TEST(SqliteStore, database_of_another_program_is_refused) {
 }
 
 TEST(SqliteStore, reading_only_leaves_every_file_as_it_is) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   const Contents model = write_and_abandon(directory.path(), 11, 30);
   const auto before = files_of(directory.path());
   ASSERT_GT(before.at("rejoin.db-wal").size(), 0u);
@@ -203,23 +203,23 @@ TEST(SqliteStore, reading_only_leaves_every_file_as_it_is) {
 }
 
 TEST(SqliteStore, reading_only_makes_no_store) {
-  TemporaryDirectory directory;
-  SqliteOptions options = at(directory / "none");
+  TempDirectory directory;
+  SqliteOptions options = at(directory.file("none"));
   options.read_only = true;
   auto store = sqlite::Store::open(options);
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.error().code, ErrorCode::not_found);
-  EXPECT_FALSE(std::filesystem::exists(directory / "none"));
+  EXPECT_FALSE(std::filesystem::exists(directory.file("none")));
 }
 
 TEST(SqliteStore, closing_leaves_one_database_file_without_a_log) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   write_to(directory.path(), new_space("s"));
-  EXPECT_FALSE(std::filesystem::exists(directory / "rejoin.db-wal"));
+  EXPECT_FALSE(std::filesystem::exists(directory.file("rejoin.db-wal")));
 }
 
 TEST(SqliteStore, disk_follows_the_live_state_down) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   SqliteOptions options = at(directory.path());
   options.vacuum_bytes_min = 1 << 20;
   auto store = open_or_fail(options);
@@ -235,26 +235,26 @@ TEST(SqliteStore, disk_follows_the_live_state_down) {
   ASSERT_TRUE(store->write(fill).ok());
   ASSERT_TRUE(store->write(empty).ok());
   store.reset();
-  EXPECT_LT(std::filesystem::file_size(directory / "rejoin.db"), 1u << 20);
+  EXPECT_LT(std::filesystem::file_size(directory.file("rejoin.db")), 1u << 20);
 }
 
 TEST(SqliteStore, backup_without_its_later_commits_is_noticed) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   write_to(directory.path(), new_space("s"));
-  const std::string backup = read_whole(directory / "rejoin.db");
+  const std::string backup = read_whole(directory.file("rejoin.db"));
   write_to(directory.path(), one_record("s", "acknowledged"));
-  write_whole(directory / "rejoin.db", backup);
+  write_whole(directory.file("rejoin.db"), backup);
   auto found = contents_of(at(directory.path()));
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.error().code, ErrorCode::corrupt);
 }
 
 TEST(SqliteStore, database_file_alone_is_uncertain_until_every_space_has_a_new_replica_id) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   PersistBatch both = new_space("a");
   both.spaces.push_back(new_space("bb").spaces[0]);
   write_to(directory.path(), both);
-  std::filesystem::remove(directory / "rejoin.acked");
+  std::filesystem::remove(directory.file("rejoin.acked"));
   const auto uncertain_after = [&](const std::optional<PersistBatch>& batch) {
     auto store = open_or_fail(at(directory.path()));
     EXPECT_TRUE(store->load().ok());
@@ -271,12 +271,12 @@ TEST(SqliteStore, database_file_alone_is_uncertain_until_every_space_has_a_new_r
 }
 
 TEST(SqliteStore, set_aside_moves_every_file_and_overwrites_none) {
-  TemporaryDirectory directory;
+  TempDirectory directory;
   const Contents model = write_and_abandon(directory.path(), 3, 20);
   const auto first_files = files_of(directory.path());
   auto first = set_aside(directory.path(), 1234);
   ASSERT_TRUE(first.ok()) << first.error().to_string();
-  EXPECT_EQ(*first, directory / "rejoin.db.corrupt-1234");
+  EXPECT_EQ(*first, directory.file("rejoin.db.corrupt-1234"));
   EXPECT_TRUE(files_of(directory.path()).empty());
   EXPECT_TRUE(files_of(*first) == first_files);
 
@@ -297,7 +297,7 @@ TEST(SqliteStore, killed_process_loses_no_acknowledged_batch) {
   std::mt19937_64 random(20261124);
   for (int round = 0; round < 20; ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
-    TemporaryDirectory directory;
+    TempDirectory directory;
     int channel[2];
     ASSERT_EQ(::pipe(channel), 0);
     const std::uint64_t seed = random();

@@ -1,10 +1,7 @@
-// What a store holds, as a value; the batches of random workloads; and where tests keep stores.
+// What a store holds, as a value; the batches of random workloads; whole files.
 #pragma once
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,6 +14,7 @@
 #include <vector>
 
 #include "sqlite/store.h"
+#include "temp_directory.h"
 
 namespace rejoin::node {
 
@@ -152,26 +150,6 @@ class Workload {
   std::size_t spaces_max_;
   std::uint64_t ticket_ = 0;
   std::vector<std::string> spaces_;
-};
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "rejoin-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::string& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
 };
 
 inline std::string read_whole(const std::string& path) {
