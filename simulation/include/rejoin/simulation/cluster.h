@@ -1,0 +1,61 @@
+// The simulated cluster as a workload sees it.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "rejoin/crdt/clock.h"
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/transaction.h"
+#include "rejoin/node/core.h"
+#include "rejoin/simulation/random.h"
+#include "rejoin/simulation/scenario.h"
+
+namespace rejoin::simulation {
+
+using NodeIndex = std::size_t;
+
+// Everything happens on one thread, one step after another, in virtual time.
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+
+  // ---- Time and chance ----
+  virtual Duration now() const = 0;
+  // Calls `action` in `delay`. Not called after the run has ended.
+  virtual void after(Duration delay, std::function<void()> action) = 0;
+  virtual Random& random() = 0;  // the workload's own generator
+  virtual const Scenario& scenario() const = 0;
+  // True once faults and load have stopped: write nothing from then on.
+  virtual bool healing() const = 0;
+
+  // ---- Nodes ----
+  virtual std::size_t node_count() const = 0;
+  virtual const std::string& node_name(NodeIndex node) const = 0;
+  // The process runs and answers: it is neither down nor paused.
+  virtual bool reachable(NodeIndex node) const = 0;
+  // Of a node that is up, paused or not.
+  virtual bool up(NodeIndex node) const = 0;
+  virtual const Document& document(NodeIndex node, const std::string& space) const = 0;
+  // Core::transact at that node, which must be reachable.
+  virtual Result<node::Committed> transact(NodeIndex node, const std::string& space,
+                                           const std::string& author,
+                                           const std::function<Status(Transaction&)>& write) = 0;
+  // What a receipt would say; each yes is held against the disks then and after every crash.
+  virtual bool durable_here(NodeIndex node, const std::string& space, const Dot& dot) = 0;
+  virtual std::vector<std::string> durable_at(NodeIndex node, const std::string& space,
+                                              const Dot& dot) = 0;
+
+  // ---- Verdict ----
+  // Ends the run as failed; `what` says in plain words what broke. The first failure counts.
+  virtual void fail(const std::string& what) = 0;
+  virtual bool failed() const = 0;
+  // Counts something for the summary ("reads with token").
+  virtual void count(const std::string& what, std::uint64_t by = 1) = 0;
+  // A line in the trace; the time goes before it. Cheap when nothing is traced.
+  virtual void trace(const std::string& line) = 0;
+};
+
+}  // namespace rejoin::simulation

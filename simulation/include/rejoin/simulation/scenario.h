@@ -1,0 +1,139 @@
+// What a simulation runs: how many nodes, over what network and disks, with which faults, under
+// which load. Read from TOML (docs/simulation.md lists every key) or filled in by a program.
+//
+// Wherever a Range stands, each run draws a value from its seed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rejoin/crdt/result.h"
+#include "rejoin/simulation/random.h"
+
+namespace rejoin::simulation {
+
+using Duration = std::chrono::microseconds;  // of virtual time
+
+enum class Topology { mesh, line, ring, star };
+
+// One direction of a link. The delay of a message is log-normal around the link's median, with a
+// share of messages that take a heavy-tailed (Pareto) multiple of it. Messages of one direction stay
+// in order, except those that are reordered or duplicated on purpose.
+struct NetworkOptions {
+  Range<Duration> delay{Duration(5'000), Duration(60'000)};  // the median; drawn for each link
+  std::uint32_t spread_ppm = 300'000;          // of the delay's logarithm, base 2
+  Range<Share> slow{Share{0}, Share{20'000}};  // messages from the heavy tail
+  std::uint32_t slow_alpha_ppm = 1'200'000;    // its exponent: the smaller, the heavier
+  Range<Share> loss = Range<Share>::of(Share{0});
+  Range<Share> duplicate = Range<Share>::of(Share{0});
+  Range<Share> reorder = Range<Share>::of(Share{0});
+  Range<Share> corrupt = Range<Share>::of(Share{0});  // bytes changed, cut off, added or made up
+  // Bytes a second, for each link direction; 0: no limit. What waits for the link beyond
+  // queue_bytes is dropped, as by a socket's high-water mark.
+  Range<std::uint64_t> bandwidth = Range<std::uint64_t>::of(0);
+  std::uint64_t queue_bytes = 8u << 20;
+};
+
+struct DiskOptions {
+  Range<Duration> sync{Duration(200), Duration(5'000)};  // the median; drawn for each node
+  std::uint32_t spread_ppm = 500'000;
+  // A crash meets a batch that is being written: it is then there after the restart, or not.
+  Share torn_batch_kept = percent(50);
+  // After a crash the store cannot tell whether its last writes are all there.
+  Share uncertain_after_crash = percent(20);
+};
+
+// Every node's clocks: how wrong the wall clock is, and how fast both run.
+struct ClockOptions {
+  Range<Duration> skew = Range<Duration>::of(Duration(0));  // may be negative
+  Range<std::uint64_t> drift_ppm = Range<std::uint64_t>::of(0);  // drawn, with either sign
+};
+
+struct WorkloadOptions {
+  Range<std::uint64_t> clients{4, 10};
+  Range<Duration> think{Duration(50'000), Duration(500'000)};  // mean time between a client's steps
+  Range<std::uint64_t> writes{1, 6};         // most writes of one transaction
+  Share move = percent(10);                  // a step moves the client to another node
+  Share removal = percent(5);                // a write that removes a subtree
+  Share abort = percent(3);                  // a transaction that fails halfway
+  Range<std::uint64_t> value_bytes{1, 64};   // length of string values
+  Range<std::uint64_t> keys{1, 2};           // names a type and map: fewer meet more often
+  bool ephemeral_space = false;              // a second space that no disk keeps
+  Duration token_wait{20'000'000};           // then the client gives its token up
+};
+
+enum class FaultKind {
+  partition,     // some nodes cannot talk with the rest
+  one_way,       // messages from one node to another are lost, not those back
+  crash,         // the process dies; what was not durable is gone
+  disk_loss,     // a crash that takes the store along; the node comes back with new replica ids
+  pause,         // the process stands still; messages wait for it
+  clock_jump,    // the wall clock jumps, for good
+  disk_failure,  // every write to the disk is refused (full, or an I/O error)
+};
+inline constexpr int fault_kinds = 7;
+std::string_view to_string(FaultKind kind);
+
+// A fault at a stated time.
+struct PlannedFault {
+  FaultKind kind = FaultKind::partition;
+  Duration at{0};
+  Duration lasts{0};               // of a crash or disk loss: until the restart
+  std::vector<std::string> nodes;  // partition: one side; one_way: from, to; else: whom
+  Duration jump{0};                // clock_jump: by how much, may be negative
+};
+
+// A fault that happens again and again to nodes drawn from the seed.
+struct RandomFault {
+  FaultKind kind = FaultKind::partition;
+  Range<Duration> every{Duration(0), Duration(0)};  // mean time between two, over the whole cluster
+  Range<Duration> lasts{Duration(0), Duration(0)};
+  Range<Duration> jump{Duration(0), Duration(0)};
+};
+
+// Protocol options by the names they have in CoreOptions; times in microseconds.
+using CoreKnobs = std::map<std::string, Range<std::uint64_t>>;
+// What `core` in a scenario may name, with the range that `buggify` draws from.
+const CoreKnobs& known_core_knobs();
+
+struct Scenario {
+  std::string name = "unnamed";
+  std::string description;
+  std::string source;  // the file it came from, for messages
+
+  std::vector<std::string> nodes{"a", "b", "c"};
+  Topology topology = Topology::mesh;
+  Duration duration{60'000'000};  // of load and faults
+  // After healing, all nodes must agree within this time.
+  Duration converge_within{60'000'000};
+  // Each run leaves out every second kind of random fault, on average: some bugs need the absence of
+  // what hides them (Groce et al., "Swarm testing", 2012).
+  bool swarm = false;
+  bool buggify = true;  // draw the core options that `core` does not name from wild ranges
+  std::uint64_t steps_max = 5'000'000;  // more than this in one run is a failure
+  std::uint64_t deep_check_every = 2'000;  // steps between checks of the whole state of every node
+
+  NetworkOptions network;
+  DiskOptions disk;
+  ClockOptions clocks;
+  WorkloadOptions workload;
+  CoreKnobs core;
+  std::vector<PlannedFault> planned;
+  std::vector<RandomFault> random;
+
+  // Errors name file, line, key and what was expected there.
+  static Result<Scenario> from_toml_file(const std::string& path);
+  static Result<Scenario> from_toml(std::string_view text, const std::string& source = "scenario");
+  // What from_toml checks beyond single keys: names that exist, times within the run.
+  Status validate() const;
+};
+
+// One shipped with the package, or a path: "lossy_mesh" finds simulation/scenarios/lossy_mesh.toml
+// in the source tree, the build or the installation.
+Result<Scenario> find_scenario(const std::string& name_or_path);
+
+}  // namespace rejoin::simulation

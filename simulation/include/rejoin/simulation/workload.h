@@ -1,0 +1,49 @@
+// What clients do to the cluster, and what they hold it to.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rejoin/simulation/cluster.h"
+
+namespace rejoin::simulation {
+
+// A workload of your own: derive, write through Cluster::transact from actions that you schedule in
+// start(), and call Cluster::fail() when the cluster shows what it must not. tests/simulation/
+// own_workload_test.cpp is a small one. Everything random must come from Cluster::random(), and
+// nothing may depend on addresses or on the order of unordered containers: the same seed must give
+// the same run.
+class Workload {
+ public:
+  virtual ~Workload() = default;
+
+  struct Space {
+    std::string name;
+    bool durable = true;
+  };
+  // Opened on every node. Asked once, before start().
+  virtual std::vector<Space> spaces() const { return {{"main", true}}; }
+  // Schedules the first actions.
+  virtual void start(Cluster& cluster) = 0;
+
+  // The space's clock at this node has moved; not called for a restart.
+  virtual void changed(NodeIndex, const std::string& /*space*/) {}
+  // The node died, and with it every write of `writer` after `kept`: no disk has them, and no other
+  // node may ever show them.
+  virtual void lost(NodeIndex, const std::string& /*space*/, const ReplicaId& /*writer*/,
+                    Sequence /*kept*/) {}
+  virtual void crashed(NodeIndex) {}
+  virtual void restarted(NodeIndex) {}
+  // Compares everything that this node shows with what it should. Called now and then, and for every
+  // node at the end; may take its time.
+  virtual void deep_check(NodeIndex, const std::string& /*space*/) {}
+  // All nodes agree, and nothing more will happen.
+  virtual void finished() {}
+};
+
+// The built-in one: transactions over all types on few keys, checked against a naive model of every
+// type (src/check/oracle.h).
+std::unique_ptr<Workload> make_random_workload(const WorkloadOptions& options);
+
+}  // namespace rejoin::simulation

@@ -1,0 +1,336 @@
+#include "check/oracle.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace rejoin::simulation {
+
+namespace {
+
+bool is_removal(Op::Kind kind) {
+  return kind == Op::Kind::remove_leaf || kind == Op::Kind::remove_container;
+}
+
+std::string list_of(const std::vector<Value>& values) {
+  std::string text = "[";
+  for (const auto& value : values) {
+    if (text.size() > 1) text += ", ";
+    text += value.to_string();
+  }
+  return text + ']';
+}
+
+}  // namespace
+
+MapView container_view(const Document& document, const Container& container) {
+  MapView map = document.root();
+  for (const auto& step : container.steps) map = map.map(step);
+  return map;
+}
+
+Oracle::Oracle(const KeySpace& keys)
+    : keys_(keys), by_leaf_(keys.leaves().size()), by_container_(keys.containers().size()) {}
+
+std::uint32_t Oracle::intern(const ReplicaId& replica) {
+  return writers_.try_emplace(replica, static_cast<std::uint32_t>(writers_.size())).first->second;
+}
+
+Oracle::Dense Oracle::dense(const Clock& clock) const {
+  Dense view(writers_.size());
+  for (const auto& [replica, sequence] : clock) {
+    const auto found = writers_.find(replica);
+    if (found != writers_.end()) view[found->second] = sequence;
+  }
+  return view;
+}
+
+void Oracle::record(const Event& event, const Clock& before, std::vector<Op> ops) {
+  Commit commit;
+  commit.writer = intern(event.writer());
+  commit.replica = event.writer();
+  commit.first = event.first();
+  commit.last = event.last();
+  commit.time = event.time();
+  commit.before = dense(before);
+  commit.ops = std::move(ops);
+  const auto index = static_cast<std::uint32_t>(commits_.size());
+  for (std::uint32_t i = 0; i < commit.ops.size(); ++i) {
+    const Op& what = commit.ops[i];
+    const OpRef ref{index, i};
+    if (what.kind == Op::Kind::remove_container) {
+      for (ContainerIndex inner = 0; inner < keys_.containers().size(); ++inner) {
+        if (keys_.is_below(inner, what.target)) by_container_[inner].push_back(ref);
+      }
+      for (LeafIndex leaf = 0; leaf < keys_.leaves().size(); ++leaf) {
+        if (keys_.is_below(keys_.leaves()[leaf].container, what.target)) {
+          by_leaf_[leaf].push_back(ref);
+        }
+      }
+    } else if (what.kind == Op::Kind::create) {
+      by_container_[what.target].push_back(ref);
+    } else {
+      by_leaf_[what.target].push_back(ref);
+    }
+  }
+  commits_.push_back(std::move(commit));
+}
+
+void Oracle::lose(const ReplicaId& writer, Sequence kept) {
+  for (auto commit = commits_.rbegin(); commit != commits_.rend(); ++commit) {
+    if (commit->replica == writer && commit->last > kept) commit->lost = true;
+  }
+}
+
+bool Oracle::shown(const OpRef& ref, const Dense& view) const {
+  const Commit& commit = commits_[ref.commit];
+  return !commit.lost && view[commit.writer] >= commit.last;
+}
+
+bool Oracle::saw(const OpRef& later, const OpRef& earlier) const {
+  if (later.commit == earlier.commit) return later.op > earlier.op;
+  const Commit& by = commits_[later.commit];
+  const Commit& of = commits_[earlier.commit];
+  return of.writer < by.before.size() && by.before[of.writer] >= of.last;
+}
+
+bool Oracle::seen_by_any(const OpRef& ref, const Refs& later) const {
+  return std::any_of(later.begin(), later.end(),
+                     [&](const OpRef& candidate) { return saw(candidate, ref); });
+}
+
+Oracle::Refs Oracle::visible(const Refs& ops, const Dense& view) const {
+  Refs in_view;
+  for (auto ref = ops.rbegin(); ref != ops.rend(); ++ref) {
+    if (shown(*ref, view)) in_view.push_back(*ref);
+  }
+  return in_view;
+}
+
+std::optional<std::string> Oracle::compare(const Document& document) const {
+  const Dense view = dense(document.clock());
+  if (auto wrong = check_whole_transactions(view)) return wrong;
+  for (ContainerIndex i = 0; i < keys_.containers().size(); ++i) {
+    Refs removals;
+    for (const OpRef& ref : visible(by_container_[i], view)) {
+      if (is_removal(op(ref).kind)) {
+        push_latest(removals, ref);
+      } else if (!seen_by_any(ref, removals)) {
+        if (container_view(document, keys_.containers()[i]).exists()) break;
+        return "the map " + keys_.containers()[i].name + " was created, never removed, and is gone";
+      }
+    }
+  }
+  for (LeafIndex leaf = 0; leaf < keys_.leaves().size(); ++leaf) {
+    if (auto wrong = compare_leaf(document, leaf, view)) return wrong;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Oracle::check_whole_transactions(const Dense& view) const {
+  for (const Commit& commit : commits_) {
+    if (commit.lost) continue;
+    const Sequence upto = view[commit.writer];
+    if (upto >= commit.first && upto < commit.last) {
+      return "half of the transaction " + Dot{commit.replica, commit.last}.to_string() +
+             " is in the clock, which ends at " + std::to_string(upto);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Oracle::compare_leaf(const Document& document, LeafIndex leaf,
+                                                const Dense& view) const {
+  const Leaf& place = keys_.leaves()[leaf];
+  const MapView map = container_view(document, keys_.containers()[place.container]);
+  const Refs ops = visible(by_leaf_[leaf], view);
+  std::string wrong;
+  switch (place.type) {
+    case Type::reg:
+    case Type::multi_register:
+    case Type::max_register:
+    case Type::min_register:
+      wrong = compare_register(map.reg(place.name, place.type), place.type, ops);
+      break;
+    case Type::counter: wrong = compare_counter(map.counter(place.name), ops); break;
+    case Type::enable_flag:
+    case Type::disable_flag:
+      wrong = compare_flag(map.flag(place.name, place.type), place.type, ops);
+      break;
+    case Type::set:
+    case Type::remove_wins_set:
+      wrong = compare_set(map.set(place.name, place.type), place.type, ops);
+      break;
+    case Type::list: wrong = compare_list(map.list(place.name), ops); break;
+    case Type::map:
+    case Type::element: break;
+  }
+  if (wrong.empty()) return std::nullopt;
+  return place.place + ' ' + wrong;
+}
+
+// A write is there until something that saw it replaces or removes it. Newest first: what is seen by
+// one that was seen itself is also seen by that one's seer, so the undominated are enough to compare
+// with.
+std::string Oracle::compare_register(const RegisterView& shown, Type type, const Refs& ops) const {
+  Refs undominated;
+  Refs live;
+  for (const OpRef& ref : ops) {
+    if (seen_by_any(ref, undominated)) continue;
+    undominated.push_back(ref);
+    if (op(ref).kind == Op::Kind::write) live.push_back(ref);
+  }
+  const auto actual = shown.get();
+  if (live.empty()) {
+    if (!actual) return {};
+    return "shows " + actual->to_string() + " where nothing should be";
+  }
+  if (type == Type::multi_register) {
+    std::vector<Value> expected, siblings;
+    for (const OpRef& ref : live) expected.push_back(op(ref).value);
+    for (const auto& sibling : shown.siblings()) siblings.push_back(sibling.value);
+    std::sort(expected.begin(), expected.end());
+    std::sort(siblings.begin(), siblings.end());
+    if (expected == siblings) return {};
+    return "shows " + list_of(siblings) + " instead of " + list_of(expected);
+  }
+  const OpRef* best = &live.front();
+  for (const OpRef& ref : live) {
+    if (type == Type::reg) {
+      const Commit& a = commits_[ref.commit];
+      const Commit& b = commits_[best->commit];
+      if (std::tie(a.time, a.replica, a.last) > std::tie(b.time, b.replica, b.last)) best = &ref;
+    } else {
+      const auto order = compare_numerically(op(ref).value, op(*best).value);
+      if (type == Type::max_register ? order > 0 : order < 0) best = &ref;
+    }
+  }
+  const Value& expected = op(*best).value;
+  if (actual && *actual == expected) return {};
+  return "shows " + (actual ? actual->to_string() : std::string("nothing")) + " instead of " +
+         expected.to_string() + ", written by " +
+         Dot{commits_[best->commit].replica, commits_[best->commit].last}.to_string();
+}
+
+std::string Oracle::compare_counter(const CounterView& shown, const Refs& ops) const {
+  Refs resets;
+  std::int64_t expected = 0;
+  for (const OpRef& ref : ops) {
+    const bool adds = op(ref).kind == Op::Kind::add;
+    if (seen_by_any(ref, resets)) continue;
+    if (adds) {
+      expected += op(ref).amount;
+    } else {
+      resets.push_back(ref);
+    }
+  }
+  if (shown.value() == expected) return {};
+  return "shows " + std::to_string(shown.value()) + " instead of " + std::to_string(expected);
+}
+
+std::string Oracle::compare_flag(const FlagView& shown, Type type, const Refs& ops) const {
+  Refs enables, disables, removals;
+  bool live_enable = false, live_disable = false;
+  for (const OpRef& ref : ops) {
+    switch (op(ref).kind) {
+      case Op::Kind::enable:
+        live_enable |= !seen_by_any(ref, disables) && !seen_by_any(ref, removals);
+        push_latest(enables, ref);
+        break;
+      case Op::Kind::disable:
+        live_disable |= !seen_by_any(ref, enables) && !seen_by_any(ref, removals);
+        push_latest(disables, ref);
+        break;
+      default: push_latest(removals, ref);
+    }
+  }
+  const bool expected = live_enable && (type == Type::enable_flag || !live_disable);
+  if (shown.get() == expected) return {};
+  return expected ? "is off and should be on" : "is on and should be off";
+}
+
+std::string Oracle::compare_set(const SetView& shown, Type type, const Refs& ops) const {
+  struct Element {
+    Refs adds, removes;
+    bool live_add = false, live_remove = false;
+  };
+  std::map<Value, Element> elements;
+  Refs removals;
+  for (const OpRef& ref : ops) {
+    if (is_removal(op(ref).kind)) {
+      push_latest(removals, ref);
+      continue;
+    }
+    const bool removed = seen_by_any(ref, removals);
+    Element& element = elements[op(ref).value];
+    if (op(ref).kind == Op::Kind::set_add) {
+      element.live_add |= !removed && !seen_by_any(ref, element.removes);
+      push_latest(element.adds, ref);
+    } else {
+      element.live_remove |= !removed && !seen_by_any(ref, element.adds);
+      push_latest(element.removes, ref);
+    }
+  }
+  std::vector<Value> expected;
+  for (const auto& [value, element] : elements) {
+    if (element.live_add && (type == Type::set || !element.live_remove)) expected.push_back(value);
+  }
+  const auto actual = shown.elements();
+  if (actual == expected) return {};
+  return "shows " + list_of(actual) + " instead of " + list_of(expected);
+}
+
+std::string Oracle::compare_list(const ListView& shown, const Refs& ops) const {
+  Refs removals;
+  std::set<std::int64_t> erased;
+  std::map<std::int64_t, const Op*> expected;  // element -> its insertion
+  for (const OpRef& ref : ops) {
+    const Op& what = op(ref);
+    if (is_removal(what.kind)) {
+      push_latest(removals, ref);
+    } else if (what.kind == Op::Kind::erase) {
+      erased.insert(what.elements.begin(), what.elements.end());
+    } else if (!seen_by_any(ref, removals)) {
+      for (const auto element : what.elements) {
+        if (!erased.contains(element)) expected[element] = &what;
+      }
+    }
+  }
+  std::map<std::int64_t, std::size_t> position;
+  for (const Value& value : shown.values()) {
+    if (!value.is_integer()) return "shows " + value.to_string() + ", which nobody inserted";
+    const std::int64_t element = value.as_integer();
+    if (!expected.contains(element)) {
+      return "shows " + std::to_string(element) + (erased.contains(element)
+                                                       ? ", which was removed"
+                                                       : ", which should not be there");
+    }
+    const std::size_t at = position.size();
+    if (!position.try_emplace(element, at).second) {
+      return "shows " + std::to_string(element) + " twice";
+    }
+  }
+  for (const auto& [element, insertion] : expected) {
+    const auto here = position.find(element);
+    if (here == position.end()) return "lacks " + std::to_string(element);
+    const auto& run = insertion->elements;
+    const auto next = std::find(run.begin(), run.end(), element) + 1;
+    const auto after = next == run.end() ? position.end() : position.find(*next);
+    if (after != position.end() && after->second < here->second) {
+      return "shows " + std::to_string(*next) + " before " + std::to_string(element) +
+             ", which was inserted right before it";
+    }
+    const auto left = position.find(insertion->left);
+    const auto right = position.find(insertion->right);
+    if ((left != position.end() && left->second > here->second) ||
+        (right != position.end() && right->second < here->second)) {
+      return "shows " + std::to_string(element) + " on the wrong side of " +
+             std::to_string(left != position.end() && left->second > here->second
+                                ? insertion->left
+                                : insertion->right);
+    }
+  }
+  return {};
+}
+
+}  // namespace rejoin::simulation

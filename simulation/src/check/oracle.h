@@ -1,0 +1,111 @@
+// What a node should show: a naive model of every type, over the whole history of a run.
+//
+// The model knows each transaction as it was meant (not as it was encoded) with the clock that its
+// node had just before. A state is a function of the events in its clock, so for any node at any
+// time the oracle takes the transactions in that node's clock and says how each cell must read, by
+// the sentence that defines its type. It shares no code with the kernel's join.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "check/key_space.h"
+#include "rejoin/crdt/clock.h"
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/hybrid_time.h"
+#include "rejoin/crdt/value.h"
+
+namespace rejoin::simulation {
+
+// One write as its author meant it.
+struct Op {
+  enum class Kind {
+    write,       // any register
+    clear,       // any register
+    add,         // counter, by `amount`
+    reset,       // counter
+    enable,      // either flag
+    disable,     // either flag
+    set_add,     // either set, `value`
+    set_remove,  // either set, `value`
+    insert,      // list: `elements` as one run between `left` and `right`
+    erase,       // list: `elements`
+    remove_leaf,
+    create,            // container: exists from now on
+    remove_container,  // everything below it
+  };
+  Kind kind;
+  std::uint32_t target;  // leaf, or container for the last two kinds
+  std::int64_t amount = 0;
+  Value value;
+  std::vector<std::int64_t> elements;  // list elements are unique integers
+  std::int64_t left = 0;               // 0: none
+  std::int64_t right = 0;
+};
+
+class Oracle {
+ public:
+  explicit Oracle(const KeySpace& keys);
+
+  // A transaction, in the order of commits. `before`: the node's clock when it began.
+  void record(const Event& event, const Clock& before, std::vector<Op> ops);
+  // The writer's transactions after `kept` are gone for good, and their dots may be used again.
+  void lose(const ReplicaId& writer, Sequence kept);
+  // The first difference between what the document shows and what it should, as a sentence.
+  std::optional<std::string> compare(const Document& document) const;
+  std::size_t transactions() const { return commits_.size(); }
+
+ private:
+  using Dense = std::vector<Sequence>;  // a clock by interned writer
+  struct Commit {
+    std::uint32_t writer;
+    ReplicaId replica;
+    Sequence first;
+    Sequence last;
+    HybridTime time;
+    Dense before;
+    std::vector<Op> ops;
+    bool lost = false;
+  };
+  struct OpRef {
+    std::uint32_t commit;
+    std::uint32_t op;
+  };
+  using Refs = std::vector<OpRef>;
+
+  std::uint32_t intern(const ReplicaId& replica);
+  Dense dense(const Clock& clock) const;
+  const Op& op(const OpRef& ref) const { return commits_[ref.commit].ops[ref.op]; }
+  bool shown(const OpRef& ref, const Dense& view) const;
+  bool saw(const OpRef& later, const OpRef& earlier) const;
+  bool seen_by_any(const OpRef& ref, const Refs& later) const;
+  // Keeps of each causal chain the latest: whatever an earlier one saw, that one saw too.
+  void push_latest(Refs& refs, const OpRef& ref) const {
+    if (!seen_by_any(ref, refs)) refs.push_back(ref);
+  }
+  // `ops` that are in view, newest first.
+  Refs visible(const Refs& ops, const Dense& view) const;
+
+  std::optional<std::string> check_whole_transactions(const Dense& view) const;
+  std::optional<std::string> compare_leaf(const Document& document, LeafIndex leaf,
+                                          const Dense& view) const;
+  std::string compare_register(const RegisterView& shown, Type type, const Refs& ops) const;
+  std::string compare_counter(const CounterView& shown, const Refs& ops) const;
+  std::string compare_flag(const FlagView& shown, Type type, const Refs& ops) const;
+  std::string compare_set(const SetView& shown, Type type, const Refs& ops) const;
+  std::string compare_list(const ListView& shown, const Refs& ops) const;
+
+  const KeySpace& keys_;
+  std::vector<Commit> commits_;
+  std::vector<Refs> by_leaf_;       // what touches it: its own writes, and removals above
+  std::vector<Refs> by_container_;  // creations and removals
+  std::map<ReplicaId, std::uint32_t> writers_;
+};
+
+// The map that holds the leaves of a container.
+MapView container_view(const Document& document, const Container& container);
+
+}  // namespace rejoin::simulation

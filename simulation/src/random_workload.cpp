@@ -1,0 +1,387 @@
+#include "random_workload.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace rejoin::simulation {
+
+namespace {
+
+MapRef container_ref(Transaction& transaction, const Container& container) {
+  MapRef map = transaction.root();
+  for (const auto& step : container.steps) map = map.map(step);
+  return map;
+}
+
+}  // namespace
+
+std::unique_ptr<Workload> make_random_workload(const WorkloadOptions& options) {
+  return std::make_unique<RandomWorkload>(options);
+}
+
+std::string RandomWorkload::Client::register_name() const {
+  return std::to_string(id) + '-' + std::to_string(session);
+}
+
+std::vector<Workload::Space> RandomWorkload::spaces() const {
+  std::vector<Space> spaces{{"main", true}};
+  if (options_.ephemeral_space) spaces.push_back({"passing", false});
+  return spaces;
+}
+
+void RandomWorkload::start(Cluster& cluster) {
+  cluster_ = &cluster;
+  Random& random = cluster.random();
+  keys_ = std::make_unique<KeySpace>(random.draw(options_.keys));
+  for (const auto& space : spaces()) {
+    spaces_[space.name].oracle = std::make_unique<Oracle>(*keys_);
+  }
+  think_ = random.draw(options_.think);
+  writes_max_ = std::max<std::uint64_t>(1, random.draw(options_.writes));
+  value_bytes_max_ = random.draw(options_.value_bytes);
+  clients_.resize(random.draw(options_.clients));
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    clients_[i].id = i;
+    clients_[i].space = i % 4 == 3 && options_.ephemeral_space ? "passing" : "main";
+    clients_[i].node = random.below(cluster.node_count());
+    cluster.after(random.exponential(think_), [this, i] { step(clients_[i]); });
+  }
+}
+
+void RandomWorkload::step(Client& client) {
+  if (cluster_->healing()) return;
+  if (!cluster_->reachable(client.node)) {
+    if (cluster_->random().chance(percent(30))) move(client);
+  } else {
+    // A client that carries a token waits until its node has caught up.
+    const bool caught_up =
+        cluster_->document(client.node, client.space).clock().includes(client.token);
+    if (caught_up) {
+      client.waiting_since = Duration(-1);
+      act(client);
+    } else if (client.waiting_since < Duration(0)) {
+      client.waiting_since = cluster_->now();
+      cluster_->count("waits with a token");
+    } else if (cluster_->now() - client.waiting_since > options_.token_wait) {
+      new_session(client);
+      cluster_->count("tokens given up");
+    }
+  }
+  if (cluster_->failed()) return;
+  const std::size_t id = client.id;
+  cluster_->after(cluster_->random().exponential(think_), [this, id] { step(clients_[id]); });
+}
+
+void RandomWorkload::act(Client& client) {
+  Random& random = cluster_->random();
+  read(client);
+  if (cluster_->failed()) return;
+  if (random.chance(options_.move)) {
+    move(client);
+  } else if (random.chance(options_.abort)) {
+    fail_halfway(client);
+  } else if (random.chance(percent(20))) {
+    ask_receipts(client);
+  } else {
+    write(client);
+  }
+}
+
+void RandomWorkload::move(Client& client) {
+  client.node = cluster_->random().below(cluster_->node_count());
+  client.waiting_since = Duration(-1);
+}
+
+void RandomWorkload::new_session(Client& client) {
+  client.token = Clock();
+  client.last_value = 0;
+  client.last_dot = Dot();
+  client.waiting_since = Duration(-1);
+  ++client.session;
+}
+
+// The node has everything in the client's token: so it must show what the client wrote last.
+void RandomWorkload::read(Client& client) {
+  const Document& document = cluster_->document(client.node, client.space);
+  if (client.last_value != 0) {
+    const auto shown = document.root().map("clients").reg(client.register_name()).get();
+    if (!shown || *shown != Value(client.last_value)) {
+      cluster_->fail("client " + std::to_string(client.id) + " wrote " +
+                     std::to_string(client.last_value) + " (" + client.last_dot.to_string() +
+                     "), carried its token to " + cluster_->node_name(client.node) +
+                     " and reads " + (shown ? shown->to_string() : std::string("nothing")));
+      return;
+    }
+  }
+  // What was read is in the token from now on, as far as this client looked.
+  if (cluster_->random().coin()) client.token.join(document.clock());
+}
+
+void RandomWorkload::write(Client& client) {
+  Random& random = cluster_->random();
+  const Clock before = cluster_->document(client.node, client.space).clock();
+  std::vector<Op> ops;
+  const std::uint64_t count = random.between(1, writes_max_);
+  const bool signs = random.chance(percent(40));
+  const std::int64_t mark = next_number_++;
+  auto committed = cluster_->transact(
+      client.node, client.space, "client " + std::to_string(client.id),
+      [&](Transaction& transaction) -> Status {
+        for (std::uint64_t i = 0; i < count; ++i) {
+          if (auto status = write_one(transaction, ops); !status.ok()) return status;
+        }
+        if (signs) return transaction.root().map("clients").reg(client.register_name()).set(mark);
+        return {};
+      });
+  if (!committed.ok()) {
+    cluster_->fail("a transaction at " + cluster_->node_name(client.node) +
+                   " was refused: " + committed.error().to_string());
+    return;
+  }
+  if (committed->event == nullptr) return;
+  const Event& event = *committed->event;
+  state(client.space).oracle->record(event, before, std::move(ops));
+  client.token.join(committed->clock);
+  if (signs) {
+    client.last_value = mark;
+    client.last_dot = event.id();
+  }
+  auto& recent = state(client.space).recent;
+  recent.push_back({client.node, event.id()});
+  if (recent.size() > 64) recent.pop_front();
+}
+
+// Everything a failed transaction wrote is undone.
+void RandomWorkload::fail_halfway(Client& client) {
+  const Document& document = cluster_->document(client.node, client.space);
+  const Clock clock = document.clock();
+  const StateHash hash = document.hash();
+  std::vector<Op> ops;
+  const std::uint64_t count = cluster_->random().between(1, writes_max_);
+  auto committed = cluster_->transact(
+      client.node, client.space, "client " + std::to_string(client.id),
+      [&](Transaction& transaction) -> Status {
+        for (std::uint64_t i = 0; i < count; ++i) {
+          if (auto status = write_one(transaction, ops); !status.ok()) return status;
+        }
+        return make_error(ErrorCode::invalid_argument, "given up on purpose");
+      });
+  cluster_->count("transactions undone");
+  if (committed.ok() || document.clock() != clock || document.hash() != hash) {
+    cluster_->fail("a transaction that failed halfway left something behind at " +
+                   cluster_->node_name(client.node));
+  }
+}
+
+void RandomWorkload::ask_receipts(Client& client) {
+  auto& recent = state(client.space).recent;
+  if (recent.empty()) return;
+  const auto asked = recent[cluster_->random().below(recent.size())];
+  if (!cluster_->reachable(asked.node)) return;
+  if (cluster_->durable_here(asked.node, client.space, asked.dot)) cluster_->count("receipts");
+  cluster_->durable_at(asked.node, client.space, asked.dot);
+}
+
+Value RandomWorkload::some_value() {
+  Random& random = cluster_->random();
+  switch (random.below(8)) {
+    case 0: return Value(nullptr);
+    case 1: return Value(random.coin());
+    case 2: return Value(0.25 * static_cast<double>(random.between_signed(-40, 40)));
+    case 3:
+    case 4: {
+      std::string text = "v" + std::to_string(next_number_++);
+      text.resize(std::max<std::size_t>(text.size(), random.between(1, value_bytes_max_ + 1)), '.');
+      return random.coin() ? Value(text) : Value::bytes(text);
+    }
+    default: return Value(next_number_++);
+  }
+}
+
+// For what is compared as numbers: no two kinds are ever numerically equal.
+Value RandomWorkload::some_number() {
+  Random& random = cluster_->random();
+  const std::int64_t whole = random.between_signed(-50, 50);
+  if (random.coin()) return Value(whole);
+  return Value(0.5 + static_cast<double>(whole));
+}
+
+Status RandomWorkload::write_one(Transaction& transaction, std::vector<Op>& ops) {
+  Random& random = cluster_->random();
+  if (random.chance(options_.removal)) return remove_something(transaction, ops);
+  if (random.chance(percent(10))) return write_pair(transaction, ops);
+  if (random.chance(percent(2))) {
+    const auto target = static_cast<ContainerIndex>(random.below(keys_->free_containers()));
+    ops.push_back(Op{Op::Kind::create, target, 0, {}, {}, 0, 0});
+    return container_ref(transaction, keys_->containers()[target]).create();
+  }
+  const auto target = static_cast<LeafIndex>(random.below(keys_->free_leaves()));
+  const Leaf& leaf = keys_->leaves()[target];
+  return write_leaf(container_ref(transaction, keys_->containers()[leaf.container]), leaf, target,
+                    ops);
+}
+
+Status RandomWorkload::remove_something(Transaction& transaction, std::vector<Op>& ops) {
+  Random& random = cluster_->random();
+  if (random.chance(percent(40))) {
+    const auto target = static_cast<LeafIndex>(random.below(keys_->free_leaves()));
+    const Leaf& leaf = keys_->leaves()[target];
+    ops.push_back(Op{Op::Kind::remove_leaf, target, 0, {}, {}, 0, 0});
+    return container_ref(transaction, keys_->containers()[leaf.container])
+        .remove(leaf.name, leaf.type);
+  }
+  const auto target = static_cast<ContainerIndex>(random.below(keys_->containers().size()));
+  const Container& container = keys_->containers()[target];
+  ops.push_back(Op{Op::Kind::remove_container, target, 0, {}, {}, 0, 0});
+  MapRef parent = container.parent < 0
+                      ? transaction.root()
+                      : container_ref(transaction, keys_->containers()[static_cast<std::size_t>(
+                                                       container.parent)]);
+  return parent.remove(container.name, Type::map);
+}
+
+Status RandomWorkload::write_pair(Transaction& transaction, std::vector<Op>& ops) {
+  const LeafIndex first = keys_->pair_first(cluster_->random().below(KeySpace::pairs));
+  MapRef map = container_ref(transaction, keys_->containers()[keys_->pairs_container()]);
+  const Value value(next_number_++);
+  for (LeafIndex leaf = first; leaf < first + 2; ++leaf) {
+    ops.push_back(Op{Op::Kind::write, leaf, 0, value, {}, 0, 0});
+    auto status = map.reg(keys_->leaves()[leaf].name).set(value);
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+Status RandomWorkload::write_leaf(MapRef map, const Leaf& leaf, LeafIndex index,
+                                  std::vector<Op>& ops) {
+  Random& random = cluster_->random();
+  const auto did = [&](Op::Kind kind, std::int64_t amount = 0, Value value = {}) {
+    ops.push_back(Op{kind, index, amount, std::move(value), {}, 0, 0});
+  };
+  switch (leaf.type) {
+    case Type::reg:
+    case Type::multi_register: {
+      RegisterRef cell = map.reg(leaf.name, leaf.type);
+      if (random.chance(percent(10))) {
+        did(Op::Kind::clear);
+        return cell.clear();
+      }
+      const Value value = some_value();
+      did(Op::Kind::write, 0, value);
+      return cell.set(value);
+    }
+    case Type::max_register:
+    case Type::min_register: {
+      RegisterRef cell = map.reg(leaf.name, leaf.type);
+      if (random.chance(percent(10))) {
+        did(Op::Kind::clear);
+        return cell.clear();
+      }
+      const Value value = some_number();
+      // One that reads as great already is not written, and does not survive that one's removal.
+      const auto shown = cell.get();
+      const bool writes =
+          !shown || (leaf.type == Type::max_register ? compare_numerically(value, *shown) > 0
+                                                     : compare_numerically(value, *shown) < 0);
+      if (writes) did(Op::Kind::write, 0, value);
+      return cell.set(value);
+    }
+    case Type::counter: {
+      CounterRef cell = map.counter(leaf.name);
+      if (random.chance(percent(10))) {
+        did(Op::Kind::reset);
+        return cell.reset();
+      }
+      const std::int64_t amount = random.between_signed(-5, 10);
+      did(Op::Kind::add, amount);
+      return cell.add(amount);
+    }
+    case Type::enable_flag:
+    case Type::disable_flag: {
+      const bool on = random.coin();
+      did(on ? Op::Kind::enable : Op::Kind::disable);
+      return map.flag(leaf.name, leaf.type).set(on);
+    }
+    case Type::set:
+    case Type::remove_wins_set: {
+      SetRef cell = map.set(leaf.name, leaf.type);
+      const std::int64_t pick = random.between_signed(0, 9);
+      const Value element = pick < 6 ? Value(pick) : Value("e" + std::to_string(pick));
+      const bool adds = random.chance(percent(60));
+      did(adds ? Op::Kind::set_add : Op::Kind::set_remove, 0, element);
+      return adds ? cell.add(element) : cell.remove(element);
+    }
+    case Type::list: return write_list(map.list(leaf.name), index, ops);
+    case Type::map:
+    case Type::element: break;
+  }
+  return make_error(ErrorCode::invalid_argument, "no workload writes this type");
+}
+
+Status RandomWorkload::write_list(ListRef list, LeafIndex index, std::vector<Op>& ops) {
+  Random& random = cluster_->random();
+  const std::vector<Value> values = list.values();
+  const std::size_t size = values.size();
+  const bool erases = size > 0 && random.chance(size > 20 ? percent(80) : percent(25));
+  Op did{erases ? Op::Kind::erase : Op::Kind::insert, index, 0, {}, {}, 0, 0};
+  if (erases) {
+    const std::size_t at = random.below(size);
+    const std::size_t count = random.between(1, std::min<std::size_t>(size - at, 4));
+    for (std::size_t i = at; i < at + count; ++i) did.elements.push_back(values[i].as_integer());
+    ops.push_back(std::move(did));
+    return list.remove(at, count);
+  }
+  const bool pushes = random.coin();
+  const std::size_t at = pushes ? size : random.below(size + 1);
+  const std::size_t count = pushes ? 1 : random.between(1, 4);
+  std::vector<Value> run;
+  for (std::size_t i = 0; i < count; ++i) {
+    did.elements.push_back(next_number_);
+    run.emplace_back(next_number_++);
+  }
+  if (at > 0) did.left = values[at - 1].as_integer();
+  if (at < size) did.right = values[at].as_integer();
+  ops.push_back(std::move(did));
+  return pushes ? list.push(run.front()) : list.insert(at, run);
+}
+
+void RandomWorkload::changed(NodeIndex node, const std::string& space) {
+  check_pairs(node, space);
+}
+
+// Transactions are seen whole: registers that are always written together read alike at all times.
+void RandomWorkload::check_pairs(NodeIndex node, const std::string& space) {
+  const MapView map = cluster_->document(node, space).root().map("pairs");
+  for (std::size_t pair = 0; pair < KeySpace::pairs; ++pair) {
+    const LeafIndex first = keys_->pair_first(pair);
+    const auto one = map.reg(keys_->leaves()[first].name).get();
+    const auto other = map.reg(keys_->leaves()[first + 1].name).get();
+    if (one == other) continue;
+    cluster_->fail(cluster_->node_name(node) + " shows half a transaction in " + space +
+                   ": the registers of pair " + std::to_string(pair) + " read " +
+                   (one ? one->to_string() : std::string("nothing")) + " and " +
+                   (other ? other->to_string() : std::string("nothing")));
+    return;
+  }
+}
+
+void RandomWorkload::lost(NodeIndex, const std::string& space, const ReplicaId& writer,
+                          Sequence kept) {
+  state(space).oracle->lose(writer, kept);
+  auto& recent = state(space).recent;
+  std::erase_if(recent, [&](const auto& asked) {
+    return asked.dot.replica == writer && asked.dot.sequence > kept;
+  });
+  // A token is worth what was durable: who read or wrote what is gone starts anew.
+  for (Client& client : clients_) {
+    if (client.space == space && client.token.get(writer) > kept) new_session(client);
+  }
+}
+
+void RandomWorkload::deep_check(NodeIndex node, const std::string& space) {
+  if (auto wrong = state(space).oracle->compare(cluster_->document(node, space))) {
+    cluster_->fail(cluster_->node_name(node) + " shows a wrong state of " + space + ": " + *wrong);
+  }
+}
+
+}  // namespace rejoin::simulation

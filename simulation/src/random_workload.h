@@ -1,0 +1,79 @@
+// The built-in workload: clients that write random transactions over all types, read, move between
+// nodes with their causal tokens, and ask what became of their commits.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "check/key_space.h"
+#include "check/oracle.h"
+#include "rejoin/simulation/workload.h"
+
+namespace rejoin::simulation {
+
+class RandomWorkload final : public Workload {
+ public:
+  explicit RandomWorkload(const WorkloadOptions& options) : options_(options) {}
+
+  std::vector<Space> spaces() const override;
+  void start(Cluster& cluster) override;
+  void changed(NodeIndex node, const std::string& space) override;
+  void lost(NodeIndex node, const std::string& space, const ReplicaId& writer,
+            Sequence kept) override;
+  void deep_check(NodeIndex node, const std::string& space) override;
+
+ private:
+  // Works in one space, at one node at a time, one step after another. Its token holds what it has
+  // read and written. In each session it alone writes the register /clients/<id>-<session>.
+  struct Client {
+    std::size_t id = 0;
+    std::string space;
+    NodeIndex node = 0;
+    Clock token;
+    std::uint64_t session = 0;
+    std::int64_t last_value = 0;  // 0: nothing written in this session
+    Dot last_dot;
+    Duration waiting_since{-1};
+    std::string register_name() const;
+  };
+  // What is the same for all clients of one space.
+  struct SpaceState {
+    std::unique_ptr<Oracle> oracle;
+    struct Asked {
+      NodeIndex node;
+      Dot dot;
+    };
+    std::deque<Asked> recent;  // commits whose receipts may be asked for
+  };
+
+  void step(Client& client);
+  void act(Client& client);
+  void write(Client& client);
+  void read(Client& client);
+  void ask_receipts(Client& client);
+  void move(Client& client);
+  void new_session(Client& client);
+  void fail_halfway(Client& client);
+  Status write_one(Transaction& transaction, std::vector<Op>& ops);
+  Status remove_something(Transaction& transaction, std::vector<Op>& ops);
+  Status write_leaf(MapRef map, const Leaf& leaf, LeafIndex index, std::vector<Op>& ops);
+  Status write_list(ListRef list, LeafIndex index, std::vector<Op>& ops);
+  Status write_pair(Transaction& transaction, std::vector<Op>& ops);
+  Value some_value();
+  Value some_number();
+  void check_pairs(NodeIndex node, const std::string& space);
+  SpaceState& state(const std::string& space) { return spaces_.at(space); }
+
+  WorkloadOptions options_;
+  Cluster* cluster_ = nullptr;
+  std::unique_ptr<KeySpace> keys_;
+  std::map<std::string, SpaceState> spaces_;
+  std::vector<Client> clients_;
+  Duration think_{0};
+  std::uint64_t writes_max_ = 1;
+  std::uint64_t value_bytes_max_ = 1;
+  std::int64_t next_number_ = 1;  // for values that occur once
+};
+
+}  // namespace rejoin::simulation

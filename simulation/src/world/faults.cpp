@@ -1,0 +1,194 @@
+#include "world/faults.h"
+
+#include <utility>
+
+#include "rejoin/crdt/assert.h"
+
+namespace rejoin::simulation {
+
+std::string_view to_string(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::partition: return "partition";
+    case FaultKind::one_way: return "one_way";
+    case FaultKind::crash: return "crash";
+    case FaultKind::disk_loss: return "disk_loss";
+    case FaultKind::pause: return "pause";
+    case FaultKind::clock_jump: return "clock_jump";
+    case FaultKind::disk_failure: return "disk_failure";
+  }
+  return "unknown";
+}
+
+Faults::Faults(const Scenario& scenario, Random random, EventQueue& queue, Network& network,
+               Trace& trace, std::vector<std::unique_ptr<Host>>& hosts, FaultTargets& targets)
+    : scenario_(scenario),
+      random_(random),
+      queue_(queue),
+      network_(network),
+      trace_(trace),
+      hosts_(hosts),
+      targets_(targets) {}
+
+void Faults::trace(const std::string& text) {
+  if (trace_.enabled()) trace_.line(queue_.now(), text);
+}
+
+NodeIndex Faults::index_of(const std::string& name) const {
+  for (NodeIndex i = 0; i < hosts_.size(); ++i) {
+    if (hosts_[i]->name() == name) return i;
+  }
+  REJOIN_ASSERT(!"scenarios are checked for unknown nodes before they run");
+  return 0;
+}
+
+void Faults::start() {
+  for (const auto& fault : scenario_.planned) {
+    queue_.at(fault.at, [this, &fault] {
+      switch (fault.kind) {
+        case FaultKind::partition: {
+          std::vector<bool> side(hosts_.size());
+          for (const auto& name : fault.nodes) side[index_of(name)] = true;
+          partition(std::move(side), fault.lasts);
+          break;
+        }
+        case FaultKind::one_way:
+          one_way(index_of(fault.nodes[0]), index_of(fault.nodes[1]), fault.lasts);
+          break;
+        default:
+          for (const auto& name : fault.nodes) {
+            const NodeIndex node = index_of(name);
+            if (fault.kind == FaultKind::crash) stop_process(node, true, fault.lasts);
+            if (fault.kind == FaultKind::disk_loss) stop_process(node, false, fault.lasts);
+            if (fault.kind == FaultKind::pause) pause(node, fault.lasts);
+            if (fault.kind == FaultKind::clock_jump) jump(node, fault.jump);
+            if (fault.kind == FaultKind::disk_failure) fail_disk(node, fault.lasts);
+          }
+      }
+    });
+  }
+  for (const auto& fault : scenario_.random) {
+    if (scenario_.swarm && random_.coin()) continue;
+    RandomFault drawn = fault;
+    drawn.every = Range<Duration>::of(random_.draw(fault.every));
+    schedule(drawn);
+  }
+}
+
+void Faults::schedule(const RandomFault& fault) {
+  queue_.after(random_.exponential(fault.every.low), [this, fault] {
+    if (healed_) return;
+    strike(fault);
+    schedule(fault);
+  });
+}
+
+void Faults::strike(const RandomFault& fault) {
+  const Duration lasts = random_.draw(fault.lasts);
+  const NodeIndex node = random_.below(hosts_.size());
+  switch (fault.kind) {
+    case FaultKind::partition: {
+      std::vector<bool> side(hosts_.size());
+      for (NodeIndex i = 0; i < hosts_.size(); ++i) side[i] = random_.coin();
+      side[node] = true;
+      side[(node + 1) % hosts_.size()] = false;
+      partition(std::move(side), lasts);
+      break;
+    }
+    case FaultKind::one_way: {
+      const NodeIndex other = (node + 1 + random_.below(hosts_.size() - 1)) % hosts_.size();
+      one_way(node, other, lasts);
+      break;
+    }
+    case FaultKind::crash: stop_process(node, true, lasts); break;
+    case FaultKind::disk_loss: stop_process(node, false, lasts); break;
+    case FaultKind::pause: pause(node, lasts); break;
+    case FaultKind::clock_jump: jump(node, random_.draw(fault.jump)); break;
+    case FaultKind::disk_failure: fail_disk(node, lasts); break;
+  }
+}
+
+void Faults::begin(FaultKind kind, Duration lasts, std::function<void()> end) {
+  ++counts_[static_cast<std::size_t>(kind)];
+  const std::uint64_t id = next_id_++;
+  active_.emplace(id, std::move(end));
+  queue_.after(lasts, [this, id] {
+    const auto found = active_.find(id);
+    if (found == active_.end()) return;
+    const auto ending = std::move(found->second);
+    active_.erase(found);
+    ending();
+  });
+}
+
+void Faults::heal() {
+  healed_ = true;
+  trace("heal");
+  network_.calm();
+  auto active = std::move(active_);
+  active_.clear();
+  for (auto& [id, end] : active) end();
+}
+
+void Faults::partition(std::vector<bool> side, Duration lasts) {
+  std::string text = "partition";
+  for (NodeIndex i = 0; i < hosts_.size(); ++i) {
+    if (side[i]) text += ' ' + hosts_[i]->name();
+  }
+  trace(text);
+  const auto each_cut = [this, side = std::move(side)](bool block) {
+    for (NodeIndex a = 0; a < hosts_.size(); ++a) {
+      for (NodeIndex b = 0; b < hosts_.size(); ++b) {
+        if (side[a] == side[b]) continue;
+        block ? network_.block(a, b) : network_.unblock(a, b);
+      }
+    }
+  };
+  each_cut(true);
+  begin(FaultKind::partition, lasts, [this, text, each_cut] {
+    trace("end " + text);
+    each_cut(false);
+  });
+}
+
+void Faults::one_way(NodeIndex from, NodeIndex to, Duration lasts) {
+  const std::string text = "one_way " + hosts_[from]->name() + '>' + hosts_[to]->name();
+  trace(text);
+  network_.block(from, to);
+  begin(FaultKind::one_way, lasts, [this, from, to, text] {
+    trace("end " + text);
+    network_.unblock(from, to);
+  });
+}
+
+void Faults::stop_process(NodeIndex node, bool keep_disk, Duration lasts) {
+  if (!hosts_[node]->up()) return;
+  targets_.crash(node, keep_disk);
+  begin(keep_disk ? FaultKind::crash : FaultKind::disk_loss, lasts, [this, node] {
+    if (!hosts_[node]->up()) targets_.restart(node);
+  });
+}
+
+void Faults::pause(NodeIndex node, Duration lasts) {
+  if (!hosts_[node]->up() || hosts_[node]->paused()) return;
+  hosts_[node]->pause();
+  begin(FaultKind::pause, lasts, [this, node] {
+    if (hosts_[node]->up() && hosts_[node]->paused()) hosts_[node]->resume();
+  });
+}
+
+void Faults::jump(NodeIndex node, Duration by) {
+  ++counts_[static_cast<std::size_t>(FaultKind::clock_jump)];
+  trace("clock_jump " + hosts_[node]->name() + ' ' + std::to_string(by.count()) + "us");
+  hosts_[node]->jump_wall_clock(by);
+}
+
+void Faults::fail_disk(NodeIndex node, Duration lasts) {
+  trace("disk_failure " + hosts_[node]->name());
+  hosts_[node]->fail_writes(1);
+  begin(FaultKind::disk_failure, lasts, [this, node] {
+    trace("end disk_failure " + hosts_[node]->name());
+    hosts_[node]->fail_writes(-1);
+  });
+}
+
+}  // namespace rejoin::simulation

@@ -1,0 +1,64 @@
+// What goes wrong and when, until everything is healed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "rejoin/simulation/random.h"
+#include "rejoin/simulation/scenario.h"
+#include "world/event_queue.h"
+#include "world/host.h"
+#include "world/network.h"
+#include "world/trace.h"
+
+namespace rejoin::simulation {
+
+// What faults do to hosts; the run also tells its workload.
+class FaultTargets {
+ public:
+  virtual ~FaultTargets() = default;
+  virtual void crash(NodeIndex node, bool keep_disk) = 0;  // a node that is up
+  virtual void restart(NodeIndex node) = 0;                // a node that is down
+};
+
+class Faults {
+ public:
+  Faults(const Scenario& scenario, Random random, EventQueue& queue, Network& network,
+         Trace& trace, std::vector<std::unique_ptr<Host>>& hosts, FaultTargets& targets);
+
+  void start();
+  // Ends every fault: all nodes up, all links open, all disks writable. Wrong clocks stay wrong.
+  void heal();
+  const std::array<std::uint64_t, fault_kinds>& counts() const { return counts_; }
+
+ private:
+  void schedule(const RandomFault& fault);
+  void strike(const RandomFault& fault);
+  // Counts the fault and calls `end` after a while, or when all is healed.
+  void begin(FaultKind kind, Duration lasts, std::function<void()> end);
+  void partition(std::vector<bool> side, Duration lasts);
+  void one_way(NodeIndex from, NodeIndex to, Duration lasts);
+  void stop_process(NodeIndex node, bool keep_disk, Duration lasts);
+  void pause(NodeIndex node, Duration lasts);
+  void jump(NodeIndex node, Duration by);
+  void fail_disk(NodeIndex node, Duration lasts);
+  void trace(const std::string& text);
+  NodeIndex index_of(const std::string& name) const;
+
+  const Scenario& scenario_;
+  Random random_;
+  EventQueue& queue_;
+  Network& network_;
+  Trace& trace_;
+  std::vector<std::unique_ptr<Host>>& hosts_;
+  FaultTargets& targets_;
+  std::map<std::uint64_t, std::function<void()>> active_;
+  std::uint64_t next_id_ = 0;
+  bool healed_ = false;
+  std::array<std::uint64_t, fault_kinds> counts_{};
+};
+
+}  // namespace rejoin::simulation

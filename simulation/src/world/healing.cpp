@@ -1,0 +1,278 @@
+// What must come to hold once all faults have ended: agreement, rest, silence.
+#include <algorithm>
+#include <utility>
+
+#include "world/world.h"
+
+namespace rejoin::simulation {
+
+namespace {
+
+constexpr int idle_exchanges = 10;  // exchange intervals over which silence is listened to
+
+}  // namespace
+
+void World::heal() {
+  phase_ = Phase::converging;
+  phase_began_ = queue_.now();
+  faults_->heal();
+  for (const auto& space : services_->spaces) {
+    Clock& alive = alive_at_heal_[space.name];
+    for (const auto& host : hosts_) alive.join(host->core().document(space.name).clock());
+  }
+  queue_.after(Duration(0), [this] { check_agreement(); });
+  queue_.after(scenario_.converge_within, [this] {
+    if (phase_ == Phase::converging) {
+      fail("the nodes do not agree " +
+           std::to_string(scenario_.converge_within.count() / 1'000'000) +
+           " s after all faults ended: " + disagreement());
+    }
+  });
+}
+
+bool World::all_agree() const {
+  for (const auto& space : services_->spaces) {
+    const Clock& first = hosts_[0]->core().document(space.name).clock();
+    for (const auto& host : hosts_) {
+      if (host->core().document(space.name).clock() != first) return false;
+    }
+  }
+  return true;
+}
+
+std::string World::disagreement() const {
+  for (const auto& space : services_->spaces) {
+    Clock all;
+    for (const auto& host : hosts_) all.join(host->core().document(space.name).clock());
+    for (const auto& host : hosts_) {
+      const Clock& here = host->core().document(space.name).clock();
+      if (here == all) continue;
+      for (const auto& [replica, sequence] : all) {
+        if (here.get(replica) >= sequence) continue;
+        const auto writer = writers_.find(replica);
+        return host->name() + " lacks " + std::to_string(sequence - here.get(replica)) +
+               " writes of " + replica.short_name() +
+               (writer == writers_.end() ? "" : " (" + hosts_[writer->second.host]->name() + ")") +
+               " in " + space.name;
+      }
+    }
+  }
+  return "nobody knows what is missing";
+}
+
+void World::check_agreement() {
+  if (phase_ != Phase::converging || !all_agree()) return;
+  phase_ = Phase::settling;
+  result_.converged_after = queue_.now() - phase_began_;
+  trace("agreed");
+  for (const auto& space : services_->spaces) {
+    const Document& document = hosts_[0]->core().document(space.name);
+    if (!document.clock().includes(alive_at_heal_[space.name])) {
+      fail("the nodes agreed on less than some of them knew when the faults ended, in " +
+           space.name);
+      return;
+    }
+    result_.state += document.hash();
+  }
+  check_settled(queue_.now() + scenario_.converge_within);
+}
+
+std::string World::unsettled() const {
+  for (const auto& host : hosts_) {
+    for (const auto& space : services_->spaces) {
+      const Document& document = host->core().document(space.name);
+      const auto where = host->name() + " in " + space.name;
+      if (space.durable && host->space(space.name).on_disk != document.clock()) {
+        return "not everything is durable at " + where;
+      }
+      if (document.touch_count() != 0) {
+        return std::to_string(document.touch_count()) +
+               " removals are still remembered, although every member has seen them, at " + where;
+      }
+      const auto status = host->core().status(space.name, host->local_now());
+      if (status.waiting_events != 0) {
+        return std::to_string(status.waiting_events) + " events still wait at " + where;
+      }
+    }
+  }
+  return {};
+}
+
+void World::check_settled(Duration deadline) {
+  const std::string why_not = unsettled();
+  if (why_not.empty()) {
+    begin_idle();
+  } else if (queue_.now() >= deadline) {
+    fail("the cluster does not come to rest: " + why_not);
+  } else {
+    queue_.after(std::chrono::milliseconds(250), [this, deadline] { check_settled(deadline); });
+  }
+}
+
+// Two intervals for the last word to reach everybody, then nothing but the fixed exchange.
+void World::begin_idle() {
+  phase_ = Phase::idle;
+  Duration longest{0};
+  for (const auto& host : hosts_) {
+    longest = std::max({longest, host->core_options().exchange_interval,
+                        host->core_options().resend_after});
+  }
+  longest += std::chrono::seconds(1);  // for the slowest links
+  queue_.after(2 * longest, [this, longest] {
+    trace("listening");
+    idle_kinds_.clear();
+    idle_bytes_before_ = network_->counters().bytes;
+    idle_messages_before_ = network_->counters().sent;
+    listening_ = true;
+    queue_.after(idle_exchanges * longest, [this, longest] { end_idle(longest * idle_exchanges); });
+  });
+}
+
+void World::end_idle(Duration listened) {
+  listening_ = false;
+  // Each node may send one fixed-size summary a peer and interval, and its answer.
+  double allowed = 0;
+  std::uint64_t links = 0;
+  for (const auto& host : hosts_) {
+    const auto peers = host->core_options().peers.size();
+    links += peers;
+    const auto intervals = static_cast<double>(listened.count()) /
+                           static_cast<double>(host->core_options().exchange_interval.count());
+    allowed += static_cast<double>(peers) * 2 * (intervals + 2);
+  }
+  const auto messages = network_->counters().sent - idle_messages_before_;
+  const auto bytes = network_->counters().bytes - idle_bytes_before_;
+  for (const auto& [kind, times] : idle_kinds_) {
+    if (kind != "summary" && kind != "hello") {
+      fail("idle peers that agree still send " + std::to_string(times) + " " + kind + " messages");
+      return;
+    }
+  }
+  if (static_cast<double>(messages) > allowed) {
+    fail("idle peers sent " + std::to_string(messages) + " messages in " +
+         std::to_string(listened.count() / 1'000'000) + " s over " + std::to_string(links) +
+         " links: more than an exchange an interval");
+    return;
+  }
+  if (messages > 0 && bytes / messages > 400) {
+    fail("idle peers' messages are not small: " + std::to_string(bytes / messages) +
+         " bytes on average");
+    return;
+  }
+  deep_check(true);
+  if (!failed()) restart_from_disk();
+  if (!failed()) workload_->finished();
+  phase_ = Phase::done;
+}
+
+// The last word: what the disks hold is what was agreed.
+void World::restart_from_disk() {
+  for (auto& host : hosts_) {
+    std::map<std::string, std::pair<Clock, StateHash>> before;
+    for (const auto& space : services_->spaces) {
+      const Document& document = host->core().document(space.name);
+      if (space.durable) before[space.name] = {document.clock(), document.hash()};
+    }
+    crash(host->index(), true);
+    host->start();
+    if (failed()) return;
+    for (const auto& [name, state] : before) {
+      const Document& document = host->core().document(name);
+      if (document.clock() == state.first && document.hash() == state.second) continue;
+      fail(host->name() + "'s disk gives another state of " + name + " than what it had agreed on");
+      return;
+    }
+  }
+}
+
+void World::deep_check(bool all_nodes) {
+  if (all_nodes) {
+    for (auto& host : hosts_) {
+      if (!failed()) deep_check(*host);
+    }
+  } else {
+    next_deep_check_ = (next_deep_check_ + 1) % hosts_.size();
+    Host& host = *hosts_[next_deep_check_];
+    if (host.up() && !host.paused()) deep_check(host);
+  }
+  if (failed()) return;
+  // Equal clocks, equal states: here byte for byte, not only by hash.
+  for (const auto& space : services_->spaces) {
+    for (NodeIndex a = 0; a + 1 < hosts_.size(); ++a) {
+      const NodeIndex b = a + 1;
+      if (!hosts_[a]->up() || !hosts_[b]->up()) continue;
+      const Document& one = hosts_[a]->core().document(space.name);
+      const Document& other = hosts_[b]->core().document(space.name);
+      if (one.clock() == other.clock() && one.canonical_state() != other.canonical_state()) {
+        fail(hosts_[a]->name() + " and " + hosts_[b]->name() +
+             " have equal clocks and hashes, but different states of " + space.name);
+        return;
+      }
+    }
+  }
+}
+
+void World::deep_check(Host& host) {
+  if (auto status = host.core().check_invariants(); !status.ok()) {
+    fail(host.name() + " breaks an invariant: " + status.error().to_string());
+    return;
+  }
+  check_peers_claims(host);
+  for (const auto& space : services_->spaces) {
+    if (!failed()) workload_->deep_check(host.index(), space.name);
+  }
+}
+
+void World::check_peers_claims(Host& host) {
+  const auto& options = host.core_options();
+  std::size_t bound = services_->spaces.size() * options.waiting_bytes_max +
+                      hosts_.size() * options.incoming_transfer_bytes_max;
+  if (host.core().buffered_bytes() > bound) {
+    fail(host.name() + " holds " + std::to_string(host.core().buffered_bytes()) +
+         " bytes that peers sent, more than its options allow");
+    return;
+  }
+  for (const auto& space : services_->spaces) {
+    if (!space.durable) continue;
+    for (const auto& peer : host.core().status(space.name, host.local_now()).peers) {
+      const Host& there = *hosts_[services_->index_of.at(peer.name)];
+      if (there.space(space.name).ever_on_disk.includes(peer.durable)) continue;
+      fail(host.name() + " believes that " + peer.name + " has more of " + space.name +
+           " durable than its disk ever had");
+      return;
+    }
+  }
+}
+
+void World::finish() {
+  result_.ok = !failed();
+  result_.simulated = queue_.now();
+  result_.trace_hash = trace_.hash();
+  const NetworkCounters& network = network_->counters();
+  result_.messages = network.sent;
+  result_.bytes = network.bytes;
+  result_.delivered = network.delivered;
+  result_.lost = network.lost;
+  result_.duplicated = network.duplicated;
+  result_.corrupted = network.corrupted;
+  result_.faults = faults_->counts();
+  node::CoreCounters sum;
+  for (const auto& host : hosts_) {
+    add(sum, host->past_counters());
+    if (host->up()) add(sum, host->core().counters());
+  }
+  const auto put = [&](const char* name, std::uint64_t value) { result_.counts[name] += value; };
+  put("events applied", sum.events_applied);
+  put("events duplicate", sum.events_duplicate);
+  put("events dropped while waiting", sum.events_waiting_dropped);
+  put("event catch-ups sent", sum.event_catchups_sent);
+  put("deltas sent", sum.deltas_sent);
+  put("deltas joined", sum.deltas_joined);
+  put("certificate checks", sum.certificate_checks);
+  put("messages malformed", sum.messages_malformed);
+  put("messages rejected", sum.messages_rejected);
+  put("storage failures", sum.storage_failures);
+  put("touches pruned", sum.touches_pruned);
+}
+
+}  // namespace rejoin::simulation

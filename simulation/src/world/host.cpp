@@ -1,0 +1,287 @@
+#include "world/host.h"
+
+#include <utility>
+
+namespace rejoin::simulation {
+
+namespace {
+
+constexpr std::size_t held_messages_max = 1000;  // as many as a socket would queue
+constexpr std::int64_t epoch_micros = 1'750'000'000'000'000;
+
+}  // namespace
+
+Host::Host(NodeIndex index, HostOptions options, HostServices& services, Random random)
+    : index_(index), options_(std::move(options)), services_(services), random_(random) {
+  sync_median_ = random_.draw(options_.disk.sync);
+  wall_skew_ = options_.wall_skew;
+  boot_ = Duration(static_cast<std::int64_t>(random_.between(0, 1'000'000'000)));
+  for (const auto& space : services_.spaces) spaces_[space.name];
+}
+
+node::Now Host::local_now() const {
+  const std::int64_t now = services_.queue.now().count();
+  const std::int64_t run = now + now * options_.drift_ppm / 1'000'000;
+  node::Now local;
+  local.monotonic = boot_ + Duration(run);
+  local.wall_millis =
+      static_cast<std::uint64_t>((epoch_micros + run + wall_skew_.count()) / 1'000);
+  return local;
+}
+
+// The earliest virtual time at which the local clock shows `monotonic`.
+Duration Host::virtual_time_of(Duration monotonic) const {
+  const std::int64_t run = (monotonic - boot_).count();
+  std::int64_t at = run - run * options_.drift_ppm / (1'000'000 + options_.drift_ppm);
+  while (at + at * options_.drift_ppm / 1'000'000 < run) ++at;
+  return Duration(at);
+}
+
+void Host::trace(const std::string& text) {
+  if (services_.trace.enabled()) services_.trace.line(services_.queue.now(), text);
+}
+
+void Host::start() {
+  ++life_;
+  auto stored = disk_.load();
+  if (!stored.ok()) {
+    services_.observer.broken(name() + " cannot load what its own disk kept: " +
+                              stored.error().to_string());
+    return;
+  }
+  node::CoreOptions options = options_.core;
+  for (auto& word : options.random_seed) word = random_.next();
+  core_ = std::make_unique<node::Core>(std::move(options), local_now());
+  timer_at_ = Duration::max();
+
+  // A store that met a crash may not know whether its last writes are all there.
+  const bool uncertain = crashed_before_ && random_.chance(options_.disk.uncertain_after_crash);
+  for (auto& space : *stored) {
+    const std::string space_name = space.name;
+    const Clock& kept = spaces_.at(space_name).on_disk;
+    if (space.document.clock() != kept) {
+      services_.observer.broken(name() + " restarted with " + space.document.clock().to_string() +
+                                " in " + space_name + ", but its disk had acknowledged " +
+                                kept.to_string());
+      return;
+    }
+    space.last_writes_uncertain = uncertain;
+    if (auto status = core_->open_space(std::move(space), local_now()); !status.ok()) {
+      services_.observer.broken(name() + " cannot open its stored space " + space_name + ": " +
+                                status.error().to_string());
+      return;
+    }
+  }
+  for (const auto& space : services_.spaces) {
+    if (core_->has_space(space.name)) continue;
+    node::SpaceOptions space_options;
+    space_options.durable = space.durable;
+    if (auto status = core_->open_space(space.name, space_options, local_now()); !status.ok()) {
+      services_.observer.broken(name() + " cannot open a new space " + space.name + ": " +
+                                status.error().to_string());
+      return;
+    }
+  }
+  trace("start " + name() + (uncertain ? " uncertain" : ""));
+  core_->tick(local_now());
+  pump();
+}
+
+void Host::crash(bool keep_disk) {
+  ++life_;
+  if (writing_) {
+    // The power went away in the middle of the write: all of it is there afterwards, or nothing.
+    const bool kept = random_.chance(options_.disk.torn_batch_kept);
+    if (kept && failing_writes_ == 0) keep(*writing_);
+    writing_.reset();
+  }
+  last_handed_out_ = {};
+  write_done_while_paused_ = false;
+  paused_ = false;
+  held_.clear();
+  add(past_counters_, core_->counters());
+  core_.reset();
+  crashed_before_ = true;
+  if (!keep_disk) {
+    disk_.wipe();
+    for (auto& [name, space] : spaces_) space.on_disk = Clock();
+  }
+  for (auto& [name, space] : spaces_) space.clock = space.on_disk;
+  trace(std::string(keep_disk ? "crash " : "disk_loss ") + name());
+}
+
+void Host::pause() {
+  paused_ = true;
+  trace("pause " + name());
+}
+
+void Host::resume() {
+  paused_ = false;
+  trace("resume " + name());
+  if (write_done_while_paused_) {
+    write_done_while_paused_ = false;
+    finish_writing();
+  }
+  std::deque<Waiting> held;
+  held.swap(held_);
+  for (auto& message : held) {
+    core_->receive(message.from, message.bytes, local_now());
+    pump();
+  }
+  core_->tick(local_now());
+  pump();
+}
+
+bool Host::receive(const std::string& from, std::string bytes) {
+  if (!up()) return false;
+  if (paused_) {
+    if (held_.size() >= held_messages_max) return false;
+    held_.push_back({from, std::move(bytes)});
+    return true;
+  }
+  core_->receive(from, bytes, local_now());
+  pump();
+  return true;
+}
+
+Result<node::Committed> Host::transact(const std::string& space, const std::string& author,
+                                       const std::function<Status(Transaction&)>& write) {
+  auto committed = core_->transact(space, author, {}, write, local_now());
+  if (committed.ok() && committed->event != nullptr && services_.trace.enabled()) {
+    trace("commit " + name() + ' ' + space + ' ' + committed->event->id().to_string());
+  }
+  services_.queue.after(Duration(0), [this, life = life_] {
+    if (life == life_ && !paused_) pump();
+  });
+  return committed;
+}
+
+// Everything the core wants after an input. The observer hears of changes last, when the core is at
+// rest, and may call back (transact) then.
+void Host::pump() {
+  for (auto& send : core_->take_sends()) {
+    const auto to = services_.index_of.find(send.to);
+    if (to == services_.index_of.end()) {
+      services_.observer.broken(name() + " sends to " + send.to + ", which nobody is called");
+      return;
+    }
+    services_.observer.sending(send.kind);
+    services_.network.send(index_, to->second, std::move(send.bytes), send.kind);
+  }
+  if (auto batch = core_->take_batch()) {
+    if (writing_) {
+      services_.observer.broken(name() + " hands out a batch while one is being written");
+      return;
+    }
+    begin_writing(std::move(batch));
+  }
+  for (const auto& notice : core_->take_notices()) services_.observer.notice(*this, notice);
+  set_timer();
+  look_for_changes();
+}
+
+void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {
+  Writing writing;
+  if (batch == last_handed_out_.batch) {
+    writing = last_handed_out_;  // refused before, and tried again
+  } else {
+    writing.batch = std::move(batch);
+    for (const auto& space : services_.spaces) {
+      if (space.durable) writing.clocks[space.name] = core_->document(space.name).clock();
+    }
+  }
+  last_handed_out_ = writing;
+  writing_ = std::move(writing);
+  const auto delay = random_.lognormal(static_cast<std::uint64_t>(sync_median_.count()),
+                                       options_.disk.spread_ppm);
+  services_.queue.after(Duration(static_cast<std::int64_t>(delay)), [this, life = life_] {
+    if (life != life_) return;
+    if (paused_) {
+      write_done_while_paused_ = true;
+    } else {
+      finish_writing();
+    }
+  });
+}
+
+void Host::finish_writing() {
+  const Writing writing = *std::move(writing_);
+  writing_.reset();
+  Status outcome;
+  if (failing_writes_ > 0) {
+    const bool full = random_.coin();
+    outcome = full ? make_error(ErrorCode::disk_full, "the simulated disk is full", name())
+                   : make_error(ErrorCode::io, "the simulated disk refuses", name());
+    trace("refuse " + name() + ' ' + std::to_string(writing.batch->ticket));
+  } else {
+    keep(writing);
+    trace("durable " + name() + ' ' + std::to_string(writing.batch->ticket) + ' ' +
+          std::to_string(writing.batch->log.size()) + " records " +
+          std::to_string(writing.batch->checkpoints.size()) + " checkpoints");
+  }
+  core_->persisted(writing.batch->ticket, outcome, local_now());
+  pump();
+}
+
+void Host::keep(const Writing& writing) {
+  if (auto status = disk_.write(*writing.batch); !status.ok()) {
+    services_.observer.broken(name() + " hands out a batch that no store can keep: " +
+                              status.error().to_string());
+    return;
+  }
+  for (const auto& [space_name, clock] : writing.clocks) {
+    SpaceView& space = spaces_.at(space_name);
+    space.on_disk = clock;
+    space.ever_on_disk.join(clock);
+  }
+}
+
+void Host::look_for_changes() {
+  for (const auto& declared : services_.spaces) {
+    SpaceView& space = spaces_.at(declared.name);
+    const Document& document = core_->document(declared.name);
+    if (document.self() != space.writer) {
+      space.writer = document.self();
+      services_.observer.writes_as(*this, declared.name, space.writer);
+    }
+    if (document.clock() == space.clock) continue;
+    services_.observer.clock_moved(*this, declared.name);
+    if (!up()) return;
+    space.clock = document.clock();
+  }
+}
+
+void Host::set_timer() {
+  const Duration deadline = core_->next_deadline();
+  constexpr Duration never = std::chrono::hours(24 * 365);
+  if (deadline - boot_ > never) return;
+  const Duration now = services_.queue.now();
+  const Duration when = std::max(virtual_time_of(deadline), now + Duration(1));
+  if (when >= timer_at_ && timer_at_ > now) return;  // the timer that is set comes first
+  timer_at_ = when;
+  services_.queue.at(when, [this, life = life_, when] {
+    if (life != life_ || when != timer_at_) return;
+    timer_at_ = Duration::max();
+    if (paused_) return;
+    core_->tick(local_now());
+    pump();
+  });
+}
+
+void add(node::CoreCounters& to, const node::CoreCounters& from) {
+  to.events_committed += from.events_committed;
+  to.events_applied += from.events_applied;
+  to.events_duplicate += from.events_duplicate;
+  to.events_waiting_dropped += from.events_waiting_dropped;
+  to.deltas_sent += from.deltas_sent;
+  to.deltas_joined += from.deltas_joined;
+  to.event_catchups_sent += from.event_catchups_sent;
+  to.certificate_checks += from.certificate_checks;
+  to.divergences += from.divergences;
+  to.messages_malformed += from.messages_malformed;
+  to.messages_rejected += from.messages_rejected;
+  to.storage_failures += from.storage_failures;
+  to.touches_pruned += from.touches_pruned;
+}
+
+}  // namespace rejoin::simulation

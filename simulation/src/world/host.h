@@ -1,0 +1,142 @@
+// One simulated machine: a process with the protocol core in it, a disk, and clocks.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rejoin/node/core.h"
+#include "rejoin/simulation/random.h"
+#include "rejoin/simulation/workload.h"
+#include "world/disk.h"
+#include "world/event_queue.h"
+#include "world/network.h"
+#include "world/trace.h"
+
+namespace rejoin::simulation {
+
+class Host;
+
+// Who hears what happens on a host.
+class HostObserver {
+ public:
+  virtual ~HostObserver() = default;
+  // The space's clock is another than when this was called last (or than at the start).
+  virtual void clock_moved(Host& host, const std::string& space) = 0;
+  // The process writes under this id in this space from now on.
+  virtual void writes_as(Host& host, const std::string& space, const ReplicaId& replica) = 0;
+  virtual void sending(const char* kind) = 0;
+  virtual void notice(Host& host, const node::Notice& notice) = 0;
+  virtual void broken(const std::string& what) = 0;  // the run has failed
+};
+
+// What is the same for all hosts of a run.
+struct HostServices {
+  EventQueue& queue;
+  Network& network;
+  Trace& trace;
+  HostObserver& observer;
+  std::vector<Workload::Space> spaces;
+  std::map<std::string, NodeIndex> index_of;  // by name
+};
+
+struct HostOptions {
+  node::CoreOptions core;
+  DiskOptions disk;
+  Duration wall_skew{0};
+  std::int64_t drift_ppm = 0;
+};
+
+// Drives a Core as the runtime does: each input is followed by sending what it wants to send, writing
+// what it wants to keep, and setting its next deadline.
+class Host {
+ public:
+  // What the run knows of one space here, beside what the core says.
+  struct SpaceView {
+    Clock clock;         // as last reported to the observer
+    Clock on_disk;       // what a restart would show now
+    Clock ever_on_disk;  // the same, over all disks that this host ever had
+    ReplicaId writer;
+  };
+
+  Host(NodeIndex index, HostOptions options, HostServices& services, Random random);
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  NodeIndex index() const { return index_; }
+  const std::string& name() const { return options_.core.name; }
+  bool up() const { return core_ != nullptr; }
+  bool paused() const { return paused_; }
+  node::Core& core() { return *core_; }
+  const node::Core& core() const { return *core_; }
+  const node::CoreOptions& core_options() const { return options_.core; }
+  const std::map<std::string, SpaceView>& spaces() const { return spaces_; }
+  const SpaceView& space(const std::string& name) const { return spaces_.at(name); }
+  node::Now local_now() const;
+  // Of all processes that ran here and have ended.
+  const node::CoreCounters& past_counters() const { return past_counters_; }
+
+  void start();
+  // The process is gone. `keep_disk` false: the store with it.
+  void crash(bool keep_disk);
+  void pause();
+  void resume();
+  void jump_wall_clock(Duration by) { wall_skew_ += by; }
+  void fail_writes(int by) { failing_writes_ += by; }
+
+  // False when the process is down or its queue is full.
+  bool receive(const std::string& from, std::string bytes);
+  // What the commit wants sent and written follows as an action of its own, at the same time: the
+  // caller can first take note of what it wrote.
+  Result<node::Committed> transact(const std::string& space, const std::string& author,
+                                   const std::function<Status(Transaction&)>& write);
+
+ private:
+  struct Writing {
+    std::shared_ptr<const node::PersistBatch> batch;
+    std::map<std::string, Clock> clocks;  // of each durable space when the batch was handed out
+  };
+  struct Waiting {
+    std::string from;
+    std::string bytes;
+  };
+
+  void pump();
+  void begin_writing(std::shared_ptr<const node::PersistBatch> batch);
+  void finish_writing();
+  void keep(const Writing& writing);
+  void look_for_changes();
+  void set_timer();
+  Duration virtual_time_of(Duration monotonic) const;
+  void trace(const std::string& text);
+
+  NodeIndex index_;
+  HostOptions options_;
+  HostServices& services_;
+  Random random_;
+  ModelDisk disk_;
+  Duration sync_median_{0};
+
+  std::unique_ptr<node::Core> core_;
+  std::uint64_t life_ = 0;  // of this process: what is scheduled for an earlier one means nothing
+  std::map<std::string, SpaceView> spaces_;
+  std::optional<Writing> writing_;
+  Writing last_handed_out_;
+  Duration timer_at_ = Duration::max();
+  bool crashed_before_ = false;
+  bool paused_ = false;
+  bool write_done_while_paused_ = false;
+  std::deque<Waiting> held_;  // while paused
+  Duration wall_skew_{0};
+  Duration boot_{0};
+  int failing_writes_ = 0;
+  node::CoreCounters past_counters_;
+};
+
+void add(node::CoreCounters& to, const node::CoreCounters& from);
+
+}  // namespace rejoin::simulation

@@ -1,0 +1,140 @@
+#include "world/network.h"
+
+#include <utility>
+
+#include "rejoin/crdt/hash.h"
+
+namespace rejoin::simulation {
+
+Network::Network(const NetworkOptions& options, std::vector<std::string> names, Random random,
+                 EventQueue& queue, Trace& trace, Deliver deliver)
+    : options_(options),
+      names_(std::move(names)),
+      random_(random),
+      queue_(queue),
+      trace_(trace),
+      deliver_(std::move(deliver)),
+      links_(names_.size() * names_.size()) {
+  slow_ = random_.draw(options_.slow);
+  loss_ = random_.draw(options_.loss);
+  duplicate_ = random_.draw(options_.duplicate);
+  reorder_ = random_.draw(options_.reorder);
+  corrupt_ = random_.draw(options_.corrupt);
+  bandwidth_ = random_.draw(options_.bandwidth);
+  for (NodeIndex a = 0; a < names_.size(); ++a) {
+    for (NodeIndex b = 0; b < a; ++b) {
+      const Duration median = random_.draw(options_.delay);
+      link(a, b).median = median;
+      link(b, a).median = median;
+    }
+  }
+}
+
+void Network::calm() {
+  calm_ = true;
+  slow_ = loss_ = duplicate_ = reorder_ = corrupt_ = Share{0};
+}
+
+Duration Network::draw_delay(const Link& link) {
+  auto delay = random_.lognormal(static_cast<std::uint64_t>(link.median.count()),
+                                 options_.spread_ppm);
+  if (random_.chance(slow_)) delay = random_.pareto(delay, options_.slow_alpha_ppm);
+  return Duration(static_cast<std::int64_t>(delay));
+}
+
+void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* kind) {
+  ++counters_.sent;
+  counters_.bytes += bytes.size();
+  Link& line = link(from, to);
+  if (line.blocked > 0 || random_.chance(loss_)) {
+    ++counters_.lost;
+    trace(line.blocked > 0 ? "cut" : "lose", from, to, bytes, kind);
+    return;
+  }
+  Duration departure = queue_.now();
+  if (bandwidth_ > 0) {
+    const Duration start = std::max(departure, line.free_at);
+    const auto waiting = static_cast<std::uint64_t>((start - departure).count());
+    if (waiting > options_.queue_bytes * 1'000'000 / bandwidth_) {
+      ++counters_.lost;
+      trace("full", from, to, bytes, kind);
+      return;
+    }
+    departure = start + Duration(static_cast<std::int64_t>(bytes.size() * 1'000'000 / bandwidth_));
+    line.free_at = departure;
+  }
+  Duration arrival = departure + draw_delay(line);
+  if (random_.chance(reorder_)) {
+    arrival += draw_delay(line);
+  } else {
+    arrival = std::max(arrival, line.last_arrival);
+    line.last_arrival = arrival;
+  }
+  if (random_.chance(duplicate_)) {
+    ++counters_.duplicated;
+    carry(from, to, bytes, kind, arrival + draw_delay(line), false);
+  }
+  const bool spoiled = random_.chance(corrupt_);
+  if (spoiled) {
+    ++counters_.corrupted;
+    spoil(bytes);
+  }
+  carry(from, to, std::move(bytes), kind, arrival, spoiled);
+}
+
+void Network::carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind,
+                    Duration arrival, bool spoiled) {
+  queue_.at(arrival, [this, from, to, bytes = std::move(bytes), kind, spoiled]() mutable {
+    if (link(from, to).blocked > 0) {
+      ++counters_.lost;
+      trace("cut", from, to, bytes, kind);
+      return;
+    }
+    trace(spoiled ? "spoiled" : "deliver", from, to, bytes, kind);
+    if (deliver_(from, to, std::move(bytes))) {
+      ++counters_.delivered;
+    } else {
+      ++counters_.lost;
+    }
+  });
+}
+
+void Network::spoil(std::string& bytes) {
+  switch (random_.below(5)) {
+    case 0:  // a bit
+      if (!bytes.empty()) {
+        const auto at = random_.below(bytes.size());
+        bytes[at] = static_cast<char>(bytes[at] ^ (1 << random_.below(8)));
+      }
+      break;
+    case 1: {  // a run of bytes
+      if (bytes.empty()) break;
+      const auto at = random_.below(bytes.size());
+      const auto length = std::min<std::uint64_t>(random_.between(1, 16), bytes.size() - at);
+      for (std::uint64_t i = 0; i < length; ++i) bytes[at + i] = static_cast<char>(random_.below(256));
+      break;
+    }
+    case 2:  // the end is missing
+      bytes.resize(bytes.empty() ? 0 : random_.below(bytes.size()));
+      break;
+    case 3:  // something follows
+      for (auto n = random_.between(1, 32); n > 0; --n) {
+        bytes.push_back(static_cast<char>(random_.below(256)));
+      }
+      break;
+    default: {  // noise
+      bytes.resize(random_.below(256));
+      for (auto& byte : bytes) byte = static_cast<char>(random_.below(256));
+    }
+  }
+}
+
+void Network::trace(const char* what, NodeIndex from, NodeIndex to, const std::string& bytes,
+                    const char* kind) {
+  if (!trace_.enabled()) return;
+  trace_.line(queue_.now(), std::string(what) + ' ' + names_[from] + '>' + names_[to] + ' ' + kind +
+                                ' ' + std::to_string(bytes.size()) + "B " +
+                                brief(hash_bytes(bytes)));
+}
+
+}  // namespace rejoin::simulation

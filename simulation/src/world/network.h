@@ -1,0 +1,76 @@
+// Links between nodes: what delays, loses, repeats, reorders and spoils messages.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "rejoin/simulation/cluster.h"
+#include "rejoin/simulation/random.h"
+#include "rejoin/simulation/scenario.h"
+#include "world/event_queue.h"
+#include "world/trace.h"
+
+namespace rejoin::simulation {
+
+struct NetworkCounters {
+  std::uint64_t sent = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t delivered = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t duplicated = 0;
+  std::uint64_t corrupted = 0;
+};
+
+class Network {
+ public:
+  // Gives a message to its receiver; false when it is down.
+  using Deliver = std::function<bool(NodeIndex from, NodeIndex to, std::string bytes)>;
+
+  Network(const NetworkOptions& options, std::vector<std::string> names, Random random,
+          EventQueue& queue, Trace& trace, Deliver deliver);
+
+  void send(NodeIndex from, NodeIndex to, std::string bytes, const char* kind);
+
+  // One direction of a link. Counted: blocked twice, it opens when unblocked twice. Messages under
+  // way when it is blocked are lost.
+  void block(NodeIndex from, NodeIndex to) { ++link(from, to).blocked; }
+  void unblock(NodeIndex from, NodeIndex to) { --link(from, to).blocked; }
+  // From now on nothing is lost, repeated, reordered or spoiled; delays stay.
+  void calm();
+  bool calm_now() const { return calm_; }
+  // Whether a message was ever spoiled: receivers may then complain.
+  bool corrupts() const { return counters_.corrupted > 0; }
+
+  const NetworkCounters& counters() const { return counters_; }
+
+ private:
+  struct Link {
+    Duration median{0};
+    Duration last_arrival{0};  // no message in order arrives before
+    Duration free_at{0};       // when the bytes sent so far will have left
+    int blocked = 0;
+  };
+  Link& link(NodeIndex from, NodeIndex to) { return links_[from * names_.size() + to]; }
+  Duration draw_delay(const Link& link);
+  void carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind, Duration arrival,
+             bool spoiled);
+  void spoil(std::string& bytes);
+  void trace(const char* what, NodeIndex from, NodeIndex to, const std::string& bytes,
+             const char* kind);
+
+  NetworkOptions options_;
+  std::vector<std::string> names_;
+  Random random_;
+  EventQueue& queue_;
+  Trace& trace_;
+  Deliver deliver_;
+  std::vector<Link> links_;
+  Share slow_, loss_, duplicate_, reorder_, corrupt_;
+  std::uint64_t bandwidth_ = 0;
+  bool calm_ = false;
+  NetworkCounters counters_;
+};
+
+}  // namespace rejoin::simulation

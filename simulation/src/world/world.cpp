@@ -1,0 +1,249 @@
+#include "world/world.h"
+
+#include <utility>
+
+#include "scenario/knobs.h"
+
+namespace rejoin::simulation {
+
+namespace {
+
+// Labels of the generators: a run that draws more for one thing draws the same for the others.
+enum Stream : std::uint64_t { for_network = 1, for_faults, for_workload, for_hosts, for_options };
+
+bool are_neighbours(Topology topology, std::size_t count, NodeIndex a, NodeIndex b) {
+  if (a == b) return false;
+  const NodeIndex low = std::min(a, b), high = std::max(a, b);
+  switch (topology) {
+    case Topology::mesh: return true;
+    case Topology::line: return high - low == 1;
+    case Topology::ring: return high - low == 1 || (low == 0 && high == count - 1);
+    case Topology::star: return low == 0;
+  }
+  return true;
+}
+
+}  // namespace
+
+World::World(const Scenario& scenario, const RunOptions& options)
+    : scenario_(scenario),
+      random_(options.seed),
+      workload_random_(random_.fork(for_workload)),
+      trace_(options.trace, options.hash_trace) {
+  result_.seed = options.seed;
+  workload_ = options.workload ? options.workload() : make_random_workload(scenario.workload);
+  network_ = std::make_unique<Network>(
+      scenario.network, scenario.nodes, random_.fork(for_network), queue_, trace_,
+      [this](NodeIndex from, NodeIndex to, std::string bytes) {
+        return deliver(from, to, std::move(bytes));
+      });
+  services_ = std::make_unique<HostServices>(
+      HostServices{queue_, *network_, trace_, *this, workload_->spaces(), {}});
+  for (NodeIndex i = 0; i < scenario.nodes.size(); ++i) services_->index_of[scenario.nodes[i]] = i;
+  for (const auto& space : services_->spaces) certificates_[space.name];
+  make_hosts();
+  faults_ = std::make_unique<Faults>(scenario, random_.fork(for_faults), queue_, *network_, trace_,
+                                     hosts_, *this);
+}
+
+World::~World() = default;
+
+void World::make_hosts() {
+  Random options_random = random_.fork(for_options);
+  const std::size_t count = scenario_.nodes.size();
+  for (NodeIndex i = 0; i < count; ++i) {
+    HostOptions options;
+    options.core.name = scenario_.nodes[i];
+    options.core.members = scenario_.nodes;
+    for (NodeIndex j = 0; j < count; ++j) {
+      if (are_neighbours(scenario_.topology, count, i, j)) {
+        options.core.peers.push_back(scenario_.nodes[j]);
+      }
+    }
+    draw_core_options(scenario_.core, scenario_.buggify, options_random, options.core);
+    options.disk = scenario_.disk;
+    options.wall_skew = options_random.draw(scenario_.clocks.skew);
+    const auto drift = static_cast<std::int64_t>(options_random.draw(scenario_.clocks.drift_ppm));
+    options.drift_ppm = options_random.coin() ? drift : -drift;
+    hosts_.push_back(std::make_unique<Host>(i, std::move(options), *services_,
+                                            random_.fork(for_hosts + 100 * (i + 1))));
+  }
+}
+
+RunResult World::run() {
+  for (auto& host : hosts_) host->start();
+  workload_->start(*this);
+  faults_->start();
+  queue_.at(scenario_.duration, [this] { heal(); });
+  while (!failed() && phase_ != Phase::done && !queue_.empty()) step();
+  if (!failed() && phase_ != Phase::done) fail("nothing is left to happen before the run has ended");
+  finish();
+  return std::move(result_);
+}
+
+void World::step() {
+  const auto action = queue_.pop();
+  action();
+  ++result_.steps;
+  if (result_.steps % scenario_.deep_check_every == 0 && !failed()) deep_check(false);
+  if (result_.steps > scenario_.steps_max) {
+    fail("more than " + std::to_string(scenario_.steps_max) +
+         " steps (steps_max): the nodes do not come to rest");
+  }
+}
+
+void World::fail(const std::string& what) {
+  if (failed()) return;
+  result_.failure = what;
+  result_.failed_at = queue_.now();
+  trace("FAILED " + what);
+}
+
+bool World::deliver(NodeIndex from, NodeIndex to, std::string bytes) {
+  return hosts_[to]->receive(hosts_[from]->name(), std::move(bytes));
+}
+
+Result<node::Committed> World::transact(NodeIndex node, const std::string& space,
+                                        const std::string& author,
+                                        const std::function<Status(Transaction&)>& write) {
+  auto committed = hosts_[node]->transact(space, author, write);
+  if (committed.ok() && committed->event != nullptr) ++result_.commits;
+  return committed;
+}
+
+void World::writes_as(Host& host, const std::string& space, const ReplicaId& replica) {
+  const auto [found, is_new] = writers_.try_emplace(replica, Writer{host.index(), space});
+  if (!is_new && (found->second.host != host.index() || found->second.space != space)) {
+    fail(host.name() + " took the replica id " + replica.short_name() + " in " + space +
+         ", which is in use elsewhere");
+  }
+}
+
+void World::crash(NodeIndex node, bool keep_disk) {
+  Host& host = *hosts_[node];
+  std::map<std::string, Sequence> written;
+  for (const auto& [name, view] : host.spaces()) {
+    written[name] = host.core().document(name).clock().get(view.writer);
+  }
+  host.crash(keep_disk);
+  workload_->crashed(node);
+  for (const auto& space : services_->spaces) {
+    if (!space.durable) continue;
+    const Host::SpaceView& view = host.space(space.name);
+    const Sequence kept = view.ever_on_disk.get(view.writer);
+    if (written[space.name] <= kept) continue;
+    certificates_[space.name].forget();
+    count("writes lost in crashes", written[space.name] - kept);
+    workload_->lost(node, space.name, view.writer, kept);
+  }
+}
+
+void World::restart(NodeIndex node) {
+  Host& host = *hosts_[node];
+  host.start();
+  if (failed()) return;
+  for (const auto& space : services_->spaces) check_certificate(host, space.name);
+  if (!failed()) workload_->restarted(node);
+}
+
+void World::clock_moved(Host& host, const std::string& space) {
+  const Clock& clock = host.core().document(space).clock();
+  const Clock& before = host.space(space).clock;
+  if (!clock.includes(before)) {
+    fail(host.name() + "'s clock of " + space + " went back from " + before.to_string() + " to " +
+         clock.to_string());
+    return;
+  }
+  check_certificate(host, space);
+  check_origins(host, space);
+  if (trace_.enabled()) {
+    trace("state " + host.name() + ' ' + space + ' ' + brief(clock.fingerprint()) + ' ' +
+          host.core().document(space).hash().to_string());
+  }
+  if (failed()) return;
+  workload_->changed(host.index(), space);
+  if (phase_ == Phase::converging) queue_.after(Duration(0), [this] { check_agreement(); });
+}
+
+void World::check_certificate(Host& host, const std::string& space) {
+  const Document& document = host.core().document(space);
+  if (auto wrong = certificates_[space].observe(host.name(), document.clock(), document.hash())) {
+    fail(*wrong + " (space " + space + ")");
+  }
+}
+
+// Nothing is shown to others before it is durable where it was written.
+void World::check_origins(Host& host, const std::string& space) {
+  for (const auto& [replica, sequence] : host.core().document(space).clock()) {
+    const auto writer = writers_.find(replica);
+    if (writer == writers_.end()) {
+      fail(host.name() + " shows writes of " + replica.short_name() + " in " + space +
+           ", under which nobody writes");
+      return;
+    }
+    const NodeIndex origin = writer->second.host;
+    if (origin == host.index()) continue;
+    const auto& declared = services_->spaces;
+    const bool durable = std::any_of(declared.begin(), declared.end(), [&](const auto& candidate) {
+      return candidate.name == space && candidate.durable;
+    });
+    if (!durable) continue;
+    const Sequence kept = hosts_[origin]->space(space).ever_on_disk.get(replica);
+    if (sequence > kept) {
+      fail(host.name() + " shows write " + Dot{replica, sequence}.to_string() + " of " +
+           hosts_[origin]->name() + " in " + space + ", of which only " + std::to_string(kept) +
+           " were ever durable there: it was sent too early");
+      return;
+    }
+  }
+}
+
+void World::notice(Host& host, const node::Notice& notice) {
+  using Kind = node::Notice::Kind;
+  const auto describe = [&](const char* what) {
+    return host.name() + ' ' + what + (notice.peer.empty() ? "" : " (peer " + notice.peer + ")") +
+           (notice.space.empty() ? "" : " in " + notice.space) + ": " + notice.detail;
+  };
+  switch (notice.kind) {
+    case Kind::divergence: fail(describe("noticed a divergence")); break;
+    case Kind::malformed_message:
+      if (!network_->corrupts()) fail(describe("got a malformed message"));
+      break;
+    case Kind::rejected:
+      if (!network_->corrupts()) fail(describe("was rejected"));
+      break;
+    case Kind::replica_id_changed: count("replica ids changed", 1); break;
+    case Kind::clock_ahead: count("clocks noticed ahead", 1); break;
+    case Kind::storage_failed: count("storage failures noticed", 1); break;
+    case Kind::peer_up: count("peers up", 1); break;
+    case Kind::peer_down: count("peers down", 1); break;
+    case Kind::changed:
+    case Kind::progress: break;
+  }
+}
+
+bool World::durable_here(NodeIndex node, const std::string& space, const Dot& dot) {
+  Host& host = *hosts_[node];
+  if (!host.core().durable_here(space, dot)) return false;
+  if (!host.space(space).on_disk.includes(dot)) {
+    fail(host.name() + " said that " + dot.to_string() + " in " + space +
+         " is durable there, but a power loss now would lose it");
+  }
+  return true;
+}
+
+std::vector<std::string> World::durable_at(NodeIndex node, const std::string& space,
+                                           const Dot& dot) {
+  Host& host = *hosts_[node];
+  auto peers = host.core().durable_at(space, dot);
+  for (const auto& peer : peers) {
+    const Host& there = *hosts_[services_->index_of.at(peer)];
+    if (!there.space(space).ever_on_disk.includes(dot)) {
+      fail(host.name() + " said that " + dot.to_string() + " in " + space + " is durable at " +
+           peer + ", whose disk never had it");
+    }
+  }
+  return peers;
+}
+
+}  // namespace rejoin::simulation

@@ -1,0 +1,120 @@
+// One run: the cluster, what happens to it, and everything that must hold.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "check/certificate.h"
+#include "rejoin/simulation/run.h"
+#include "world/event_queue.h"
+#include "world/faults.h"
+#include "world/host.h"
+#include "world/network.h"
+#include "world/trace.h"
+
+namespace rejoin::simulation {
+
+class World final : public Cluster, public HostObserver, public FaultTargets {
+ public:
+  World(const Scenario& scenario, const RunOptions& options);
+  ~World() override;
+  RunResult run();
+
+  // ---- Cluster ----
+  Duration now() const override { return queue_.now(); }
+  void after(Duration delay, std::function<void()> action) override {
+    queue_.after(delay, std::move(action));
+  }
+  Random& random() override { return workload_random_; }
+  const Scenario& scenario() const override { return scenario_; }
+  bool healing() const override { return phase_ != Phase::storm; }
+  std::size_t node_count() const override { return hosts_.size(); }
+  const std::string& node_name(NodeIndex node) const override { return hosts_[node]->name(); }
+  bool reachable(NodeIndex node) const override {
+    return hosts_[node]->up() && !hosts_[node]->paused();
+  }
+  bool up(NodeIndex node) const override { return hosts_[node]->up(); }
+  const Document& document(NodeIndex node, const std::string& space) const override {
+    return hosts_[node]->core().document(space);
+  }
+  Result<node::Committed> transact(NodeIndex node, const std::string& space,
+                                   const std::string& author,
+                                   const std::function<Status(Transaction&)>& write) override;
+  bool durable_here(NodeIndex node, const std::string& space, const Dot& dot) override;
+  std::vector<std::string> durable_at(NodeIndex node, const std::string& space,
+                                      const Dot& dot) override;
+  void fail(const std::string& what) override;
+  bool failed() const override { return !result_.failure.empty(); }
+  void count(const std::string& what, std::uint64_t by) override { result_.counts[what] += by; }
+  void trace(const std::string& line) override { trace_.line(queue_.now(), line); }
+
+ private:
+  enum class Phase {
+    storm,       // load and faults
+    converging,  // all faults have ended
+    settling,    // all agree; what is left is to hear of it, and to forget removals
+    idle,        // nothing may be said but the fixed exchange
+    done,
+  };
+  struct Writer {
+    NodeIndex host;
+    std::string space;
+  };
+
+  // ---- HostObserver ----
+  void clock_moved(Host& host, const std::string& space) override;
+  void sending(const char* kind) override {
+    if (listening_) ++idle_kinds_[kind];
+  }
+  void writes_as(Host& host, const std::string& space, const ReplicaId& replica) override;
+  void notice(Host& host, const node::Notice& notice) override;
+  void broken(const std::string& what) override { fail(what); }
+  // ---- FaultTargets ----
+  void crash(NodeIndex node, bool keep_disk) override;
+  void restart(NodeIndex node) override;
+
+  void make_hosts();
+  bool deliver(NodeIndex from, NodeIndex to, std::string bytes);
+  void step();
+  void heal();
+  bool all_agree() const;
+  std::string disagreement() const;
+  void check_agreement();
+  std::string unsettled() const;  // why the cluster is not at rest yet; empty when it is
+  void check_settled(Duration deadline);
+  void begin_idle();
+  void end_idle(Duration listened);
+  void restart_from_disk();
+  void check_certificate(Host& host, const std::string& space);
+  void check_origins(Host& host, const std::string& space);
+  void deep_check(bool all_nodes);
+  void deep_check(Host& host);
+  void check_peers_claims(Host& host);
+  void finish();
+
+  const Scenario& scenario_;
+  Random random_;
+  Random workload_random_;
+  EventQueue queue_;
+  Trace trace_;
+  std::unique_ptr<Workload> workload_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<HostServices> services_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+  std::unique_ptr<Faults> faults_;
+  std::map<std::string, CertificateChecker> certificates_;  // by space
+  std::map<ReplicaId, Writer> writers_;
+  std::map<std::string, Clock> alive_at_heal_;  // what some node knew then, by space
+  std::map<std::string, std::uint64_t> idle_kinds_;
+  std::uint64_t idle_bytes_before_ = 0;
+  std::uint64_t idle_messages_before_ = 0;
+  bool listening_ = false;  // for what idle nodes send
+  NodeIndex next_deep_check_ = 0;
+  Phase phase_ = Phase::storm;
+  Duration phase_began_{0};
+  RunResult result_;
+};
+
+}  // namespace rejoin::simulation
