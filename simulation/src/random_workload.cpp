@@ -108,8 +108,8 @@ void RandomWorkload::read(Client& client) {
     if (!shown || *shown != Value(client.last_value)) {
       cluster_->fail("client " + std::to_string(client.id) + " wrote " +
                      std::to_string(client.last_value) + " (" + client.last_dot.to_string() +
-                     "), carried its token to " + cluster_->node_name(client.node) +
-                     " and reads " + (shown ? shown->to_string() : std::string("nothing")));
+                     "), carried its token to " + cluster_->node_name(client.node) + " and reads " +
+                     (shown ? shown->to_string() : std::string("nothing")));
       return;
     }
   }
@@ -158,14 +158,15 @@ void RandomWorkload::fail_halfway(Client& client) {
   const StateHash hash = document.hash();
   std::vector<Op> ops;
   const std::uint64_t count = cluster_->random().between(1, writes_max_);
-  auto committed = cluster_->transact(
-      client.node, client.space, "client " + std::to_string(client.id),
-      [&](Transaction& transaction) -> Status {
-        for (std::uint64_t i = 0; i < count; ++i) {
-          if (auto status = write_one(transaction, ops); !status.ok()) return status;
-        }
-        return make_error(ErrorCode::invalid_argument, "given up on purpose");
-      });
+  auto committed =
+      cluster_->transact(client.node, client.space, "client " + std::to_string(client.id),
+                         [&](Transaction& transaction) -> Status {
+                           for (std::uint64_t i = 0; i < count; ++i) {
+                             if (auto status = write_one(transaction, ops); !status.ok())
+                               return status;
+                           }
+                           return make_error(ErrorCode::invalid_argument, "given up on purpose");
+                         });
   cluster_->count("transactions undone");
   if (committed.ok() || document.clock() != clock || document.hash() != hash) {
     cluster_->fail("a transaction that failed halfway left something behind at " +
@@ -185,16 +186,20 @@ void RandomWorkload::ask_receipts(Client& client) {
 Value RandomWorkload::some_value() {
   Random& random = cluster_->random();
   switch (random.below(8)) {
-    case 0: return Value(nullptr);
-    case 1: return Value(random.coin());
-    case 2: return Value(0.25 * static_cast<double>(random.between_signed(-40, 40)));
+    case 0:
+      return Value(nullptr);
+    case 1:
+      return Value(random.coin());
+    case 2:
+      return Value(0.25 * static_cast<double>(random.between_signed(-40, 40)));
     case 3:
     case 4: {
       std::string text = "v" + std::to_string(next_number_++);
       text.resize(std::max<std::size_t>(text.size(), random.between(1, value_bytes_max_ + 1)), '.');
       return random.coin() ? Value(text) : Value::bytes(text);
     }
-    default: return Value(next_number_++);
+    default:
+      return Value(next_number_++);
   }
 }
 
@@ -233,10 +238,11 @@ Status RandomWorkload::remove_something(Transaction& transaction, std::vector<Op
   const auto target = static_cast<ContainerIndex>(random.below(keys_->containers().size()));
   const Container& container = keys_->containers()[target];
   ops.push_back(Op{Op::Kind::remove_container, target, 0, {}, {}, 0, 0});
-  MapRef parent = container.parent < 0
-                      ? transaction.root()
-                      : container_ref(transaction, keys_->containers()[static_cast<std::size_t>(
-                                                       container.parent)]);
+  MapRef parent =
+      container.parent < 0
+          ? transaction.root()
+          : container_ref(transaction,
+                          keys_->containers()[static_cast<std::size_t>(container.parent)]);
   return parent.remove(container.name, Type::map);
 }
 
@@ -311,9 +317,11 @@ Status RandomWorkload::write_leaf(MapRef map, const Leaf& leaf, LeafIndex index,
       did(adds ? Op::Kind::set_add : Op::Kind::set_remove, 0, element);
       return adds ? cell.add(element) : cell.remove(element);
     }
-    case Type::list: return write_list(map.list(leaf.name), index, ops);
+    case Type::list:
+      return write_list(map.list(leaf.name), index, ops);
     case Type::map:
-    case Type::element: break;
+    case Type::element:
+      break;
   }
   return make_error(ErrorCode::invalid_argument, "no workload writes this type");
 }
@@ -345,9 +353,7 @@ Status RandomWorkload::write_list(ListRef list, LeafIndex index, std::vector<Op>
   return pushes ? list.push(run.front()) : list.insert(at, run);
 }
 
-void RandomWorkload::changed(NodeIndex node, const std::string& space) {
-  check_pairs(node, space);
-}
+void RandomWorkload::changed(NodeIndex node, const std::string& space) { check_pairs(node, space); }
 
 // Transactions are seen whole: registers that are always written together read alike at all times.
 void RandomWorkload::check_pairs(NodeIndex node, const std::string& space) {

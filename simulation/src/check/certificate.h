@@ -16,12 +16,10 @@ class CertificateChecker {
   // A sentence when another state was seen under this clock.
   std::optional<std::string> observe(const std::string& node, const Clock& clock,
                                      const StateHash& state) {
-    const auto [seen, is_new] =
-        seen_.try_emplace(clock.fingerprint(), Seen{state, node});
+    const auto [seen, is_new] = seen_.try_emplace(clock.fingerprint(), Seen{state, node});
     if (is_new || seen->second.state == state) return std::nullopt;
     return node + " and " + seen->second.node + " showed different states under one clock " +
-           clock.to_string() + ": " + state.to_string() + " and " +
-           seen->second.state.to_string();
+           clock.to_string() + ": " + state.to_string() + " and " + seen->second.state.to_string();
   }
   // Forgets all: a node lost writes, and its dots may be used again.
   void forget() { seen_.clear(); }

@@ -152,7 +152,9 @@ std::optional<std::string> Oracle::compare_leaf(const Document& document, LeafIn
     case Type::min_register:
       wrong = compare_register(map.reg(place.name, place.type), place.type, ops);
       break;
-    case Type::counter: wrong = compare_counter(map.counter(place.name), ops); break;
+    case Type::counter:
+      wrong = compare_counter(map.counter(place.name), ops);
+      break;
     case Type::enable_flag:
     case Type::disable_flag:
       wrong = compare_flag(map.flag(place.name, place.type), place.type, ops);
@@ -161,17 +163,20 @@ std::optional<std::string> Oracle::compare_leaf(const Document& document, LeafIn
     case Type::remove_wins_set:
       wrong = compare_set(map.set(place.name, place.type), place.type, ops);
       break;
-    case Type::list: wrong = compare_list(map.list(place.name), ops); break;
+    case Type::list:
+      wrong = compare_list(map.list(place.name), ops);
+      break;
     case Type::map:
-    case Type::element: break;
+    case Type::element:
+      break;
   }
   if (wrong.empty()) return std::nullopt;
   return place.place + ' ' + wrong;
 }
 
-// A write is there until something that saw it replaces or removes it. Newest first: what is seen by
-// one that was seen itself is also seen by that one's seer, so the undominated are enough to compare
-// with.
+// A write is there until something that saw it replaces or removes it. Newest first: what is seen
+// by one that was seen itself is also seen by that one's seer, so the undominated are enough to
+// compare with.
 std::string Oracle::compare_register(const RegisterView& shown, Type type, const Refs& ops) const {
   Refs undominated;
   Refs live;
@@ -241,7 +246,8 @@ std::string Oracle::compare_flag(const FlagView& shown, Type type, const Refs& o
         live_disable |= !seen_by_any(ref, enables) && !seen_by_any(ref, removals);
         push_latest(disables, ref);
         break;
-      default: push_latest(removals, ref);
+      default:
+        push_latest(removals, ref);
     }
   }
   const bool expected = live_enable && (type == Type::enable_flag || !live_disable);
@@ -301,9 +307,8 @@ std::string Oracle::compare_list(const ListView& shown, const Refs& ops) const {
     if (!value.is_integer()) return "shows " + value.to_string() + ", which nobody inserted";
     const std::int64_t element = value.as_integer();
     if (!expected.contains(element)) {
-      return "shows " + std::to_string(element) + (erased.contains(element)
-                                                       ? ", which was removed"
-                                                       : ", which should not be there");
+      return "shows " + std::to_string(element) +
+             (erased.contains(element) ? ", which was removed" : ", which should not be there");
     }
     const std::size_t at = position.size();
     if (!position.try_emplace(element, at).second) {

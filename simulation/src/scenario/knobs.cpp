@@ -24,33 +24,59 @@ std::size_t size(std::uint64_t v) { return static_cast<std::size_t>(v); }
 // In the order in which they are drawn.
 const std::vector<Knob>& knobs_in_order() {
   static const std::vector<Knob> knobs = {
-      {"exchange_interval", true, {100 * ms, 3 * s},
+      {"exchange_interval",
+       true,
+       {100 * ms, 3 * s},
        [](CoreOptions& o, std::uint64_t v) { o.exchange_interval = micros(v); }},
-      {"peer_timeout", true, {1 * s, 10 * s},
+      {"peer_timeout",
+       true,
+       {1 * s, 10 * s},
        [](CoreOptions& o, std::uint64_t v) { o.peer_timeout = micros(v); }},
-      {"resend_after", true, {50 * ms, 2 * s},
+      {"resend_after",
+       true,
+       {50 * ms, 2 * s},
        [](CoreOptions& o, std::uint64_t v) { o.resend_after = micros(v); }},
-      {"gap_report_interval", true, {5 * ms, 500 * ms},
+      {"gap_report_interval",
+       true,
+       {5 * ms, 500 * ms},
        [](CoreOptions& o, std::uint64_t v) { o.gap_report_interval = micros(v); }},
-      {"relay_delay", true, {1, 500 * ms},
+      {"relay_delay",
+       true,
+       {1, 500 * ms},
        [](CoreOptions& o, std::uint64_t v) { o.relay_delay = micros(v); }},
-      {"clock_ahead_max", true, {1 * s, 120 * s},
+      {"clock_ahead_max",
+       true,
+       {1 * s, 120 * s},
        [](CoreOptions& o, std::uint64_t v) {
          o.clock_ahead_max = std::chrono::milliseconds(static_cast<std::int64_t>(v / ms));
        }},
-      {"push_bytes_max", false, {256, 256 * kib},
+      {"push_bytes_max",
+       false,
+       {256, 256 * kib},
        [](CoreOptions& o, std::uint64_t v) { o.push_bytes_max = size(v); }},
-      {"recent_bytes_max", false, {256, 1 * mib},
+      {"recent_bytes_max",
+       false,
+       {256, 1 * mib},
        [](CoreOptions& o, std::uint64_t v) { o.recent_bytes_max = size(v); }},
-      {"waiting_bytes_max", false, {1 * kib, 1 * mib},
+      {"waiting_bytes_max",
+       false,
+       {1 * kib, 1 * mib},
        [](CoreOptions& o, std::uint64_t v) { o.waiting_bytes_max = size(v); }},
-      {"chunk_bytes", false, {64, 64 * kib},
+      {"chunk_bytes",
+       false,
+       {64, 64 * kib},
        [](CoreOptions& o, std::uint64_t v) { o.chunk_bytes = size(v); }},
-      {"chunk_window", false, {1, 16},
+      {"chunk_window",
+       false,
+       {1, 16},
        [](CoreOptions& o, std::uint64_t v) { o.chunk_window = size(v); }},
-      {"incoming_transfer_bytes_max", false, {64 * mib, 256 * mib},
+      {"incoming_transfer_bytes_max",
+       false,
+       {64 * mib, 256 * mib},
        [](CoreOptions& o, std::uint64_t v) { o.incoming_transfer_bytes_max = size(v); }},
-      {"checkpoint_log_bytes", false, {256, 1 * mib},
+      {"checkpoint_log_bytes",
+       false,
+       {256, 1 * mib},
        [](CoreOptions& o, std::uint64_t v) { o.checkpoint_log_bytes = size(v); }},
   };
   return knobs;
@@ -74,8 +100,7 @@ bool is_duration_knob(const std::string& name) {
   return false;
 }
 
-void draw_core_options(const CoreKnobs& knobs, bool buggify, Random& random,
-                       CoreOptions& options) {
+void draw_core_options(const CoreKnobs& knobs, bool buggify, Random& random, CoreOptions& options) {
   for (const auto& knob : knobs_in_order()) {
     const auto named = knobs.find(knob.name);
     if (named != knobs.end()) {

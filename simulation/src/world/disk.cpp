@@ -32,16 +32,16 @@ Status ModelDisk::write(const node::PersistBatch& batch) {
   for (const auto& record : batch.log) {
     const auto found = spaces_.find(record.space);
     if (found == spaces_.end()) {
-      return make_error(ErrorCode::invalid_argument, "a log record of a space that was never written",
-                        record.space);
+      return make_error(ErrorCode::invalid_argument,
+                        "a log record of a space that was never written", record.space);
     }
     found->second.log.push_back({record.kind, record.bytes});
   }
   for (const auto& checkpoint : batch.checkpoints) {
     const auto found = spaces_.find(checkpoint.space);
     if (found == spaces_.end()) {
-      return make_error(ErrorCode::invalid_argument, "a checkpoint of a space that was never written",
-                        checkpoint.space);
+      return make_error(ErrorCode::invalid_argument,
+                        "a checkpoint of a space that was never written", checkpoint.space);
     }
     Kept& kept = found->second;
     kept.checkpointed = true;

@@ -9,8 +9,8 @@
 
 namespace rejoin::simulation {
 
-// Keeps what was written as a real store does: checkpointed cells by key, and the log since. Time and
-// faults are the host's business.
+// Keeps what was written as a real store does: checkpointed cells by key, and the log since. Time
+// and faults are the host's business.
 class ModelDisk : public node::Storage {
  public:
   Result<std::vector<node::StoredSpace>> load() override;

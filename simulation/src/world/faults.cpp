@@ -8,13 +8,20 @@ namespace rejoin::simulation {
 
 std::string_view to_string(FaultKind kind) {
   switch (kind) {
-    case FaultKind::partition: return "partition";
-    case FaultKind::one_way: return "one_way";
-    case FaultKind::crash: return "crash";
-    case FaultKind::disk_loss: return "disk_loss";
-    case FaultKind::pause: return "pause";
-    case FaultKind::clock_jump: return "clock_jump";
-    case FaultKind::disk_failure: return "disk_failure";
+    case FaultKind::partition:
+      return "partition";
+    case FaultKind::one_way:
+      return "one_way";
+    case FaultKind::crash:
+      return "crash";
+    case FaultKind::disk_loss:
+      return "disk_loss";
+    case FaultKind::pause:
+      return "pause";
+    case FaultKind::clock_jump:
+      return "clock_jump";
+    case FaultKind::disk_failure:
+      return "disk_failure";
   }
   return "unknown";
 }
@@ -99,11 +106,21 @@ void Faults::strike(const RandomFault& fault) {
       one_way(node, other, lasts);
       break;
     }
-    case FaultKind::crash: stop_process(node, true, lasts); break;
-    case FaultKind::disk_loss: stop_process(node, false, lasts); break;
-    case FaultKind::pause: pause(node, lasts); break;
-    case FaultKind::clock_jump: jump(node, random_.draw(fault.jump)); break;
-    case FaultKind::disk_failure: fail_disk(node, lasts); break;
+    case FaultKind::crash:
+      stop_process(node, true, lasts);
+      break;
+    case FaultKind::disk_loss:
+      stop_process(node, false, lasts);
+      break;
+    case FaultKind::pause:
+      pause(node, lasts);
+      break;
+    case FaultKind::clock_jump:
+      jump(node, random_.draw(fault.jump));
+      break;
+    case FaultKind::disk_failure:
+      fail_disk(node, lasts);
+      break;
   }
 }
 

@@ -26,8 +26,8 @@ class FaultTargets {
 
 class Faults {
  public:
-  Faults(const Scenario& scenario, Random random, EventQueue& queue, Network& network,
-         Trace& trace, std::vector<std::unique_ptr<Host>>& hosts, FaultTargets& targets);
+  Faults(const Scenario& scenario, Random random, EventQueue& queue, Network& network, Trace& trace,
+         std::vector<std::unique_ptr<Host>>& hosts, FaultTargets& targets);
 
   void start();
   // Ends every fault: all nodes up, all links open, all disks writable. Wrong clocks stay wrong.

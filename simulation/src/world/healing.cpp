@@ -114,8 +114,8 @@ void World::begin_idle() {
   phase_ = Phase::idle;
   Duration longest{0};
   for (const auto& host : hosts_) {
-    longest = std::max({longest, host->core_options().exchange_interval,
-                        host->core_options().resend_after});
+    longest = std::max(
+        {longest, host->core_options().exchange_interval, host->core_options().resend_after});
   }
   longest += std::chrono::seconds(1);  // for the slowest links
   queue_.after(2 * longest, [this, longest] {

@@ -24,8 +24,7 @@ node::Now Host::local_now() const {
   const std::int64_t run = now + now * options_.drift_ppm / 1'000'000;
   node::Now local;
   local.monotonic = boot_ + Duration(run);
-  local.wall_millis =
-      static_cast<std::uint64_t>((epoch_micros + run + wall_skew_.count()) / 1'000);
+  local.wall_millis = static_cast<std::uint64_t>((epoch_micros + run + wall_skew_.count()) / 1'000);
   return local;
 }
 
@@ -45,8 +44,8 @@ void Host::start() {
   ++life_;
   auto stored = disk_.load();
   if (!stored.ok()) {
-    services_.observer.broken(name() + " cannot load what its own disk kept: " +
-                              stored.error().to_string());
+    services_.observer.broken(name() +
+                              " cannot load what its own disk kept: " + stored.error().to_string());
     return;
   }
   node::CoreOptions options = options_.core;
@@ -192,8 +191,8 @@ void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {
   }
   last_handed_out_ = writing;
   writing_ = std::move(writing);
-  const auto delay = random_.lognormal(static_cast<std::uint64_t>(sync_median_.count()),
-                                       options_.disk.spread_ppm);
+  const auto delay =
+      random_.lognormal(static_cast<std::uint64_t>(sync_median_.count()), options_.disk.spread_ppm);
   services_.queue.after(Duration(static_cast<std::int64_t>(delay)), [this, life = life_] {
     if (life != life_) return;
     if (paused_) {
@@ -225,8 +224,8 @@ void Host::finish_writing() {
 
 void Host::keep(const Writing& writing) {
   if (auto status = disk_.write(*writing.batch); !status.ok()) {
-    services_.observer.broken(name() + " hands out a batch that no store can keep: " +
-                              status.error().to_string());
+    services_.observer.broken(
+        name() + " hands out a batch that no store can keep: " + status.error().to_string());
     return;
   }
   for (const auto& [space_name, clock] : writing.clocks) {

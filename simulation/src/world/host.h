@@ -51,8 +51,8 @@ struct HostOptions {
   std::int64_t drift_ppm = 0;
 };
 
-// Drives a Core as the runtime does: each input is followed by sending what it wants to send, writing
-// what it wants to keep, and setting its next deadline.
+// Drives a Core as the runtime does: each input is followed by sending what it wants to send,
+// writing what it wants to keep, and setting its next deadline.
 class Host {
  public:
   // What the run knows of one space here, beside what the core says.

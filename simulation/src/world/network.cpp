@@ -36,8 +36,8 @@ void Network::calm() {
 }
 
 Duration Network::draw_delay(const Link& link) {
-  auto delay = random_.lognormal(static_cast<std::uint64_t>(link.median.count()),
-                                 options_.spread_ppm);
+  auto delay =
+      random_.lognormal(static_cast<std::uint64_t>(link.median.count()), options_.spread_ppm);
   if (random_.chance(slow_)) delay = random_.pareto(delay, options_.slow_alpha_ppm);
   return Duration(static_cast<std::int64_t>(delay));
 }
@@ -111,7 +111,8 @@ void Network::spoil(std::string& bytes) {
       if (bytes.empty()) break;
       const auto at = random_.below(bytes.size());
       const auto length = std::min<std::uint64_t>(random_.between(1, 16), bytes.size() - at);
-      for (std::uint64_t i = 0; i < length; ++i) bytes[at + i] = static_cast<char>(random_.below(256));
+      for (std::uint64_t i = 0; i < length; ++i)
+        bytes[at + i] = static_cast<char>(random_.below(256));
       break;
     }
     case 2:  // the end is missing

@@ -1,5 +1,6 @@
 #include "world/world.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "scenario/knobs.h"
@@ -15,10 +16,14 @@ bool are_neighbours(Topology topology, std::size_t count, NodeIndex a, NodeIndex
   if (a == b) return false;
   const NodeIndex low = std::min(a, b), high = std::max(a, b);
   switch (topology) {
-    case Topology::mesh: return true;
-    case Topology::line: return high - low == 1;
-    case Topology::ring: return high - low == 1 || (low == 0 && high == count - 1);
-    case Topology::star: return low == 0;
+    case Topology::mesh:
+      return true;
+    case Topology::line:
+      return high - low == 1;
+    case Topology::ring:
+      return high - low == 1 || (low == 0 && high == count - 1);
+    case Topology::star:
+      return low == 0;
   }
   return true;
 }
@@ -32,11 +37,11 @@ World::World(const Scenario& scenario, const RunOptions& options)
       trace_(options.trace, options.hash_trace) {
   result_.seed = options.seed;
   workload_ = options.workload ? options.workload() : make_random_workload(scenario.workload);
-  network_ = std::make_unique<Network>(
-      scenario.network, scenario.nodes, random_.fork(for_network), queue_, trace_,
-      [this](NodeIndex from, NodeIndex to, std::string bytes) {
-        return deliver(from, to, std::move(bytes));
-      });
+  network_ =
+      std::make_unique<Network>(scenario.network, scenario.nodes, random_.fork(for_network), queue_,
+                                trace_, [this](NodeIndex from, NodeIndex to, std::string bytes) {
+                                  return deliver(from, to, std::move(bytes));
+                                });
   services_ = std::make_unique<HostServices>(
       HostServices{queue_, *network_, trace_, *this, workload_->spaces(), {}});
   for (NodeIndex i = 0; i < scenario.nodes.size(); ++i) services_->index_of[scenario.nodes[i]] = i;
@@ -76,7 +81,8 @@ RunResult World::run() {
   faults_->start();
   queue_.at(scenario_.duration, [this] { heal(); });
   while (!failed() && phase_ != Phase::done && !queue_.empty()) step();
-  if (!failed() && phase_ != Phase::done) fail("nothing is left to happen before the run has ended");
+  if (!failed() && phase_ != Phase::done)
+    fail("nothing is left to happen before the run has ended");
   finish();
   return std::move(result_);
 }
@@ -172,6 +178,13 @@ void World::check_certificate(Host& host, const std::string& space) {
   }
 }
 
+bool World::is_durable(const std::string& space) const {
+  const auto& all = services_->spaces;
+  return std::any_of(all.begin(), all.end(), [&](const auto& declared) {
+    return declared.name == space && declared.durable;
+  });
+}
+
 // Nothing is shown to others before it is durable where it was written.
 void World::check_origins(Host& host, const std::string& space) {
   for (const auto& [replica, sequence] : host.core().document(space).clock()) {
@@ -183,11 +196,7 @@ void World::check_origins(Host& host, const std::string& space) {
     }
     const NodeIndex origin = writer->second.host;
     if (origin == host.index()) continue;
-    const auto& declared = services_->spaces;
-    const bool durable = std::any_of(declared.begin(), declared.end(), [&](const auto& candidate) {
-      return candidate.name == space && candidate.durable;
-    });
-    if (!durable) continue;
+    if (!is_durable(space)) continue;
     const Sequence kept = hosts_[origin]->space(space).ever_on_disk.get(replica);
     if (sequence > kept) {
       fail(host.name() + " shows write " + Dot{replica, sequence}.to_string() + " of " +
@@ -205,27 +214,40 @@ void World::notice(Host& host, const node::Notice& notice) {
            (notice.space.empty() ? "" : " in " + notice.space) + ": " + notice.detail;
   };
   switch (notice.kind) {
-    case Kind::divergence: fail(describe("noticed a divergence")); break;
+    case Kind::divergence:
+      fail(describe("noticed a divergence"));
+      break;
     case Kind::malformed_message:
       if (!network_->corrupts()) fail(describe("got a malformed message"));
       break;
     case Kind::rejected:
       if (!network_->corrupts()) fail(describe("was rejected"));
       break;
-    case Kind::replica_id_changed: count("replica ids changed", 1); break;
-    case Kind::clock_ahead: count("clocks noticed ahead", 1); break;
-    case Kind::storage_failed: count("storage failures noticed", 1); break;
-    case Kind::peer_up: count("peers up", 1); break;
-    case Kind::peer_down: count("peers down", 1); break;
+    case Kind::replica_id_changed:
+      count("replica ids changed", 1);
+      break;
+    case Kind::clock_ahead:
+      count("clocks noticed ahead", 1);
+      break;
+    case Kind::storage_failed:
+      count("storage failures noticed", 1);
+      break;
+    case Kind::peer_up:
+      count("peers up", 1);
+      break;
+    case Kind::peer_down:
+      count("peers down", 1);
+      break;
     case Kind::changed:
-    case Kind::progress: break;
+    case Kind::progress:
+      break;
   }
 }
 
 bool World::durable_here(NodeIndex node, const std::string& space, const Dot& dot) {
   Host& host = *hosts_[node];
   if (!host.core().durable_here(space, dot)) return false;
-  if (!host.space(space).on_disk.includes(dot)) {
+  if (is_durable(space) && !host.space(space).on_disk.includes(dot)) {
     fail(host.name() + " said that " + dot.to_string() + " in " + space +
          " is durable there, but a power loss now would lose it");
   }
@@ -238,7 +260,7 @@ std::vector<std::string> World::durable_at(NodeIndex node, const std::string& sp
   auto peers = host.core().durable_at(space, dot);
   for (const auto& peer : peers) {
     const Host& there = *hosts_[services_->index_of.at(peer)];
-    if (!there.space(space).ever_on_disk.includes(dot)) {
+    if (is_durable(space) && !there.space(space).ever_on_disk.includes(dot)) {
       fail(host.name() + " said that " + dot.to_string() + " in " + space + " is durable at " +
            peer + ", whose disk never had it");
     }

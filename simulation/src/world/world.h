@@ -75,6 +75,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void crash(NodeIndex node, bool keep_disk) override;
   void restart(NodeIndex node) override;
 
+  bool is_durable(const std::string& space) const;
   void make_hosts();
   bool deliver(NodeIndex from, NodeIndex to, std::string bytes);
   void step();

@@ -14,6 +14,8 @@ struct CampaignOptions {
   std::uint64_t first_seed = 1;
   std::uint64_t last_seed = 1;  // included
   unsigned threads = 0;         // 0: as many as there are cores
+  // Called in the thread that is about to run this seed.
+  std::function<void(std::uint64_t seed)> starting;
   // Called from any of the threads, one at a time, after each run.
   std::function<void(const RunResult&, std::uint64_t done, std::uint64_t of)> progress;
 };

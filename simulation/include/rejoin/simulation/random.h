@@ -1,14 +1,14 @@
-// Randomness that is the same everywhere: one seed, the same numbers from every compiler, build type
-// and machine.
+// Randomness that is the same everywhere: one seed, the same numbers from every compiler, build
+// type and machine.
 //
-// The generator is xoshiro256** (Blackman, Vigna: "Scrambled linear pseudorandom number generators",
-// 2018), its state filled by splitmix64. The distributions use integers alone: the standard ones
-// differ between libraries, and log() and exp() in their last bit.
+// The generator is xoshiro256** (Blackman, Vigna: "Scrambled linear pseudorandom number
+// generators", 2018), its state filled by splitmix64. The distributions use integers alone: the
+// standard ones differ between libraries, and log() and exp() in their last bit.
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 
 namespace rejoin::simulation {
 
@@ -39,8 +39,8 @@ class Random {
  public:
   explicit Random(std::uint64_t seed);
 
-  std::uint64_t next();                                // 64 uniform bits
-  std::uint64_t below(std::uint64_t bound);            // uniform in [0, bound); bound > 0
+  std::uint64_t next();                                          // 64 uniform bits
+  std::uint64_t below(std::uint64_t bound);                      // uniform in [0, bound); bound > 0
   std::uint64_t between(std::uint64_t low, std::uint64_t high);  // uniform, both included
   std::int64_t between_signed(std::int64_t low, std::int64_t high);
   bool chance(Share share) { return below(Share::whole) < share.ppm; }
@@ -56,11 +56,13 @@ class Random {
   std::uint64_t lognormal(std::uint64_t median, std::uint32_t spread_ppm);
   // Pareto with exponent `alpha` (in ppm; 1.2 is heavy): at least `minimum`, cut at 2^12 times it.
   std::uint64_t pareto(std::uint64_t minimum, std::uint32_t alpha_ppm);
-  // Uniform in the logarithm: as likely between 10 and 100 as between 100 and 1000. A low end of 0 is
-  // drawn as often as one doubling.
+  // Uniform in the logarithm: as likely between 10 and 100 as between 100 and 1000. A low end of 0
+  // is drawn as often as one doubling.
   std::uint64_t log_uniform(std::uint64_t low, std::uint64_t high);
 
-  std::uint64_t draw(const Range<std::uint64_t>& range) { return log_uniform(range.low, range.high); }
+  std::uint64_t draw(const Range<std::uint64_t>& range) {
+    return log_uniform(range.low, range.high);
+  }
   std::chrono::microseconds draw(const Range<std::chrono::microseconds>& range);
   Share draw(const Range<Share>& range);  // uniform
 

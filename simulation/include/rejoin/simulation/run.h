@@ -27,8 +27,8 @@ struct RunOptions {
 
 struct RunResult {
   bool ok = false;
-  std::string failure;       // what broke, in plain words
-  Duration failed_at{0};     // virtual time
+  std::string failure;    // what broke, in plain words
+  Duration failed_at{0};  // virtual time
   std::uint64_t seed = 0;
 
   Duration simulated{0};
@@ -37,10 +37,10 @@ struct RunResult {
   StateHash trace_hash;
   std::uint64_t steps = 0;
   std::uint64_t commits = 0;
-  std::uint64_t messages = 0;   // sent
+  std::uint64_t messages = 0;  // sent
   std::uint64_t bytes = 0;
   std::uint64_t delivered = 0;
-  std::uint64_t lost = 0;       // by chance, partitions, full queues, or dead receivers
+  std::uint64_t lost = 0;  // by chance, partitions, full queues, or dead receivers
   std::uint64_t duplicated = 0;
   std::uint64_t corrupted = 0;
   std::array<std::uint64_t, fault_kinds> faults{};

@@ -21,13 +21,13 @@ using Duration = std::chrono::microseconds;  // of virtual time
 enum class Topology { mesh, line, ring, star };
 
 // One direction of a link. The delay of a message is log-normal around the link's median, with a
-// share of messages that take a heavy-tailed (Pareto) multiple of it. Messages of one direction stay
-// in order, except those that are reordered or duplicated on purpose.
+// share of messages that take a heavy-tailed (Pareto) multiple of it. Messages of one direction
+// stay in order, except those that are reordered or duplicated on purpose.
 struct NetworkOptions {
   Range<Duration> delay{Duration(5'000), Duration(60'000)};  // the median; drawn for each link
-  std::uint32_t spread_ppm = 300'000;          // of the delay's logarithm, base 2
-  Range<Share> slow{Share{0}, Share{20'000}};  // messages from the heavy tail
-  std::uint32_t slow_alpha_ppm = 1'200'000;    // its exponent: the smaller, the heavier
+  std::uint32_t spread_ppm = 300'000;                        // of the delay's logarithm, base 2
+  Range<Share> slow{Share{0}, Share{20'000}};                // messages from the heavy tail
+  std::uint32_t slow_alpha_ppm = 1'200'000;  // its exponent: the smaller, the heavier
   Range<Share> loss = Range<Share>::of(Share{0});
   Range<Share> duplicate = Range<Share>::of(Share{0});
   Range<Share> reorder = Range<Share>::of(Share{0});
@@ -49,21 +49,21 @@ struct DiskOptions {
 
 // Every node's clocks: how wrong the wall clock is, and how fast both run.
 struct ClockOptions {
-  Range<Duration> skew = Range<Duration>::of(Duration(0));  // may be negative
+  Range<Duration> skew = Range<Duration>::of(Duration(0));       // may be negative
   Range<std::uint64_t> drift_ppm = Range<std::uint64_t>::of(0);  // drawn, with either sign
 };
 
 struct WorkloadOptions {
   Range<std::uint64_t> clients{4, 10};
   Range<Duration> think{Duration(50'000), Duration(500'000)};  // mean time between a client's steps
-  Range<std::uint64_t> writes{1, 6};         // most writes of one transaction
-  Share move = percent(10);                  // a step moves the client to another node
-  Share removal = percent(5);                // a write that removes a subtree
-  Share abort = percent(3);                  // a transaction that fails halfway
-  Range<std::uint64_t> value_bytes{1, 64};   // length of string values
-  Range<std::uint64_t> keys{1, 2};           // names a type and map: fewer meet more often
-  bool ephemeral_space = false;              // a second space that no disk keeps
-  Duration token_wait{20'000'000};           // then the client gives its token up
+  Range<std::uint64_t> writes{1, 6};                           // most writes of one transaction
+  Share move = percent(10);                 // a step moves the client to another node
+  Share removal = percent(5);               // a write that removes a subtree
+  Share abort = percent(3);                 // a transaction that fails halfway
+  Range<std::uint64_t> value_bytes{1, 64};  // length of string values
+  Range<std::uint64_t> keys{1, 2};          // names a type and map: fewer meet more often
+  bool ephemeral_space = false;             // a second space that no disk keeps
+  Duration token_wait{20'000'000};          // then the client gives its token up
 };
 
 enum class FaultKind {
@@ -110,11 +110,11 @@ struct Scenario {
   Duration duration{60'000'000};  // of load and faults
   // After healing, all nodes must agree within this time.
   Duration converge_within{60'000'000};
-  // Each run leaves out every second kind of random fault, on average: some bugs need the absence of
-  // what hides them (Groce et al., "Swarm testing", 2012).
+  // Each run leaves out every second kind of random fault, on average: some bugs need the absence
+  // of what hides them (Groce et al., "Swarm testing", 2012).
   bool swarm = false;
   bool buggify = true;  // draw the core options that `core` does not name from wild ranges
-  std::uint64_t steps_max = 5'000'000;  // more than this in one run is a failure
+  std::uint64_t steps_max = 5'000'000;     // more than this in one run is a failure
   std::uint64_t deep_check_every = 2'000;  // steps between checks of the whole state of every node
 
   NetworkOptions network;

@@ -35,8 +35,8 @@ class Workload {
                     Sequence /*kept*/) {}
   virtual void crashed(NodeIndex) {}
   virtual void restarted(NodeIndex) {}
-  // Compares everything that this node shows with what it should. Called now and then, and for every
-  // node at the end; may take its time.
+  // Compares everything that this node shows with what it should. Called now and then, and for
+  // every node at the end; may take its time.
   virtual void deep_check(NodeIndex, const std::string& /*space*/) {}
   // All nodes agree, and nothing more will happen.
   virtual void finished() {}

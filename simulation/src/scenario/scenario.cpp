@@ -1,0 +1,294 @@
+// Scenarios from TOML.
+#include "rejoin/simulation/scenario.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "rejoin/transport/message.h"
+#include "scenario/knobs.h"
+#include "scenario/toml_reader.h"
+
+namespace rejoin::simulation {
+
+namespace {
+
+constexpr std::size_t nodes_max = 64;
+
+std::vector<std::string> fault_names() {
+  std::vector<std::string> names;
+  for (int i = 0; i < fault_kinds; ++i) {
+    names.emplace_back(to_string(static_cast<FaultKind>(i)));
+  }
+  return names;
+}
+
+void read_nodes(TomlTable& top, Scenario& scenario) {
+  const auto* found = top.node("nodes");
+  if (found == nullptr) return;
+  if (const auto* count = found->as_integer()) {
+    if (count->get() < 1 || count->get() > static_cast<std::int64_t>(nodes_max)) {
+      top.problem("nodes", "nodes: expected a number from 1 to 64, or a list of names");
+      return;
+    }
+    scenario.nodes.clear();
+    for (std::int64_t i = 1; i <= count->get(); ++i) {
+      scenario.nodes.push_back("n" + std::to_string(i));
+    }
+    return;
+  }
+  top.read("nodes", scenario.nodes);
+}
+
+void read_network(TomlTable table, NetworkOptions& network) {
+  table.read("delay", network.delay);
+  table.read_ppm("spread", network.spread_ppm, 8);
+  table.read("slow", network.slow);
+  table.read_ppm("slow_alpha", network.slow_alpha_ppm, 10);
+  if (network.slow_alpha_ppm == 0) table.problem("slow_alpha", "network.slow_alpha: must exceed 0");
+  table.read("loss", network.loss);
+  table.read("duplicate", network.duplicate);
+  table.read("reorder", network.reorder);
+  table.read("corrupt", network.corrupt);
+  table.read("bandwidth", network.bandwidth);
+  table.read("queue_bytes", network.queue_bytes);
+  table.finish();
+}
+
+void read_disk(TomlTable table, DiskOptions& disk) {
+  table.read("sync", disk.sync);
+  table.read_ppm("spread", disk.spread_ppm, 8);
+  table.read("torn_batch_kept", disk.torn_batch_kept);
+  table.read("uncertain_after_crash", disk.uncertain_after_crash);
+  table.finish();
+}
+
+void read_clocks(TomlTable table, ClockOptions& clocks) {
+  table.read("skew", clocks.skew);
+  table.read("drift_ppm", clocks.drift_ppm);
+  if (clocks.drift_ppm.high > 500'000) {
+    table.problem("drift_ppm", "clocks.drift_ppm: expected at most 500000");
+  }
+  table.finish();
+}
+
+void read_workload(TomlTable table, WorkloadOptions& workload) {
+  table.read("clients", workload.clients);
+  table.read("think", workload.think);
+  table.read("writes", workload.writes);
+  table.read("move", workload.move);
+  table.read("removal", workload.removal);
+  table.read("abort", workload.abort);
+  table.read("value_bytes", workload.value_bytes);
+  table.read("keys", workload.keys);
+  table.read("ephemeral_space", workload.ephemeral_space);
+  table.read("token_wait", workload.token_wait);
+  if (workload.keys.low == 0) table.problem("keys", "workload.keys: expected at least 1");
+  if (workload.clients.high > 1'000) {
+    table.problem("clients", "workload.clients: expected at most 1000");
+  }
+  if (workload.value_bytes.high > (1u << 20)) {
+    table.problem("value_bytes", "workload.value_bytes: expected at most 1048576");
+  }
+  table.finish();
+}
+
+void read_core(TomlTable table, CoreKnobs& core) {
+  for (const auto& [name, wild] : known_core_knobs()) {
+    if (!table.has(name)) {
+      table.node(name);  // known, so that it is named where an unknown one is
+      continue;
+    }
+    if (is_duration_knob(name)) {
+      Range<Duration> range;
+      table.read(name, range);
+      if (range.low < Duration(0)) table.problem(name, "core." + name + ": must not be negative");
+      core[name] = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, range.low.count())),
+                    static_cast<std::uint64_t>(std::max<std::int64_t>(0, range.high.count()))};
+    } else {
+      Range<std::uint64_t> range;
+      table.read(name, range);
+      core[name] = range;
+    }
+  }
+  table.finish();
+}
+
+PlannedFault read_planned(TomlTable table, const Scenario& scenario) {
+  PlannedFault fault;
+  int kind = -1;
+  table.read_choice("kind", fault_names(), kind);
+  if (kind < 0) table.problem("fault.kind: say which kind of fault this is");
+  fault.kind = static_cast<FaultKind>(std::max(kind, 0));
+  if (!table.has("at")) table.problem("fault.at: say when the fault begins");
+  table.read("at", fault.at);
+  table.read("nodes", fault.nodes);
+  if (fault.kind == FaultKind::clock_jump) {
+    table.read("jump", fault.jump);
+  } else {
+    if (!table.has("lasts")) table.problem("fault.lasts: say how long the fault lasts");
+    table.read("lasts", fault.lasts);
+  }
+  if (fault.at < Duration(0) || fault.at >= scenario.duration) {
+    table.problem("at", "fault.at: must lie between 0s and the scenario's duration");
+  }
+  if (fault.lasts < Duration(0)) table.problem("lasts", "fault.lasts: must not be negative");
+  for (const auto& name : fault.nodes) {
+    if (std::find(scenario.nodes.begin(), scenario.nodes.end(), name) == scenario.nodes.end()) {
+      table.problem("nodes", "fault.nodes: there is no node \"" + name + "\"");
+    }
+  }
+  if (fault.nodes.empty()) {
+    table.problem("nodes", "fault.nodes: name the nodes concerned");
+  } else if (fault.kind == FaultKind::one_way &&
+             (fault.nodes.size() != 2 || fault.nodes[0] == fault.nodes[1])) {
+    table.problem("nodes", "fault.nodes: a one_way fault names two nodes, from and to");
+  } else if (fault.kind == FaultKind::partition && fault.nodes.size() >= scenario.nodes.size()) {
+    table.problem("nodes", "fault.nodes: a partition names one side, not all nodes");
+  }
+  table.finish();
+  return fault;
+}
+
+RandomFault read_random(TomlTable table, const Scenario& scenario) {
+  RandomFault fault;
+  int kind = -1;
+  table.read_choice("kind", fault_names(), kind);
+  if (kind < 0) table.problem("random_fault.kind: say which kind of fault this is");
+  fault.kind = static_cast<FaultKind>(std::max(kind, 0));
+  if (!table.has("every")) {
+    table.problem("random_fault.every: say how often, on average, the fault happens");
+  }
+  table.read("every", fault.every);
+  if (table.has("every") && fault.every.low < std::chrono::milliseconds(1)) {
+    table.problem("every", "random_fault.every: must be at least 1ms");
+  }
+  if (fault.kind == FaultKind::clock_jump) {
+    table.read("jump", fault.jump);
+  } else {
+    if (!table.has("lasts")) table.problem("random_fault.lasts: say how long the fault lasts");
+    table.read("lasts", fault.lasts);
+    if (fault.lasts.low < Duration(0)) {
+      table.problem("lasts", "random_fault.lasts: must not be negative");
+    }
+  }
+  const bool needs_two = fault.kind == FaultKind::partition || fault.kind == FaultKind::one_way;
+  if (needs_two && scenario.nodes.size() < 2) {
+    table.problem("kind", "random_fault.kind: this kind needs two nodes");
+  }
+  table.finish();
+  return fault;
+}
+
+void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
+  top.read("name", scenario.name);
+  top.read("description", scenario.description);
+  read_nodes(top, scenario);
+  int topology = static_cast<int>(scenario.topology);
+  top.read_choice("topology", {"mesh", "line", "ring", "star"}, topology);
+  scenario.topology = static_cast<Topology>(topology);
+  top.read("duration", scenario.duration);
+  top.read("converge_within", scenario.converge_within);
+  if (scenario.duration <= Duration(0)) top.problem("duration", "duration: must exceed 0s");
+  if (scenario.converge_within <= Duration(0)) {
+    top.problem("converge_within", "converge_within: must exceed 0s");
+  }
+  top.read("swarm", scenario.swarm);
+  top.read("buggify", scenario.buggify);
+  top.read("steps_max", scenario.steps_max);
+  top.read("deep_check_every", scenario.deep_check_every);
+  if (scenario.deep_check_every == 0) {
+    top.problem("deep_check_every", "deep_check_every: expected at least 1");
+  }
+  const auto part = [&](const char* key, auto read) {
+    if (const auto* table = top.table(key)) read(TomlTable(*table, key, problems));
+  };
+  part("network", [&](TomlTable table) { read_network(std::move(table), scenario.network); });
+  part("disk", [&](TomlTable table) { read_disk(std::move(table), scenario.disk); });
+  part("clocks", [&](TomlTable table) { read_clocks(std::move(table), scenario.clocks); });
+  part("workload", [&](TomlTable table) { read_workload(std::move(table), scenario.workload); });
+  part("core", [&](TomlTable table) { read_core(std::move(table), scenario.core); });
+  for (const auto* table : top.tables("fault")) {
+    scenario.planned.push_back(read_planned(TomlTable(*table, "fault", problems), scenario));
+  }
+  for (const auto* table : top.tables("random_fault")) {
+    scenario.random.push_back(read_random(TomlTable(*table, "random_fault", problems), scenario));
+  }
+  top.finish();
+}
+
+}  // namespace
+
+Result<Scenario> Scenario::from_toml(std::string_view text, const std::string& source) {
+  TomlProblems problems{source, std::nullopt};
+  Scenario scenario;
+  scenario.source = source;
+  try {
+    const toml::table table = toml::parse(text, source);
+    TomlTable top(table, "", problems);
+    read_all(top, scenario, problems);
+  } catch (const toml::parse_error& error) {
+    return make_error(ErrorCode::malformed, std::string(error.description()),
+                      source + ':' + std::to_string(error.source().begin.line));
+  }
+  if (problems.first) return *std::move(problems.first);
+  if (auto status = scenario.validate(); !status.ok()) return std::move(status).error();
+  return scenario;
+}
+
+Result<Scenario> Scenario::from_toml_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    return make_error(ErrorCode::not_found, "the scenario cannot be read; is the name right?",
+                      path);
+  }
+  return from_toml(text.str(), path);
+}
+
+Status Scenario::validate() const {
+  const auto wrong = [&](const std::string& what) {
+    return make_error(ErrorCode::invalid_argument, what, source.empty() ? name : source);
+  };
+  if (nodes.empty() || nodes.size() > nodes_max) return wrong("nodes: expected 1 to 64 of them");
+  std::set<std::string> names;
+  for (const auto& node : nodes) {
+    if (node.empty() || node.size() > transport::name_bytes_max) {
+      return wrong("nodes: a name has 1 to 255 bytes");
+    }
+    if (!names.insert(node).second) return wrong("nodes: two are called \"" + node + "\"");
+  }
+  for (const auto& fault : planned) {
+    for (const auto& node : fault.nodes) {
+      if (!names.contains(node)) return wrong("fault.nodes: there is no node \"" + node + "\"");
+    }
+    if (fault.kind == FaultKind::one_way && fault.nodes.size() != 2) {
+      return wrong("fault.nodes: a one_way fault names two nodes, from and to");
+    }
+  }
+  for (const auto& [knob, range] : core) {
+    if (!known_core_knobs().contains(knob)) return wrong("core." + knob + ": unknown option");
+  }
+  return {};
+}
+
+Result<Scenario> find_scenario(const std::string& name_or_path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::exists(name_or_path, ignored)) return Scenario::from_toml_file(name_or_path);
+  if (name_or_path.find('/') == std::string::npos) {
+    const fs::path file = name_or_path + ".toml";
+    for (const char* folder :
+         {"simulation/scenarios", REJOIN_SOURCE_SCENARIOS, REJOIN_INSTALLED_SCENARIOS}) {
+      const fs::path path = fs::path(folder) / file;
+      if (fs::exists(path, ignored)) return Scenario::from_toml_file(path.string());
+    }
+  }
+  return make_error(ErrorCode::not_found,
+                    "there is no such scenario, neither as a file nor among the shipped ones",
+                    name_or_path);
+}
+
+}  // namespace rejoin::simulation
