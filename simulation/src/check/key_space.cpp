@@ -10,6 +10,13 @@ constexpr Type leaf_types[] = {
     Type::enable_flag,    Type::disable_flag,
 };
 
+std::string numbered(std::string_view prefix, std::uint64_t number, std::string_view suffix = {}) {
+  std::string name(prefix);
+  name += std::to_string(number);
+  name += suffix;
+  return name;
+}
+
 }  // namespace
 
 KeySpace::KeySpace(std::uint64_t names) {
@@ -22,15 +29,15 @@ KeySpace::KeySpace(std::uint64_t names) {
   for (ContainerIndex container = 0; container < free_containers_; ++container) {
     for (const Type type : leaf_types) {
       for (std::uint64_t i = 0; i < names; ++i) {
-        add_leaf(container, "k" + std::to_string(i), type);
+        add_leaf(container, numbered("k", i), type);
       }
     }
   }
   free_leaves_ = leaves_.size();
   const ContainerIndex together = add_container("pairs", -1);
   for (std::size_t pair = 0; pair < pairs; ++pair) {
-    add_leaf(together, "p" + std::to_string(pair) + "-first", Type::reg);
-    add_leaf(together, "p" + std::to_string(pair) + "-second", Type::reg);
+    add_leaf(together, numbered("p", pair, "-first"), Type::reg);
+    add_leaf(together, numbered("p", pair, "-second"), Type::reg);
   }
 }
 

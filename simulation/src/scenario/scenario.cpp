@@ -35,7 +35,7 @@ void read_nodes(TomlTable& top, Scenario& scenario) {
     }
     scenario.nodes.clear();
     for (std::int64_t i = 1; i <= count->get(); ++i) {
-      scenario.nodes.push_back("n" + std::to_string(i));
+      scenario.nodes.emplace_back("n").append(std::to_string(i));
     }
     return;
   }
