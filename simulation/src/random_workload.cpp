@@ -384,10 +384,8 @@ void RandomWorkload::lost(NodeIndex, const std::string& space, const ReplicaId& 
   }
 }
 
-void RandomWorkload::deep_check(NodeIndex node, const std::string& space) {
-  if (auto wrong = state(space).oracle->compare(cluster_->document(node, space))) {
-    cluster_->fail(cluster_->node_name(node) + " shows a wrong state of " + space + ": " + *wrong);
-  }
+std::optional<std::string> RandomWorkload::wrong_state(NodeIndex node, const std::string& space) {
+  return state(space).oracle->compare(cluster_->document(node, space));
 }
 
 }  // namespace rejoin::simulation

@@ -21,7 +21,7 @@ class RandomWorkload final : public Workload {
   void changed(NodeIndex node, const std::string& space) override;
   void lost(NodeIndex node, const std::string& space, const ReplicaId& writer,
             Sequence kept) override;
-  void deep_check(NodeIndex node, const std::string& space) override;
+  std::optional<std::string> wrong_state(NodeIndex node, const std::string& space) override;
 
  private:
   // Works in one space, at one node at a time, one step after another. Its token holds what it has

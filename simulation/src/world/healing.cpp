@@ -219,7 +219,10 @@ void World::deep_check(Host& host) {
   }
   check_peers_claims(host);
   for (const auto& space : services_->spaces) {
-    if (!failed()) workload_->deep_check(host.index(), space.name);
+    if (auto wrong = workload_->wrong_state(host.index(), space.name)) {
+      fail(host.name() + " shows a wrong state of " + space.name + ": " + *wrong);
+      return;
+    }
   }
 }
 

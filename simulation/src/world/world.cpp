@@ -173,9 +173,14 @@ void World::clock_moved(Host& host, const std::string& space) {
 
 void World::check_certificate(Host& host, const std::string& space) {
   const Document& document = host.core().document(space);
-  if (auto wrong = certificates_[space].observe(host.name(), document.clock(), document.hash())) {
-    fail(*wrong + " (space " + space + ")");
+  auto wrong = certificates_[space].observe(host.name(), document.clock(), document.hash());
+  if (!wrong) return;
+  for (const auto& other : hosts_) {
+    if (!other->up() || other->core().document(space).clock() != document.clock()) continue;
+    const auto state = workload_->wrong_state(other->index(), space);
+    *wrong += "; at " + other->name() + ' ' + state.value_or("everything reads as it should");
   }
+  fail("in " + space + ' ' + *wrong);
 }
 
 bool World::is_durable(const std::string& space) const {

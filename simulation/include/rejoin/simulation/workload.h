@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,9 +36,11 @@ class Workload {
                     Sequence /*kept*/) {}
   virtual void crashed(NodeIndex) {}
   virtual void restarted(NodeIndex) {}
-  // Compares everything that this node shows with what it should. Called now and then, and for
-  // every node at the end; may take its time.
-  virtual void deep_check(NodeIndex, const std::string& /*space*/) {}
+  // Compares everything that this node shows with what it should: the first difference as a
+  // sentence. Called now and then, and for every node at the end; may take its time.
+  virtual std::optional<std::string> wrong_state(NodeIndex, const std::string& /*space*/) {
+    return std::nullopt;
+  }
   // All nodes agree, and nothing more will happen.
   virtual void finished() {}
 };
