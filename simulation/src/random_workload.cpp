@@ -385,7 +385,15 @@ void RandomWorkload::lost(NodeIndex, const std::string& space, const ReplicaId& 
 }
 
 std::optional<std::string> RandomWorkload::wrong_state(NodeIndex node, const std::string& space) {
-  return state(space).oracle->compare(cluster_->document(node, space));
+  const Document& document = cluster_->document(node, space);
+  auto wrong = state(space).oracle->compare(document);
+  if (!wrong) return std::nullopt;
+  if (wrong->leaf) {
+    for (const auto& line : state(space).oracle->history(*wrong->leaf, document.clock())) {
+      cluster_->trace("history " + line);
+    }
+  }
+  return std::move(wrong->sentence);
 }
 
 }  // namespace rejoin::simulation

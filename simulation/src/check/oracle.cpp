@@ -107,24 +107,52 @@ Oracle::Refs Oracle::visible(const Refs& ops, const Dense& view) const {
   return in_view;
 }
 
-std::optional<std::string> Oracle::compare(const Document& document) const {
+std::optional<Oracle::Difference> Oracle::compare(const Document& document) const {
   const Dense view = dense(document.clock());
-  if (auto wrong = check_whole_transactions(view)) return wrong;
+  if (auto wrong = check_whole_transactions(view)) return Difference{*wrong, std::nullopt};
   for (ContainerIndex i = 0; i < keys_.containers().size(); ++i) {
     Refs removals;
     for (const OpRef& ref : visible(by_container_[i], view)) {
       if (is_removal(op(ref).kind)) {
-        push_latest(removals, ref);
+        removals.push_back(ref);
       } else if (!seen_by_any(ref, removals)) {
         if (container_view(document, keys_.containers()[i]).exists()) break;
-        return "the map " + keys_.containers()[i].name + " was created, never removed, and is gone";
+        return Difference{
+            "the map " + keys_.containers()[i].name + " was created, never removed, and is gone",
+            std::nullopt};
       }
     }
   }
   for (LeafIndex leaf = 0; leaf < keys_.leaves().size(); ++leaf) {
-    if (auto wrong = compare_leaf(document, leaf, view)) return wrong;
+    if (auto wrong = compare_leaf(document, leaf, view)) return Difference{*wrong, leaf};
   }
   return std::nullopt;
+}
+
+std::vector<std::string> Oracle::history(LeafIndex leaf, const Clock& clock) const {
+  constexpr const char* names[] = {
+      "write",      "clear",  "add",   "reset",       "enable", "disable",         "set_add",
+      "set_remove", "insert", "erase", "remove_leaf", "create", "remove_container"};
+  const Dense view = dense(clock);
+  std::vector<ReplicaId> replicas(writers_.size());
+  for (const auto& [replica, index] : writers_) replicas[index] = replica;
+  std::vector<std::string> lines;
+  for (const OpRef& ref : by_leaf_[leaf]) {
+    const Commit& commit = commits_[ref.commit];
+    const Op& what = op(ref);
+    std::string line = Dot{commit.replica, commit.last}.to_string();
+    line += commit.lost ? " lost " : shown(ref, view) ? " in " : " out ";
+    line += names[static_cast<std::size_t>(what.kind)];
+    line += ' ' + std::to_string(what.amount) + ' ' + what.value.to_string();
+    for (const auto element : what.elements) line += ' ' + std::to_string(element);
+    line += " at " + commit.time.to_string() + " after";
+    for (std::size_t i = 0; i < commit.before.size(); ++i) {
+      if (commit.before[i] == 0) continue;
+      line += ' ' + Dot{replicas[i], commit.before[i]}.to_string();
+    }
+    lines.push_back(std::move(line));
+  }
+  return lines;
 }
 
 std::optional<std::string> Oracle::check_whole_transactions(const Dense& view) const {

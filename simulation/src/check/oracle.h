@@ -54,8 +54,14 @@ class Oracle {
   void record(const Event& event, const Clock& before, std::vector<Op> ops);
   // The writer's transactions after `kept` are gone for good, and their dots may be used again.
   void lose(const ReplicaId& writer, Sequence kept);
-  // The first difference between what the document shows and what it should, as a sentence.
-  std::optional<std::string> compare(const Document& document) const;
+  struct Difference {
+    std::string sentence;
+    std::optional<LeafIndex> leaf;
+  };
+  // The first difference between what the document shows and what it should.
+  std::optional<Difference> compare(const Document& document) const;
+  // What was done to a cell, oldest first, a line each, with whether this clock includes it.
+  std::vector<std::string> history(LeafIndex leaf, const Clock& clock) const;
   std::size_t transactions() const { return commits_.size(); }
 
  private:
