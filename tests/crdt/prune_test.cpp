@@ -93,5 +93,32 @@ TEST_F(Prune, an_addition_beaten_by_a_forgotten_removal_stays_beaten) {
   EXPECT_EQ(mindful.hash(), forgetful.hash());
 }
 
+// The reset takes away what B had added so far, and A's own addition afterwards takes the place of
+// the reset's touch. All have seen B's first addition, but not the reset: it may not be forgotten.
+TEST_F(Prune, a_reset_is_remembered_until_it_is_stable_although_its_writer_went_on) {
+  Document resetter(a);
+  Document adder(b);
+  const auto add = [&](Document& document, std::int64_t amount) {
+    return write(document,
+                 [&](MapRef root) { ASSERT_TRUE(root.counter("c").add(amount).ok()); });
+  };
+  apply(resetter, add(adder, 5));
+  const Clock stable = adder.clock();
+  write(resetter, [](MapRef root) { ASSERT_TRUE(root.counter("c").reset().ok()); });
+  add(resetter, 2);
+  add(adder, 7);
+  resetter.prune(stable);
+  const Delta delta = resetter.delta_since(stable);
+  ASSERT_TRUE(resetter.join(adder.delta_since(stable)).ok());
+  ASSERT_TRUE(adder.join(delta).ok());
+  EXPECT_EQ(resetter.root().counter("c").value(), 9);
+  EXPECT_EQ(adder.root().counter("c").value(), 9);
+  EXPECT_EQ(resetter.hash(), adder.hash());
+  resetter.prune(resetter.clock());
+  ASSERT_TRUE(adder.join(resetter).ok());
+  EXPECT_EQ(adder.root().counter("c").value(), 9);
+  EXPECT_TRUE(resetter.check_invariants().ok());
+}
+
 }  // namespace
 }  // namespace rejoin
