@@ -85,8 +85,8 @@ class World {
     std::map<std::string, Clock> writing_clocks;
     microseconds written_at{0};
     std::map<std::string, Clock> durable;  // by space, as this world saw it written
-    // For the gate: the own sequence number at which a state hash was first seen, by space.
-    std::map<std::string, std::map<StateHash, Sequence>> seen_at;
+    // For the gate: the last own write when a state hash was first seen, by space.
+    std::map<std::string, std::map<StateHash, Dot>> seen_at;
     std::vector<Notice> notices;
   };
 
@@ -304,7 +304,8 @@ inline void World::note_state(const std::string& name) {
   Machine& machine = machines.at(name);
   for (const std::string& space : machine.core->spaces()) {
     const Document& document = machine.core->document(space);
-    machine.seen_at[space].try_emplace(document.hash(), document.clock().get(document.self()));
+    const ReplicaId self = document.self();
+    machine.seen_at[space].try_emplace(document.hash(), Dot{self, document.clock().get(self)});
   }
 }
 
@@ -331,7 +332,7 @@ inline void World::check_released(const std::string& name, const Send& send) {
     if (!is_durable(space)) return;
     const auto seen = machine.seen_at[space].find(state);
     ASSERT_NE(seen, machine.seen_at[space].end()) << name << " sent a state that it never had";
-    ASSERT_LE(seen->second, machine.durable[space].get(self_in(space)))
+    ASSERT_TRUE(machine.durable[space].includes(seen->second))
         << name << " sent a " << send.kind << " of a state that is not durable";
   };
   if (const auto* report = std::get_if<transport::ClockReport>(&decoded->body)) {
