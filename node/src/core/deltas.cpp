@@ -21,7 +21,6 @@ std::size_t Core::Impl::outgoing_transfers() {
 }
 
 void Core::Impl::start_transfer(Replica& replica, Peer& peer, Link& link, const Clock& base) {
-  if (now.monotonic < link.next_transfer_at) return;
   if (outgoing_transfers() >= options.outgoing_transfers_max) return;
   const Delta delta = replica.document.delta_since(base);
   link.outgoing = std::make_unique<OutgoingTransfer>(++last_transfer, delta.encoded(), delta.clock,

@@ -324,11 +324,12 @@ void Core::Impl::catch_up(Replica& replica, Peer& peer, Link& link, const Clock&
     if (base.includes(without_news(replica, have, now.monotonic - relay_wait(peer)))) return;
   }
   if (base.includes(have)) return;
-  link.sent = base;
   const auto event_bytes = replica.recent.bytes_beyond(base, have);
+  const bool few = event_bytes && *event_bytes <= few_event_bytes;
+  if (!few && now.monotonic < link.next_transfer_at) return;
+  link.sent = base;
   const bool events_are_cheaper =
-      event_bytes && (*event_bytes <= few_event_bytes ||
-                      *event_bytes <= replica.document.delta_bytes_estimate(reported));
+      few || (event_bytes && *event_bytes <= replica.document.delta_bytes_estimate(reported));
   if (!events_are_cheaper || !send_missing_events(replica, peer, link, base)) {
     start_transfer(replica, peer, link, reported);
   }
