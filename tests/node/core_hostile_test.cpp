@@ -281,8 +281,8 @@ TEST_F(CoreHostile, strangers_take_a_bounded_number_of_places) {
   EXPECT_LE(core().status("s", w.now_of("a")).peers.size(), 1 + 64u);
   // Silent ones give theirs up.
   w.run_for(seconds(10));
-  EXPECT_FALSE(give(transport::encode(Message{"rejoin", "late", 7, transport::Hello{}}), "late")
-                   .empty());
+  EXPECT_FALSE(
+      give(transport::encode(Message{"rejoin", "late", 7, transport::Hello{}}), "late").empty());
 }
 
 TEST_F(CoreHostile, summaries_are_answered_at_a_bounded_rate) {

@@ -136,6 +136,7 @@ class World {
   bool converged(const std::string& space = "s");  // equal clocks
   // Invariants of every core; and equal states wherever clocks are equal.
   void check_everything();
+  std::string describe(const std::string& space = "s");  // who has what, and thinks what of whom
   // What a node says of a write's durability is so; meaningless once a disk was lost.
   void check_receipts(const std::string& name, const std::string& space, const Dot& dot);
 
@@ -498,6 +499,28 @@ inline void World::check_everything() {
       EXPECT_EQ(document.canonical_state(), other->canonical_state()) << name;
     }
   }
+}
+
+inline std::string World::describe(const std::string& space) {
+  std::string text;
+  for (auto& [name, machine] : machines) {
+    if (!machine.core) continue;
+    const SpaceStatus status = machine.core->status(space, now_of(name));
+    const CoreCounters& counters = machine.core->counters();
+    text += name + " has " + status.clock.to_string() + ", keeps " +
+            status.durable_clock.to_string() + ", " + std::to_string(status.waiting_events) +
+            " wait; deltas sent " + std::to_string(counters.deltas_sent) + ", joined " +
+            std::to_string(counters.deltas_joined) + ", abandoned " +
+            std::to_string(counters.transfers_abandoned) + ", catch-ups " +
+            std::to_string(counters.event_catchups_sent) + ", kept back " +
+            std::to_string(counters.messages_kept_back) + "\n";
+    for (const PeerStatus& peer : status.peers) {
+      text += "  " + peer.name + (peer.alive ? " alive " : " silent ") + peer.applied.to_string() +
+              "\n";
+    }
+    if (!machine.notices.empty()) text += "  last: " + machine.notices.back().detail + "\n";
+  }
+  return text;
 }
 
 inline void World::check_receipts(const std::string& name, const std::string& space,

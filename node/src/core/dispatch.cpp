@@ -171,14 +171,16 @@ Peer* Core::Impl::peer_for(const std::string& name) {
 
 bool Core::Impl::note_incarnation(Peer& peer, std::uint64_t seen) {
   if (peer.incarnation == seen) return true;
-  if (std::ranges::find(peer.former_incarnations, seen) != peer.former_incarnations.end()) {
+  auto& former = peer.former_incarnations;
+  std::erase_if(former, [&](const auto& left) {
+    return now.monotonic - left.second >= options.peer_timeout;
+  });
+  if (std::ranges::any_of(former, [&](const auto& left) { return left.first == seen; })) {
     return false;
   }
   if (peer.incarnation != 0) {
-    peer.former_incarnations.push_back(peer.incarnation);
-    if (peer.former_incarnations.size() > former_incarnations_max) {
-      peer.former_incarnations.pop_front();
-    }
+    former.emplace_back(peer.incarnation, now.monotonic);
+    if (former.size() > former_incarnations_max) former.pop_front();
     // It may have lost anything: all knowledge begins anew.
     ++peer.epoch;
     peer.unagreed.clear();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rejoin/crdt/id.h"
@@ -40,7 +41,9 @@ struct Peer {
   // Of its process; 0 while unknown. All that is known of what it holds belongs to one incarnation:
   // a Link of another `epoch` is void.
   std::uint64_t incarnation = 0;
-  std::deque<std::uint64_t> former_incarnations;  // their messages may still be under way
+  // Their messages may still be under way: they are dropped for peer_timeout. Not for ever, because
+  // incarnations have no order: the one that was heard last may be the older one.
+  std::deque<std::pair<std::uint64_t, Micros>> former_incarnations;  // with when they were left
   std::uint32_t epoch = 1;
 
   // Spaces (by index) whose digest is not known to be the same there as here. `all_unagreed`: every
