@@ -63,6 +63,7 @@ void draw_options(Dice& dice, CoreOptions& o) {
   o.catchup_bytes_max = 200 + dice.below(50'000);
   o.chunk_bytes = 50 + dice.below(5'000);
   o.chunk_window = 1 + dice.below(8);
+  o.transfer_timeout = milliseconds(1'000 + dice.below(59'000));
   o.outgoing_transfers_max = 1 + dice.below(4);
   o.checkpoint_log_bytes = dice.chance(0.3) ? 1 : 500 + dice.below(100'000);
   o.gated_bytes_max = 2'000 + dice.below(100'000);
@@ -145,8 +146,7 @@ void CoreConvergence::run_seed(std::uint64_t seed) {
             o.members = names;
             // Whoever lost what it had acknowledged may lack a removal that others have forgotten,
             // because it had said that it keeps it: nothing but a comparison of states finds that.
-            if (weather.last_batches_are_lost || std::getenv("NOPRUNE"))
-              o.members.push_back("nobody");
+            if (weather.last_batches_are_lost) o.members.push_back("nobody");
           },
           {{"s", true}, {"e", false}});
     w.machine(names[i]).clock_skew_millis =
@@ -253,7 +253,8 @@ void CoreConvergence::run_seed(std::uint64_t seed) {
     ++rounds;
   }
   for (const std::string& name : names) {
-    EXPECT_EQ(w.core(name).buffered_bytes(), 0u);
+    // What is left of transfers that their senders gave up goes in its time.
+    EXPECT_TRUE(w.run_until([&] { return w.core(name).buffered_bytes() == 0; }, seconds(60)));
     if (everyone_is_heard && !weather.last_batches_are_lost) {
       EXPECT_EQ(w.document(name).touch_count(), 0u) << name;
     }

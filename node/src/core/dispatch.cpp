@@ -288,8 +288,8 @@ void Core::Impl::run(Replica& replica) {
   Micros next = never;
   const auto also = [&](Micros when) { next = std::min(next, when); };
   if (!replica.waiting.empty()) {
-    replica.waiting.drop_older_than(now.monotonic - waiting_age_max);
-    if (!replica.waiting.empty()) also(now.monotonic + waiting_age_max);
+    const Micros oldest = replica.waiting.drop_older_than(now.monotonic - waiting_age_max);
+    if (oldest != never) also(oldest + waiting_age_max + Micros(1));
   }
   for (std::uint32_t slot = 0; slot < peers.size(); ++slot) {
     Peer& peer = *peers[slot];

@@ -1,5 +1,6 @@
 #include "core/waiting_events.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace rejoin::node {
@@ -48,14 +49,21 @@ std::optional<WaitingEvents::Item> WaitingEvents::take_ready(const Clock& clock)
   return std::nullopt;
 }
 
-void WaitingEvents::drop_older_than(std::chrono::microseconds limit) {
+std::chrono::microseconds WaitingEvents::drop_older_than(std::chrono::microseconds limit) {
+  auto oldest = std::chrono::microseconds::max();
   for (auto it = runs_.begin(); it != runs_.end();) {
     Run& run = it->second;
     for (auto item = run.begin(); item != run.end();) {
-      item = item->second.arrived < limit ? erase(run, item) : std::next(item);
+      if (item->second.arrived < limit) {
+        item = erase(run, item);
+        continue;
+      }
+      oldest = std::min(oldest, item->second.arrived);
+      ++item;
     }
     it = run.empty() ? runs_.erase(it) : std::next(it);
   }
+  return oldest;
 }
 
 }  // namespace rejoin::node

@@ -26,7 +26,9 @@ class WaitingEvents {
   // Removes and returns one whose turn has come at `clock`, and drops what `clock` includes on the
   // way. O(writers that wait).
   std::optional<Item> take_ready(const Clock& clock);
-  void drop_older_than(std::chrono::microseconds limit);
+  // Drops what came before `limit`; returns when the oldest of the rest came (max(): nothing is
+  // left).
+  std::chrono::microseconds drop_older_than(std::chrono::microseconds limit);
 
   bool empty() const { return count_ == 0; }
   std::size_t count() const { return count_; }
