@@ -288,8 +288,13 @@ void Core::Impl::run(Replica& replica) {
   Micros next = never;
   const auto also = [&](Micros when) { next = std::min(next, when); };
   if (!replica.waiting.empty()) {
-    const Micros oldest = replica.waiting.drop_older_than(now.monotonic - waiting_age_max);
-    if (oldest != never) also(oldest + waiting_age_max + Micros(1));
+    if (replica.waiting_due <= now.monotonic) {
+      const Micros oldest = replica.waiting.drop_older_than(now.monotonic - waiting_age_max);
+      replica.waiting_due = oldest == never ? never : oldest + waiting_age_max + Micros(1);
+    } else if (replica.waiting_due == never) {
+      replica.waiting_due = now.monotonic + waiting_age_max;
+    }
+    also(replica.waiting_due);
   }
   for (std::uint32_t slot = 0; slot < peers.size(); ++slot) {
     Peer& peer = *peers[slot];

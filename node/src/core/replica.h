@@ -134,6 +134,7 @@ struct Replica {
   std::uint32_t asked_slot = 0;  // the peer that we wait for to catch us up
   Micros asked_until{0};
   Micros timer = never;
+  Micros waiting_due = never;  // when to look for events that waited too long
   Micros prune_due = never;
   Micros pruned_at{-1};
   Clock pruned_to;
