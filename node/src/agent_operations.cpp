@@ -67,6 +67,9 @@ Result<AgentOutcome> apply_agent_operation(Transaction& transaction, std::string
   for (const auto& [known, operation] : known_operations) {
     if (known != name) continue;
     const std::string session = fields.string("session");
+    if (fields.ok() && session.empty()) {
+      fields.fail(make_error(ErrorCode::invalid_argument, "\"session\" must not be empty"));
+    }
     return operation(agent::SessionRef(transaction, session), fields);
   }
   return AgentOutcome::not_ours;

@@ -191,7 +191,7 @@ class Demo {
   }
 
   const std::string& hash() const { return hash_; }
-  std::size_t repeated_count() const { return player_.repeated_count(); }
+  const Player& player() const { return player_; }
 
  private:
   Status play_phases() {
@@ -258,11 +258,11 @@ class Demo {
       disagreement_.clear();
       for (std::size_t i = 1; i < region_count; ++i) compare((*samples)[0], (*samples)[i], i);
       hash_ = (*samples)[0].hash;
-      if (disagreement_.empty()) {
-        story_.agreed = player_.seconds();
-        return {};
-      }
-      if (steady_clock::now() > deadline) return {};
+      if (disagreement_.empty() && story_.agreed == 0) story_.agreed = player_.seconds();
+      // And until all have heard that they agree.
+      const bool heard =
+          std::ranges::all_of(*samples, [](const NodeSample& sample) { return sample.lag == 0; });
+      if ((disagreement_.empty() && heard) || steady_clock::now() > deadline) return {};
       if (auto ok = look("waiting for agreement"); !ok) return ok;
     }
   }
@@ -339,9 +339,10 @@ Result<bool> play_and_report(const DemoOptions& options, std::vector<InputSessio
   report.close();
   if (!report) return make_error(ErrorCode::io, "the picture cannot be written", options.report);
 
-  std::cout << std::fixed << std::setprecision(1) << "played in " << story.end
-            << " s; virginia was killed with " << demo.repeated_count()
-            << " writes on their way, which were repeated\n\n"
+  std::cout << std::fixed << std::setprecision(1) << "played in " << story.end << " s; "
+            << demo.player().repeated_count()
+            << " writes lost their answer when virginia was killed and were repeated, of which "
+            << demo.player().found_count() << " were there already\n\n"
             << render_table(rows_of(story)) << "\nwho knew what when: " << options.report << "\n";
   for (std::size_t i = 0; i < found->size() && i < differences_shown; ++i) {
     std::cout << (*found)[i] << "\n";

@@ -28,9 +28,7 @@ Result<NodeSample> ask_status(node::AdminClient& client) {
       sample.bytes_sent = traffic.at("bytes_sent").get<std::uint64_t>();
       sample.bytes_received = traffic.at("bytes_received").get<std::uint64_t>();
       const Json& counters = answer->at("counters");
-      sample.events_committed = counters.at("events_committed").get<std::uint64_t>();
       sample.events_applied = counters.at("events_applied").get<std::uint64_t>();
-      sample.deltas_joined = counters.at("deltas_joined").get<std::uint64_t>();
       return sample;
     }
     return make_error(ErrorCode::not_found, "the space is not open");
@@ -49,9 +47,7 @@ NodeSample add_up(const std::vector<NodeSample>& samples) {
     if (!last_of_process) continue;
     sum.bytes_sent += sample.bytes_sent;
     sum.bytes_received += sample.bytes_received;
-    sum.events_committed += sample.events_committed;
     sum.events_applied += sample.events_applied;
-    sum.deltas_joined += sample.deltas_joined;
   }
   if (samples.empty()) return sum;
   sum.seconds = samples.back().seconds;

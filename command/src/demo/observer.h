@@ -25,9 +25,7 @@ struct NodeSample {
   std::size_t peers_alive = 0;  // peers that it has heard of lately
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
-  std::uint64_t events_committed = 0;
   std::uint64_t events_applied = 0;
-  std::uint64_t deltas_joined = 0;
 };
 
 Result<NodeSample> ask_status(node::AdminClient& client);

@@ -131,6 +131,11 @@ std::size_t Player::repeated_count() const {
   return repeated_;
 }
 
+std::size_t Player::found_count() const {
+  std::lock_guard lock(mutex_);
+  return found_;
+}
+
 double Player::seconds() const {
   return std::chrono::duration<double>(steady_clock::now() - start_).count();
 }
@@ -224,7 +229,7 @@ Player::Outcome Player::write_turn(Clients& clients, Task& task) {
     fail(ok.error());
     return Outcome::failed;
   }
-  carried = Carried{turn.region, answer.at("token").get<std::string>()};
+  carried = Carried{turn.region, answer.value("token", "")};
   ++task.next;
   task.due = task.repeat = false;
   task.give_up = steady_clock::now() + reach_within;
@@ -236,13 +241,15 @@ Status Player::record(const Task& task, const Json& answer) {
   WrittenTurn written{task.session, turn.index, turn.region, "", 0, seconds()};
   const auto token = node::CausalToken::parse(answer.value("token", ""));
   if (!token) return token.error();
+  const auto dot = answer.find("dot");
   std::lock_guard lock(mutex_);
   std::string& replica = replicas_[turn.region];
-  if (const Json& dot = answer.at("dot"); dot.is_object()) {
-    replica = dot.at("replica").get<std::string>();
-    written.sequence = dot.at("sequence").get<std::uint64_t>();
+  if (dot != answer.end() && dot->is_object()) {
+    replica = dot->value("replica", "");
+    written.sequence = dot->value("sequence", std::uint64_t{0});
   } else if (const auto id = ReplicaId::parse(replica)) {  // it was there already
     written.sequence = token->clock().get(*id);
+    ++found_;
   }
   written.replica = replica;
   written_.push_back(std::move(written));

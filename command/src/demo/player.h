@@ -49,8 +49,10 @@ class Player {
   Status end();          // waits for the clients; the first thing that went wrong
   std::size_t total() const { return total_; }
   std::size_t written_count() const;
-  std::size_t repeated_count() const;  // writes whose outcome was not known, and were repeated
-  double seconds() const;              // since the player was made
+  // Writes that lost their answer and were repeated; and those of them that were there already.
+  std::size_t repeated_count() const;
+  std::size_t found_count() const;
+  double seconds() const;  // since the player was made
 
   // After end() only.
   const std::vector<WrittenTurn>& written() const { return written_; }
@@ -95,6 +97,7 @@ class Player {
   std::optional<Error> error_;
   std::vector<WrittenTurn> written_;
   std::size_t repeated_ = 0;
+  std::size_t found_ = 0;
   std::array<std::string, region_count> replicas_;  // of the last acknowledged write
   std::size_t phase_turns_ = 0;
   std::size_t phase_claimed_ = 0;

@@ -41,9 +41,10 @@ struct Knowledge {
 };
 std::vector<Knowledge> knowledge_of(const Story& story, Region region);
 
+// Of a node that was killed, what it received and sent after the last look at it is not counted.
 struct NodeRow {
   std::string name;
-  std::uint64_t events_written = 0;
+  std::uint64_t events_written = 0;  // acknowledged to a client, one a turn
   std::uint64_t events_received = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;

@@ -61,7 +61,8 @@ std::vector<NodeRow> rows_of(const Story& story) {
     const NodeSample sum = add_up(story.samples[region]);
     NodeRow row;
     row.name = region_names[region];
-    row.events_written = sum.events_committed;
+    row.events_written =
+        static_cast<std::uint64_t>(std::ranges::count(story.written, region, &WrittenTurn::region));
     row.events_received = sum.events_applied;
     row.bytes_sent = sum.bytes_sent;
     row.bytes_received = sum.bytes_received;
