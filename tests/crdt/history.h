@@ -68,8 +68,7 @@ struct Action {
 std::ostream& operator<<(std::ostream& out, const Write& write);
 std::ostream& operator<<(std::ostream& out, const Action& action);
 
-rc::Gen<Write> any_write();
-rc::Gen<Action> any_action();
+// A whole history, about few things of many kinds or the other way round.
 rc::Gen<std::vector<Action>> any_actions();
 
 // ---- Where it happens ----

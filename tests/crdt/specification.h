@@ -225,16 +225,17 @@ class Replica {
   }
   void insert(const Path& path, std::size_t index, const std::vector<Value>& values) {
     for (const Value& value : values) {
-      const std::vector<ElementName> now = list(path);
+      std::optional<ElementName> left;
+      if (index > 0) left = list(path)[index - 1];
       const Tree tree(*this, path);
-      Operation& operation = add(Operation::Kind::insert, path);
+      const std::optional<ElementName> right = tree.after(left);
+      const bool left_has_right_children = tree.has_right_children(left);
+      Operation& operation = add(Operation::Kind::insert, path);  // the tree is void from here on
       operation.value = value;
       operation.element = {self, elements_inserted++};
-      std::optional<ElementName> left;
-      if (index > 0) left = now[index - 1];
-      operation.right = tree.after(left);
+      operation.right = right;
       // FugueMax: the left origin's first right child, otherwise a left child of the right origin.
-      if (tree.has_right_children(left)) {
+      if (left_has_right_children) {
         operation.parent = operation.right;
         operation.is_left_child = true;
       } else {
