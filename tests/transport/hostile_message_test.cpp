@@ -368,8 +368,24 @@ TEST(HostileMessage, more_than_one_segment_is_malformed) {
   envelope.setSender("frankfurt");
   envelope.getBody().initHello();
   ASSERT_GT(builder.getSegmentsForOutput().size(), 1u);
-  EXPECT_NE(verdict(packed(builder)), "ok");
-  EXPECT_NE(verdict(flat(builder)), "ok");
+  EXPECT_THAT(verdict(packed(builder)), HasSubstr("more than one segment"));
+  EXPECT_NE(verdict(flat(builder)), "ok");  // looks packed: its first byte is not zero
+}
+
+TEST(HostileMessage, segments_announced_and_missing_are_malformed_in_either_form) {
+  capnp::MallocMessageBuilder builder;
+  auto envelope = builder.initRoot<wire::Envelope>();
+  envelope.setProtocolVersion(protocol_version + 1);  // to be returned early from
+  const std::string good = flat(builder);
+  ASSERT_EQ(decode(good).error().code, ErrorCode::unsupported_version);
+  for (const int more : {1, 5, 255}) {
+    std::string bytes = good;
+    bytes[1] = static_cast<char>(more);  // 256 segments and more, of which the others are missing
+    EXPECT_NE(verdict(bytes), "ok");
+  }
+  // Packed: six segments, the first of one word, the others empty or missing.
+  EXPECT_THAT(verdict(std::string("\x11\x05\x01\x00\x00\x05\xCD\x00\x01\x01\x08\x79", 12)),
+              HasSubstr("more than one segment"));
 }
 
 TEST(HostileMessage, a_packed_message_that_would_unpack_to_much_is_refused_before_it_is) {

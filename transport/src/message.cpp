@@ -299,7 +299,6 @@ Result<Body> read(wire::Envelope::Body::Reader in) {
 }
 
 Result<Message> read(capnp::MessageReader& in) {
-  if (in.getSegment(1) != nullptr) return malformed("has more than one segment");
   const auto envelope = in.getRoot<wire::Envelope>();
   const std::uint16_t version = envelope.getProtocolVersion();
   if (version == 0) return malformed("states no protocol version");
@@ -317,6 +316,15 @@ Result<Message> read(capnp::MessageReader& in) {
                   .body = *std::move(body)};
   if (const char* rule = broken_rule(message)) return malformed(rule);
   return message;
+}
+
+// Both forms begin with the number of segments less one, in four bytes: as they are in a flat
+// message, and in a packed one as the lower half of the first word's tag, a bit for each byte that
+// is not zero. Besides keeping to the format, this keeps capnp's reader from having segments left
+// to skip in its destructor, which would throw at what is cut short.
+bool is_of_one_segment(std::string_view bytes) {
+  if (bytes[0] != 0) return (static_cast<unsigned char>(bytes[0]) & 0x0F) == 0;
+  return bytes.size() >= 4 && bytes.substr(0, 4) == std::string_view("\0\0\0\0", 4);
 }
 
 Result<Message> read_packed(std::string_view bytes) {
@@ -395,6 +403,7 @@ Result<Message> decode(std::string_view bytes) {
     return error_with_size(malformed("is longer than " + std::to_string(message_bytes_max)));
   }
   try {
+    if (!is_of_one_segment(bytes)) return error_with_size(malformed("has more than one segment"));
     auto message = bytes[0] == 0 ? read_flat(bytes) : read_packed(bytes);
     if (!message) return error_with_size(std::move(message).error());
     return message;
