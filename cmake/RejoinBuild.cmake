@@ -82,5 +82,5 @@ function(rejoin_test source)
     TEST_PREFIX "${folder}."
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT 600 LABELS ${folder} ENVIRONMENT REJOIN_PROGRAM=${program})
+    PROPERTIES TIMEOUT 600 LABELS ${target} ENVIRONMENT REJOIN_PROGRAM=${program})
 endfunction()
