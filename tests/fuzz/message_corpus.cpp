@@ -35,7 +35,8 @@ int main(int argc, char** argv) {
         .bytes = std::string(66'000, 'x')}),
         Body(ChunkAck{.space = space, .transfer = 1, .received = 12}),
         Body(Reject{.code = ErrorCode::unsupported_version, .reason = "why"})}) {
-    const std::string bytes = encode(message_of(body));
+    std::string bytes = encode(message_of(body));
+    bytes.resize(bytes.size() - 8);  // without the checksum, as the fuzzer feeds them
     std::ofstream out(folder / (std::string(kind_name(body)) + std::to_string(count++)),
                       std::ios::binary);
     out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

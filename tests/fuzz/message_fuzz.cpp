@@ -14,7 +14,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rejoin;
-  const auto message = transport::decode({reinterpret_cast<const char*>(data), size});
+  const auto message = transport::decode_frame({reinterpret_cast<const char*>(data), size});
   if (!message) return 0;
   const std::string bytes = transport::encode(*message);
   const auto again = transport::decode(bytes);

@@ -46,7 +46,7 @@ std::string spoilt(const std::function<void(wire::Envelope::Builder)>& spoil) {
 
 // "ok" or the error, which must be `malformed`.
 std::string verdict(std::string_view bytes) {
-  const auto message = decode(bytes);
+  const auto message = decode_frame(bytes);
   if (message.ok()) return "ok";
   EXPECT_EQ(message.error().code, ErrorCode::malformed) << message.error().to_string();
   return message.error().message;
@@ -74,7 +74,7 @@ TEST(HostileMessage, the_unspoilt_one_is_good_packed_and_flat) {
 }
 
 TEST(HostileMessage, fields_mean_what_the_schema_says) {
-  const auto message = decode(spoilt([](wire::Envelope::Builder envelope) {
+  const auto message = decode_frame(spoilt([](wire::Envelope::Builder envelope) {
     envelope.setIncarnation(5);
     auto digests = envelope.getBody().initDigests().initDigests(1);
     digests[0].setSpace("s");
@@ -92,7 +92,7 @@ TEST(HostileMessage, fields_mean_what_the_schema_says) {
 }
 
 TEST(HostileMessage, another_version_is_named_whatever_else_it_says) {
-  const auto future = decode(spoilt([](wire::Envelope::Builder envelope) {
+  const auto future = decode_frame(spoilt([](wire::Envelope::Builder envelope) {
     envelope.setProtocolVersion(2);
     envelope.setSender("");
   }));
@@ -377,7 +377,7 @@ TEST(HostileMessage, segments_announced_and_missing_are_malformed_in_either_form
   auto envelope = builder.initRoot<wire::Envelope>();
   envelope.setProtocolVersion(protocol_version + 1);  // to be returned early from
   const std::string good = flat(builder);
-  ASSERT_EQ(decode(good).error().code, ErrorCode::unsupported_version);
+  ASSERT_EQ(decode_frame(good).error().code, ErrorCode::unsupported_version);
   for (const int more : {1, 5, 255}) {
     std::string bytes = good;
     bytes[1] = static_cast<char>(more);  // 256 segments and more, of which the others are missing

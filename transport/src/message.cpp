@@ -1,7 +1,9 @@
 // Messages to and from Cap'n Proto. The frame: a message that is short is sent packed, one that is
 // long flat, so that small talk is small and big transfers are neither copied once more nor able to
 // unpack to a thousand times their size. The first byte tells: a flat message begins with the zero
-// of its segment count, a packed one with the tag of a word that is not zero.
+// of its segment count, a packed one with the tag of a word that is not zero. Its last eight bytes
+// are a checksum: a message in which a bit was flipped on the way may still parse, and what it says
+// would be taken into the state.
 #include "rejoin/transport/message.h"
 
 #include <capnp/message.h>
@@ -16,6 +18,8 @@
 #include "message_rules.h"
 #include "rejoin.capnp.h"
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/codec.h"
+#include "rejoin/crdt/hash.h"
 
 namespace rejoin::transport {
 namespace {
@@ -175,6 +179,18 @@ std::string flat(kj::ArrayPtr<const capnp::word> segment) {
   bytes.append(reinterpret_cast<const char*>(contents.begin()), contents.size());
   return bytes;
 }
+
+// ---- Checksum ----
+
+constexpr std::size_t checksum_bytes = 8;
+
+std::string checksum_of(std::string_view frame) {
+  std::string bytes;
+  Writer(bytes).fixed64(hash_bytes(frame).low);
+  return bytes;
+}
+
+void append_checksum(std::string& frame) { frame += checksum_of(frame); }
 
 // ---- Decoding ----
 
@@ -387,11 +403,24 @@ std::string encode(const Message& message) {
   const std::size_t words = segments[0].size();
   std::string bytes =
       words + 1 <= packed_words_max ? packed(builder, words + 1) : flat(segments[0]);
+  append_checksum(bytes);
   REJOIN_ASSERT(bytes.size() <= message_bytes_max);
   return bytes;
 }
 
 Result<Message> decode(std::string_view bytes) {
+  if (bytes.size() > checksum_bytes && bytes.size() <= message_bytes_max) {
+    const std::string_view frame = bytes.substr(0, bytes.size() - checksum_bytes);
+    if (bytes.substr(frame.size()) != checksum_of(frame)) {
+      return malformed("a message of " + std::to_string(bytes.size()) +
+                       " bytes has a wrong checksum: it was damaged on the way");
+    }
+    bytes = frame;
+  }
+  return decode_frame(bytes);
+}
+
+Result<Message> decode_frame(std::string_view bytes) {
   const auto error_with_size = [&](Error error) {
     if (error.code == ErrorCode::malformed) {
       error.message = "a message of " + std::to_string(bytes.size()) + " bytes " + error.message;
