@@ -9,6 +9,7 @@ namespace rejoin::simulation {
 namespace {
 
 constexpr int idle_exchanges = 10;  // exchange intervals over which silence is listened to
+constexpr std::uint64_t idle_message_bytes_max = 400;
 
 }  // namespace
 
@@ -101,7 +102,8 @@ std::string World::unsettled() const {
 void World::check_settled(Duration deadline) {
   const std::string why_not = unsettled();
   if (why_not.empty()) {
-    begin_idle();
+    trace("settled");
+    listen(queue_.now() + scenario_.converge_within);
   } else if (queue_.now() >= deadline) {
     fail("the cluster does not come to rest: " + why_not);
   } else {
@@ -109,56 +111,58 @@ void World::check_settled(Duration deadline) {
   }
 }
 
-// Two intervals for the last word to reach everybody, then nothing but the fixed exchange.
-void World::begin_idle() {
+// Listens for a while: idle nodes may say nothing but the fixed exchange. Whoever still repeats an
+// answer or ends a transfer is given time until the deadline.
+void World::listen(Duration deadline) {
   phase_ = Phase::idle;
   Duration longest{0};
   for (const auto& host : hosts_) {
-    longest = std::max(
-        {longest, host->core_options().exchange_interval, host->core_options().resend_after});
+    longest = std::max(longest, host->core_options().exchange_interval);
   }
-  longest += std::chrono::seconds(1);  // for the slowest links
-  queue_.after(2 * longest, [this, longest] {
-    trace("listening");
-    idle_kinds_.clear();
-    idle_bytes_before_ = network_->counters().bytes;
-    idle_messages_before_ = network_->counters().sent;
-    listening_ = true;
-    queue_.after(idle_exchanges * longest, [this, longest] { end_idle(longest * idle_exchanges); });
+  const Duration listened = idle_exchanges * longest;
+  idle_kinds_.clear();
+  idle_bytes_before_ = network_->counters().bytes;
+  idle_messages_before_ = network_->counters().sent;
+  queue_.after(listened, [this, deadline, listened] {
+    const std::string noise = idle_noise(listened);
+    if (noise.empty()) {
+      check_end();
+    } else if (queue_.now() >= deadline) {
+      fail("idle peers that agree are not silent: " + noise);
+    } else {
+      listen(deadline);
+    }
   });
 }
 
-void World::end_idle(Duration listened) {
-  listening_ = false;
-  // Each node may send one fixed-size summary a peer and interval, and its answer.
-  double allowed = 0;
-  std::uint64_t links = 0;
+// What was said in this time beyond one small exchange a link and interval; empty when nothing was.
+std::string World::idle_noise(Duration listened) const {
+  for (const auto& [kind, times] : idle_kinds_) {
+    if (kind != "summary" && kind != "hello") {
+      return std::to_string(times) + ' ' + kind + " messages in " +
+             std::to_string(listened.count() / 1'000'000) + " s";
+    }
+  }
+  // A summary a peer and interval, and its answer.
+  std::uint64_t allowed = 0;
   for (const auto& host : hosts_) {
-    const auto peers = host->core_options().peers.size();
-    links += peers;
-    const auto intervals = static_cast<double>(listened.count()) /
-                           static_cast<double>(host->core_options().exchange_interval.count());
-    allowed += static_cast<double>(peers) * 2 * (intervals + 2);
+    const auto intervals = listened / host->core_options().exchange_interval + 2;
+    allowed += 2 * host->core_options().peers.size() * static_cast<std::uint64_t>(intervals);
   }
   const auto messages = network_->counters().sent - idle_messages_before_;
   const auto bytes = network_->counters().bytes - idle_bytes_before_;
-  for (const auto& [kind, times] : idle_kinds_) {
-    if (kind != "summary" && kind != "hello") {
-      fail("idle peers that agree still send " + std::to_string(times) + " " + kind + " messages");
-      return;
-    }
+  if (messages > allowed) {
+    return std::to_string(messages) + " messages in " +
+           std::to_string(listened.count() / 1'000'000) + " s, where " + std::to_string(allowed) +
+           " are an exchange an interval";
   }
-  if (static_cast<double>(messages) > allowed) {
-    fail("idle peers sent " + std::to_string(messages) + " messages in " +
-         std::to_string(listened.count() / 1'000'000) + " s over " + std::to_string(links) +
-         " links: more than an exchange an interval");
-    return;
+  if (messages > 0 && bytes / messages > idle_message_bytes_max) {
+    return std::to_string(bytes / messages) + " bytes a message on average";
   }
-  if (messages > 0 && bytes / messages > 400) {
-    fail("idle peers' messages are not small: " + std::to_string(bytes / messages) +
-         " bytes on average");
-    return;
-  }
+  return {};
+}
+
+void World::check_end() {
   deep_check(true);
   if (!failed()) restart_from_disk();
   if (!failed()) workload_->finished();

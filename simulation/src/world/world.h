@@ -66,7 +66,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   // ---- HostObserver ----
   void clock_moved(Host& host, const std::string& space) override;
   void sending(const char* kind) override {
-    if (listening_) ++idle_kinds_[kind];
+    if (phase_ == Phase::idle) ++idle_kinds_[kind];
   }
   void writes_as(Host& host, const std::string& space, const ReplicaId& replica) override;
   void notice(Host& host, const node::Notice& notice) override;
@@ -85,8 +85,9 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void check_agreement();
   std::string unsettled() const;  // why the cluster is not at rest yet; empty when it is
   void check_settled(Duration deadline);
-  void begin_idle();
-  void end_idle(Duration listened);
+  void listen(Duration deadline);
+  std::string idle_noise(Duration listened) const;
+  void check_end();
   void restart_from_disk();
   void check_certificate(Host& host, const std::string& space);
   void check_origins(Host& host, const std::string& space);
@@ -111,7 +112,6 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::map<std::string, std::uint64_t> idle_kinds_;
   std::uint64_t idle_bytes_before_ = 0;
   std::uint64_t idle_messages_before_ = 0;
-  bool listening_ = false;  // for what idle nodes send
   NodeIndex next_deep_check_ = 0;
   Phase phase_ = Phase::storm;
   Duration phase_began_{0};
