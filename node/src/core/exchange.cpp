@@ -11,8 +11,10 @@ namespace {
 
 // Up to here missing events are sent without asking what the cells would cost.
 constexpr std::uint64_t few_event_bytes = 1024;
-// After so many differing summaries in a row without a differing space, all spaces are compared.
+// After so many differing summaries in a row all spaces are compared, also those that were the same
+// when they were last compared: without a space that is known to differ, and with one.
 constexpr int differing_summaries_max = 3;
+constexpr int differing_summaries_busy_max = 30;
 
 StateHash hash_of(const StateHash& a, const StateHash& b, std::string_view name = {}) {
   std::string bytes;
@@ -105,6 +107,7 @@ void Core::Impl::send_digests(Peer& peer) {
   if (peer.digests_sent_at >= Micros{0} && now.monotonic - peer.digests_sent_at < pause) return;
   std::vector<std::uint32_t> listed;
   const bool all = peer.all_unagreed ||
+                   peer.differing_summaries >= differing_summaries_busy_max ||
                    (peer.unagreed.empty() && peer.differing_summaries >= differing_summaries_max);
   if (all) {
     for (const auto& replica : replicas) listed.push_back(replica->index);
@@ -181,6 +184,7 @@ void Core::Impl::set_lacks(Replica& replica, Peer& peer, Link& link, bool lacks)
 void Core::Impl::agree(Replica& replica, Peer& peer, Link& link) {
   refresh(replica);
   link.agreed = true;
+  link.deferred = false;
   const Clock& clock_here = replica.document.clock();
   const Clock& durable = replica.durable_part();
   Link::absorb(link.applied, clock_here, clock_here);

@@ -1,6 +1,7 @@
 // What the core knows of another node.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -16,10 +17,13 @@ using Micros = std::chrono::microseconds;
 
 inline constexpr Micros never = Micros::max();
 
-// Time until an answer came back: the larger of the last ones, forgotten slowly.
+// Time until an answer came back: the larger of the last ones, forgotten slowly. What looks like a
+// very slow answer may be one to a question that was asked again, so a single one does not count for
+// more than about twice what was usual.
 class RoundTrip {
  public:
   void sample(Micros measured) {
+    measured = std::min(measured, 2 * estimate_ + std::chrono::milliseconds(100));
     estimate_ = measured > estimate_ ? measured : (estimate_ * 7 + measured) / 8;
   }
   Micros estimate() const { return estimate_; }

@@ -193,7 +193,7 @@ class Core {
   // be read from another thread.
   std::shared_ptr<const PersistBatch> take_batch();
   std::vector<Notice> take_notices();
-  // When tick() wants to be called next.
+  // When tick() wants to be called next; microseconds::max() when never.
   std::chrono::microseconds next_deadline() const;
 
   // ---- Questions ----
