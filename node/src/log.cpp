@@ -27,9 +27,7 @@ const char* words_for(Notice::Kind kind) {
     case Notice::Kind::rejected:
       return "not talking to a peer";
     case Notice::Kind::peer_up:
-      return "peer is up";
     case Notice::Kind::peer_down:
-      return "peer is silent";
     case Notice::Kind::changed:
     case Notice::Kind::progress:
       break;
@@ -72,6 +70,8 @@ int log_level_of(Notice::Kind kind) {
 }
 
 std::string log_line(const Notice& notice) {
+  if (notice.kind == Notice::Kind::peer_up) return "peer " + notice.peer + " is up";
+  if (notice.kind == Notice::Kind::peer_down) return "peer " + notice.peer + " is silent";
   std::string line = words_for(notice.kind);
   if (!notice.peer.empty()) line += ", peer " + notice.peer;
   if (!notice.space.empty()) line += ", space " + notice.space;

@@ -1,8 +1,8 @@
 #include "runtime.h"
 
+#include <algorithm>
 #include <ctime>
 #include <random>
-#include <shared_mutex>
 #include <utility>
 
 #include "admin.h"
@@ -13,6 +13,10 @@
 
 namespace rejoin::node {
 namespace {
+
+// Far beyond any use, and a deadline that does not overflow: "for ever" may come as
+// milliseconds::max().
+constexpr std::chrono::milliseconds longest_wait = std::chrono::hours(24 * 365);
 
 // The node whose lock this thread holds while it runs a caller's code. A call back into the same
 // node from there would wait for itself for ever.
@@ -136,11 +140,10 @@ Status Runtime::open_transport() {
 }
 
 void Runtime::stop() {
-  REJOIN_ASSERT(inside != this);
   std::lock_guard only_one(stop_mutex_);
   if (std::exchange(stopped_, true)) return;
   {
-    std::unique_lock lock(core_mutex_);
+    const auto lock = lock_core();
     closing_ = true;  // from here on the core gives out what it has, and takes nothing in
     if (disk_thread_.joinable()) publish(true);
   }
@@ -151,7 +154,7 @@ void Runtime::stop() {
   }
   if (disk_thread_.joinable()) disk_thread_.join();
   {
-    std::unique_lock lock(core_mutex_);
+    const auto lock = lock_core();
     network_ends_ = true;
   }
   if (network_thread_.joinable()) {
@@ -172,13 +175,22 @@ void Runtime::stop() {
 
 // ---- Callers ----
 
-Status Runtime::open_space(const std::string& name, SpaceOptions options) {
+std::unique_lock<FairSharedMutex> Runtime::lock_core() const {
+  REJOIN_ASSERT(inside != this);  // a call to this node from within a transaction or read
+  return std::unique_lock(core_mutex_);
+}
+
+std::shared_lock<FairSharedMutex> Runtime::share_core() const {
   REJOIN_ASSERT(inside != this);
+  return std::shared_lock(core_mutex_);
+}
+
+Status Runtime::open_space(const std::string& name, SpaceOptions options) {
   if (options.durable && options_.directory.empty()) {
     return make_error(ErrorCode::invalid_argument,
                       "a durable space needs a store; give the node a directory", name);
   }
-  std::unique_lock lock(core_mutex_);
+  const auto lock = lock_core();
   if (closing_) return make_error(ErrorCode::closed, "the node has stopped");
   if (auto opened = core_->open_space(name, options, now()); !opened) return opened;
   spaces_.emplace(name, options);
@@ -187,15 +199,14 @@ Status Runtime::open_space(const std::string& name, SpaceOptions options) {
 }
 
 bool Runtime::has_space(const std::string& name) const {
-  std::shared_lock lock(core_mutex_);
+  const auto lock = share_core();
   return spaces_.contains(name);
 }
 
 Result<Committed> Runtime::transact(const std::string& space, const std::string& author,
                                     const std::string& note,
                                     const std::function<Status(Transaction&)>& write) {
-  REJOIN_ASSERT(inside != this);
-  std::unique_lock lock(core_mutex_);
+  const auto lock = lock_core();
   if (closing_) return make_error(ErrorCode::closed, "the node has stopped");
   const auto found = spaces_.find(space);
   if (found == spaces_.end()) return make_error(ErrorCode::not_found, nothing_open(space));
@@ -208,19 +219,17 @@ Result<Committed> Runtime::transact(const std::string& space, const std::string&
 
 void Runtime::read(const std::string& space,
                    const std::function<void(const Document&)>& look) const {
-  REJOIN_ASSERT(inside != this);
-  std::shared_lock lock(core_mutex_);
+  const auto lock = share_core();
   Inside running_callers_code(this);
   look(core_->document(space));
 }
 
 Status Runtime::wait(const std::string& space, const Goal& goal,
                      std::chrono::milliseconds timeout) {
-  REJOIN_ASSERT(inside != this);
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto deadline = std::chrono::steady_clock::now() + std::min(timeout, longest_wait);
   Waits::Waiter waiter(space, goal);
   {
-    std::shared_lock lock(core_mutex_);
+    const auto lock = share_core();
     if (!spaces_.contains(space)) return make_error(ErrorCode::not_found, nothing_open(space));
     if (is_reached(*core_, space, goal)) return {};
     waits_.enter(waiter);  // with the lock held, so that no progress falls in between
@@ -230,7 +239,7 @@ Status Runtime::wait(const std::string& space, const Goal& goal,
   if (outcome == Waits::Outcome::closed) {
     return make_error(ErrorCode::closed, "the node stopped before this was known", space);
   }
-  std::shared_lock lock(core_mutex_);
+  const auto lock = share_core();
   return make_error(ErrorCode::timeout,
                     "after " + std::to_string(timeout.count()) +
                         " ms: " + how_far(*core_, space, goal, now(), storage_error_),
@@ -239,8 +248,7 @@ Status Runtime::wait(const std::string& space, const Goal& goal,
 
 std::uint64_t Runtime::watch(const std::string& space, const Path& path,
                              Watches::Callback on_change) {
-  REJOIN_ASSERT(inside != this);
-  std::unique_lock lock(core_mutex_);
+  const auto lock = lock_core();
   core_->track_changes(space, true);
   return watches_.add(space, path, std::move(on_change));
 }
@@ -248,33 +256,31 @@ std::uint64_t Runtime::watch(const std::string& space, const Path& path,
 void Runtime::unwatch(std::uint64_t id) {
   const std::string space = watches_.remove(id);
   if (space.empty()) return;
-  std::unique_lock lock(core_mutex_);
+  const auto lock = lock_core();
   if (watches_.watchers(space) == 0) core_->track_changes(space, false);
 }
 
 // ---- Questions ----
 
 std::string Runtime::storage_error() const {
-  std::shared_lock lock(core_mutex_);
+  const auto lock = share_core();
   return storage_error_;
 }
 
 SpaceStatus Runtime::status(const std::string& space) const {
-  REJOIN_ASSERT(inside != this);
-  std::shared_lock lock(core_mutex_);
+  const auto lock = share_core();
   return core_->status(space, now());
 }
 
 std::vector<SpaceStatus> Runtime::status() const {
-  REJOIN_ASSERT(inside != this);
-  std::shared_lock lock(core_mutex_);
+  const auto lock = share_core();
   std::vector<SpaceStatus> all;
   for (const auto& [name, options] : spaces_) all.push_back(core_->status(name, now()));
   return all;
 }
 
 CoreCounters Runtime::counters() const {
-  std::shared_lock lock(core_mutex_);
+  const auto lock = share_core();
   return core_->counters();
 }
 
@@ -299,7 +305,7 @@ Status Runtime::connect(const std::string& peer, const std::string& endpoint) {
     requests_.push_back([this, peer, endpoint, dialled = std::move(dialled)] {
       Status status = transport_->dial(peer, endpoint);
       if (status) {
-        std::unique_lock lock(core_mutex_);
+        const auto lock = lock_core();
         core_->add_peer(peer, now());
         publish(false);
       }
@@ -315,7 +321,7 @@ Status Runtime::connect(const std::string& peer, const std::string& endpoint) {
 }
 
 void Runtime::set_link(const std::string& peer, bool up) {
-  std::unique_lock lock(core_mutex_);
+  const auto lock = lock_core();
   if (up) {
     links_down_.erase(peer);
   } else {
@@ -324,7 +330,7 @@ void Runtime::set_link(const std::string& peer, bool up) {
 }
 
 std::vector<std::string> Runtime::links_down() const {
-  std::shared_lock lock(core_mutex_);
+  const auto lock = share_core();
   return {links_down_.begin(), links_down_.end()};
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -80,6 +81,10 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   Status start();
   Status open_store();
   Status open_transport();
+
+  // The only ways to the core's lock.
+  std::unique_lock<FairSharedMutex> lock_core() const;
+  std::shared_lock<FairSharedMutex> share_core() const;
 
   static Now now();
   void publish(bool send_soon);

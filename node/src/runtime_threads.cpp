@@ -106,7 +106,7 @@ bool Runtime::network_turn(const std::vector<transport::Incoming>& inbox) {
   std::vector<Send> outbox;
   bool last = false;
   {
-    std::unique_lock lock(core_mutex_);
+    const auto lock = lock_core();
     last = network_ends_;
     network_deadline_ = awake;
     for (const transport::Incoming& incoming : inbox) {
@@ -149,7 +149,7 @@ std::shared_ptr<const PersistBatch> Runtime::next_batch(bool last_failed) {
 }
 
 void Runtime::finish_batch(std::uint64_t ticket, const Status& outcome) {
-  std::unique_lock lock(core_mutex_);
+  const auto lock = lock_core();
   const std::string before =
       std::exchange(storage_error_, outcome ? "" : outcome.error().to_string());
   if (!outcome && storage_error_ != before) {
