@@ -453,10 +453,11 @@ TEST(Nodes, a_busy_writer_does_not_keep_others_out) {
   connect_all({&a, &b});
   Space at_a = must(a.open_space("s", ephemeral));
   Space at_b = must(b.open_space("s", ephemeral));
+  Space noise = must(a.open_space("only at a", ephemeral));
   std::atomic<bool> done = false;
   std::thread busy([&] {
     while (!done) {
-      must(at_a.transact([](Transaction& t) { return t.root().counter("spin").add(1); }));
+      must(noise.transact([](Transaction& t) { return t.root().counter("spin").add(1); }));
     }
   });
   // Another writer, a reader, and the network thread all get their turn meanwhile.
