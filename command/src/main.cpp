@@ -31,24 +31,19 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Examples:\n"
+      "  rejoin demo                         three nodes live through a partition and a kill -9\n"
       "  rejoin node --config node.toml      run a node until it is interrupted\n"
       "  rejoin status --config node.toml    what that node holds, and how far its peers are\n"
+      "  rejoin sim FILE --seed 7            run a scenario in the simulator\n"
       "  rejoin SUBCOMMAND --help            more about one of them\n\n"
       "Exit codes: 0 done, 1 failed, 2 wrong usage.");
 
   int exit_code = exit_done;
   add_node_command(app, exit_code);
   add_status_command(app, exit_code);
-// The others are registered once they exist (CMakeLists.txt looks).
-#ifdef REJOIN_HAS_INSPECT_COMMAND
   add_inspect_command(app, exit_code);
-#endif
-#ifdef REJOIN_HAS_DEMO_COMMAND
   add_demo_command(app, exit_code);
-#endif
-#ifdef REJOIN_HAS_SIM_COMMAND
   add_sim_command(app, exit_code);
-#endif
 
   try {
     app.parse(argc, argv);
