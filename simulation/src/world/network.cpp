@@ -33,6 +33,8 @@ Network::Network(const NetworkOptions& options, std::vector<std::string> names, 
 void Network::calm() {
   calm_ = true;
   slow_ = loss_ = duplicate_ = reorder_ = corrupt_ = Share{0};
+  // Connections that stalled are made anew: nobody waits behind a message from before.
+  for (Link& line : links_) line.last_arrival = queue_.now();
 }
 
 Duration Network::draw_delay(const Link& link) {
