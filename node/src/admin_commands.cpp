@@ -69,7 +69,9 @@ json traffic_json(const transport::TrafficCounters& traffic) {
           {"messages_received", traffic.messages_received},
           {"bytes_sent", traffic.bytes_sent},
           {"bytes_received", traffic.bytes_received},
-          {"messages_dropped", traffic.messages_dropped}};
+          {"messages_dropped", traffic.messages_dropped},
+          {"messages_refused", traffic.messages_refused},
+          {"peers_refused", traffic.peers_refused}};
 }
 
 json counters_json(const CoreCounters& counters) {
@@ -77,15 +79,21 @@ json counters_json(const CoreCounters& counters) {
           {"events_applied", counters.events_applied},
           {"events_duplicate", counters.events_duplicate},
           {"events_waiting_dropped", counters.events_waiting_dropped},
+          {"events_relayed", counters.events_relayed},
           {"deltas_sent", counters.deltas_sent},
           {"deltas_joined", counters.deltas_joined},
+          {"transfers_abandoned", counters.transfers_abandoned},
           {"event_catchups_sent", counters.event_catchups_sent},
           {"certificate_checks", counters.certificate_checks},
           {"divergences", counters.divergences},
           {"messages_malformed", counters.messages_malformed},
           {"messages_rejected", counters.messages_rejected},
+          {"messages_stale", counters.messages_stale},
+          {"messages_kept_back", counters.messages_kept_back},
           {"storage_failures", counters.storage_failures},
-          {"touches_pruned", counters.touches_pruned}};
+          {"touches_pruned", counters.touches_pruned},
+          {"replica_ids_replaced", counters.replica_ids_replaced},
+          {"times_ahead", counters.times_ahead}};
 }
 
 json peer_json(const PeerStatus& peer) {

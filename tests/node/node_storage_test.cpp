@@ -61,7 +61,7 @@ TEST(NodeStorage, a_store_that_is_open_elsewhere_is_busy) {
   EXPECT_THAT(second.error().to_string(), HasSubstr(directory.path()));
 }
 
-// Overwrites most of every page, as a failing disk would: rows stand at the end of a page.
+// Overwrites all rows of all pages, as a failing disk would.
 void damage(const std::string& file) {
   std::fstream store(file, std::ios::in | std::ios::out | std::ios::binary);
   ASSERT_TRUE(store) << file;

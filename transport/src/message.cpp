@@ -360,13 +360,13 @@ Result<Message> read_packed(std::string_view bytes) {
 
 Result<Message> read_flat(std::string_view bytes) {
   if (bytes.size() % sizeof(capnp::word) != 0) return malformed("is not of whole words");
-  std::vector<capnp::word> copy;
+  std::vector<std::uint64_t> copy;
   const auto* words = reinterpret_cast<const capnp::word*>(bytes.data());
   const std::size_t count = bytes.size() / sizeof(capnp::word);
   if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(std::uint64_t) != 0) {
     copy.resize(count);
     std::memcpy(copy.data(), bytes.data(), bytes.size());
-    words = copy.data();
+    words = reinterpret_cast<const capnp::word*>(copy.data());
   }
   // We read each part once: more than the message has is an overlap, made to cost us.
   const capnp::ReaderOptions options{.traversalLimitInWords = count, .nestingLimit = nesting_max};

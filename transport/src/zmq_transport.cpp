@@ -314,7 +314,8 @@ std::optional<Incoming> ZmqTransport::receive(std::chrono::microseconds timeout)
   Impl& impl = *impl_;
   if (impl.ready.empty()) {
     constexpr std::chrono::microseconds longest = std::chrono::hours(1);
-    const auto deadline = steady_clock::now() + std::min(timeout, longest);
+    const auto deadline =
+        steady_clock::now() + std::clamp(timeout, std::chrono::microseconds(0), longest);
     do {
       // What waits on the sockets goes before a wake-up; a wake-up goes before waiting.
       const bool woken = impl.woken.load(std::memory_order_acquire);

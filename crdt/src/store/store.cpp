@@ -2,6 +2,7 @@
 #include "store/store.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "rejoin/crdt/assert.h"
@@ -20,7 +21,8 @@ class HashInput {
     size_ += n;
   }
   void add(std::uint64_t v) {
-    for (int i = 0; i < 8; ++i) buffer_[size_++] = static_cast<char>(v >> (8 * i));
+    if constexpr (std::endian::native == std::endian::big) v = __builtin_bswap64(v);
+    add(&v, sizeof v);
   }
   void add(const StateHash& h) {
     add(h.low);
@@ -406,7 +408,7 @@ bool Store::is_live(const Node& n) const {
                        [](const CounterEntry& e) { return e.live(); });
   }
   const Entries& entries = std::get<Entries>(n.cell);
-  if (is_remove_wins(n.type, parent_type(n))) {
+  if (removal_wins(n)) {
     // A disable-wins flag that reads off is still a written flag; an element that is out is not
     // there.
     if (n.type == Type::disable_flag) return !entries.empty();
@@ -452,7 +454,7 @@ StateHash Store::cell_hash(const Node& n) const {
     return sum;
   }
   // What a removal that wins has taken away is not part of the state: it goes when it is stable.
-  if (is_remove_wins(n.type, parent_type(n)) && n.type == Type::element && !is_live(n)) return sum;
+  if (n.type == Type::element && removal_wins(n) && !is_live(n)) return sum;
   for (const Entry& e : std::get<Entries>(n.cell)) sum += entry_hash(n, e);
   return sum;
 }

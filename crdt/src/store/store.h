@@ -169,6 +169,10 @@ class Store {
 
   // -- tree --
   Type parent_type(const Node& node) const;
+  bool removal_wins(const Node& node) const {
+    return node.type == Type::disable_flag ||
+           (node.type == Type::element && is_remove_wins(node.type, parent_type(node)));
+  }
   NodeIndex find_child_hashed(NodeIndex parent, Type type, const Value& key,
                               const StateHash& hash) const;
   StateHash child_hash(const StateHash& parent, Type type, const Value& key) const;
@@ -215,6 +219,9 @@ class Store {
   void encode_path(NodeIndex index, Writer& out);
   void encode_dot(LocalDot dot, Writer& out);
   void save_cell(NodeIndex index);  // for undo; nothing outside a transaction
+  void save_touches(const Node& node, Undo& undo) const;
+  // Saves the cell, where that is still to do, and leaves it without entries.
+  void take_entries(NodeIndex index);
 
   // -- effects (store_apply.cpp) --
   struct EventContext;

@@ -157,7 +157,7 @@ void Store::apply_put(NodeIndex index, const Effect& effect, EventContext& conte
   std::get<Entries>(n.cell).push_back(
       Entry{effect.first, context.writer, context.event.time(), effect.value});
   subsume_touches(index, context.writer);
-  if (is_remove_wins(n.type, parent_type(n)) && !effect.value.as_bool()) remember_for_prune(index);
+  if (removal_wins(n) && !effect.value.as_bool()) remember_for_prune(index);
 }
 
 // True when anything went. Within a Change.
@@ -359,7 +359,7 @@ std::size_t Store::prune(const Clock& stable) {
         counters->erase(counters->begin() + static_cast<std::ptrdiff_t>(i));
         changed = true;
       }
-    } else if (n.type == Type::element && is_remove_wins(n.type, parent_type(n))) {
+    } else if (n.type == Type::element && removal_wins(n)) {
       Entries& entries = std::get<Entries>(n.cell);
       const bool out = std::any_of(entries.begin(), entries.end(),
                                    [](const Entry& e) { return !e.value.as_bool(); });

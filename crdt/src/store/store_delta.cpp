@@ -278,7 +278,7 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
              std::none_of(cell.entries.begin(), cell.entries.end(),
                           [&](const Entry& t) { return t.dot() == d; });
     });
-    const bool remove_wins = is_remove_wins(node(index).type, parent_type(node(index)));
+    const bool remove_wins = removal_wins(node(index));
     for (Entry& t : cell.entries) {
       if (we_saw(t.replica, t.sequence)) continue;
       items.push_back({t.replica, {t.sequence, index}});

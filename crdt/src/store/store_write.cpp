@@ -35,6 +35,8 @@ Status Store::check_writable(NodeIndex index) const {
     return make_error(ErrorCode::limit_exceeded, "the transaction is too large; commit it in parts",
                       path_of(index).to_string());
   }
+  // What is there already was checked when it was written.
+  if (node(index).live > 0) return {};
   const std::size_t depth = depth_of(index);
   if (depth > limits::path_depth_max) {
     return make_error(ErrorCode::limit_exceeded,
@@ -50,7 +52,6 @@ Status Store::check_writable(NodeIndex index) const {
                             " bytes, this one has " + std::to_string(key.contents().size()),
                         path_of(node(i).parent).to_string());
     }
-    // What is there already was checked when it was written.
     if (node(i).live > 0) break;
     if (key.is_string() && !is_valid_utf8(key.as_string())) {
       return make_error(ErrorCode::invalid_argument, "a name is not valid UTF-8; use bytes",
@@ -102,20 +103,33 @@ void Store::save_cell(NodeIndex index) {
   Node& n = node(index);
   if (n.saved_at == epoch_) return;
   n.saved_at = epoch_;
-  Undo& undo = transaction_->undo.emplace_back(Undo{Undo::Kind::cell, index, n.cell, {}, {}, {}});
+  save_touches(n,
+               transaction_->undo.emplace_back(Undo{Undo::Kind::cell, index, n.cell, {}, {}, {}}));
+}
+
+void Store::save_touches(const Node& n, Undo& undo) const {
   if (n.extra && !n.extra->touches.empty()) {
     undo.touches = std::make_unique<Touches>(n.extra->touches);
   }
 }
 
+void Store::take_entries(NodeIndex index) {
+  Node& n = node(index);
+  Entries& entries = std::get<Entries>(n.cell);
+  if (n.saved_at != epoch_) {
+    n.saved_at = epoch_;
+    save_touches(n, transaction_->undo.emplace_back(
+                        Undo{Undo::Kind::cell, index, Cell(std::move(entries)), {}, {}, {}}));
+  }
+  entries.clear();
+}
+
 void Store::put(NodeIndex index, const Value& value) {
   const Sequence sequence = begin_write(EffectKind::put, index);
-  save_cell(index);
   Change change(*this, index);
   Entries& entries = std::get<Entries>(node(index).cell);
   Writer out(transaction_->effects);
-  const Type parent = parent_type(node(index));
-  if (entries.empty() && node(index).type == Type::element && parent == Type::remove_wins_set) {
+  if (entries.empty() && node(index).type == Type::element && removal_wins(node(index))) {
     out.varint(forgotten_.size());
     for (const auto& [id, last] : forgotten_) encode_dot({find_replica(id), last}, out);
   } else {
@@ -126,11 +140,11 @@ void Store::put(NodeIndex index, const Value& value) {
     }
   }
   value.encode(out);
-  entries.clear();
+  take_entries(index);
   entries.push_back(Entry{sequence, self_, transaction_->options.time, value});
   clear_touches(index);
   const Node& n = node(index);
-  if (is_remove_wins(n.type, parent_type(n)) && !value.as_bool()) remember_for_prune(index);
+  if (removal_wins(n) && !value.as_bool()) remember_for_prune(index);
 }
 
 void Store::remove_entries(NodeIndex index) {

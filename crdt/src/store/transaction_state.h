@@ -47,7 +47,11 @@ struct Store::TransactionState {
     path.clear();
     undo.clear();
     savepoints.clear();
+    // A very large transaction's memory is not kept for small ones.
+    if (effects.capacity() > bytes_kept_max) effects.shrink_to_fit();
+    if (undo.capacity() * sizeof(Undo) > bytes_kept_max) undo.shrink_to_fit();
   }
+  static constexpr std::size_t bytes_kept_max = 1u << 20;
 
   std::uint32_t replica(ReplicaIndex replica, ReplicaIndex self) {
     if (replica == self) return 0;

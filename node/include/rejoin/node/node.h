@@ -124,7 +124,8 @@ class Space {
 
   // Runs `write` in a transaction and commits it as one event. When `write` returns an error nothing
   // happened and the error comes back; the same with an exception that it throws. `write` runs under
-  // the node's lock: no I/O in it, and no call to this node (asserted).
+  // the node's lock: no I/O in it, and no call to this node (asserted). `busy` when the disk has not
+  // kept up for long: try again later.
   struct CommitOptions {
     std::string author;
     std::string note;
