@@ -8,6 +8,8 @@
 #include <utility>
 #include <variant>
 
+#include "rejoin/crdt/assert.h"
+
 namespace rejoin {
 
 enum class ErrorCode {
@@ -51,18 +53,30 @@ class [[nodiscard]] Result {
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
 
-  T& value() & { return std::get<0>(state_); }
-  const T& value() const& { return std::get<0>(state_); }
-  T&& value() && { return std::get<0>(std::move(state_)); }
+  T& value() & {
+    REJOIN_ASSERT(ok());
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& {
+    REJOIN_ASSERT(ok());
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && { return std::move(value()); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
-  Error& error() & { return std::get<1>(state_); }
-  const Error& error() const& { return std::get<1>(state_); }
-  Error&& error() && { return std::get<1>(std::move(state_)); }
+  Error& error() & {
+    REJOIN_ASSERT(!ok());
+    return *std::get_if<1>(&state_);
+  }
+  const Error& error() const& {
+    REJOIN_ASSERT(!ok());
+    return *std::get_if<1>(&state_);
+  }
+  Error&& error() && { return std::move(error()); }
 
  private:
   std::variant<T, Error> state_;
@@ -76,9 +90,15 @@ class [[nodiscard]] Result<void> {
 
   bool ok() const { return !error_.has_value(); }
   explicit operator bool() const { return ok(); }
-  Error& error() & { return *error_; }
-  const Error& error() const& { return *error_; }
-  Error&& error() && { return *std::move(error_); }
+  Error& error() & {
+    REJOIN_ASSERT(!ok());
+    return *error_;
+  }
+  const Error& error() const& {
+    REJOIN_ASSERT(!ok());
+    return *error_;
+  }
+  Error&& error() && { return std::move(error()); }
 
  private:
   std::optional<Error> error_;
