@@ -125,13 +125,13 @@ void Store::advance(ReplicaIndex replica, Sequence sequence) {
 
 void Store::index_append(ReplicaIndex replica, Sequence sequence, NodeIndex index) {
   Writer_& writer = writers_[replica];
-  writer.index.push_back({sequence, index});
+  writer.index.push_back({sequence, ref(index)});
   if (!in_transaction() && writer.stale * 2 > writer.index.size() + 64) compact_index(replica);
 }
 
 bool Store::index_item_valid(ReplicaIndex replica, const IndexItem& item) const {
-  const Node& n = node(item.node);
-  if (!n.in_use) return false;
+  const Node& n = node(item.node.index);
+  if (!n.in_use || n.generation != item.node.generation) return false;
   const LocalDot dot{replica, item.sequence};
   if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
     for (const CounterEntry& e : *counters) {
@@ -156,7 +156,7 @@ void Store::compact_index(ReplicaIndex replica) {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (i + ahead < items.size()) {
-      const Node& n = node(items[i + ahead].node);
+      const Node& n = node(items[i + ahead].node.index);
       __builtin_prefetch(&n.in_use);
       __builtin_prefetch(&n.cell);
     }

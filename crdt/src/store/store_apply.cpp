@@ -342,8 +342,8 @@ std::size_t Store::prune(const Clock& stable) {
       pending = !touches.empty();
     }
     if (auto* counters = std::get_if<CounterEntries>(&n.cell)) {
-      // A part that a reset took away whole is remembered only as long as the reset is. An increment
-      // takes the place of its writer's touch, so it stands for a reset before it.
+      // A part that a reset took away whole is remembered only as long as the reset is. An
+      // increment takes the place of its writer's touch, so it stands for a reset before it.
       const bool resets_stable =
           !pending && std::all_of(counters->begin(), counters->end(), [&](const CounterEntry& e) {
             return is_stable({e.replica, e.sequence}) && is_stable({e.replica, e.base_sequence});

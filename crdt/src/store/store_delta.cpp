@@ -17,7 +17,7 @@ std::vector<NodeIndex> Store::touched_since(const Clock& base) const {
     auto it = std::upper_bound(index.begin(), index.end(), since[r],
                                [](Sequence s, const IndexItem& item) { return s < item.sequence; });
     for (; it != index.end(); ++it) {
-      if (index_item_valid(r, *it)) nodes.push_back(it->node);
+      if (index_item_valid(r, *it)) nodes.push_back(it->node.index);
     }
   }
   std::sort(nodes.begin(), nodes.end());
@@ -225,7 +225,7 @@ Result<Applied> Store::join(const Delta& delta) {
     const NodeIndex index = walk(r.shared, r.steps);
     const LocalDot dot{local[r.dot.replica], r.dot.sequence};
     if (dot.sequence <= ours[dot.replica]) continue;
-    items.push_back({dot.replica, {dot.sequence, index}});
+    items.push_back({dot.replica, {dot.sequence, ref(index)}});
     apply_subtree_removal({dot, index, std::move(r.clock), r.keep_self});
   }
   for (DecodedNode& d : cells) {
@@ -266,7 +266,7 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
           mine.begin(), mine.end(), [&](const CounterEntry& e) { return e.replica == t.replica; });
       if (!mine_too && we_saw(t.replica, t.sequence)) continue;  // we forgot it
       if (!we_saw(t.replica, t.sequence)) {
-        items.push_back({t.replica, {t.sequence, index}});
+        items.push_back({t.replica, {t.sequence, ref(index)}});
         subsume_touches(index, t.replica);
       }
       apply_counter(index, t);
@@ -281,7 +281,7 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
     const bool remove_wins = removal_wins(node(index));
     for (Entry& t : cell.entries) {
       if (we_saw(t.replica, t.sequence)) continue;
-      items.push_back({t.replica, {t.sequence, index}});
+      items.push_back({t.replica, {t.sequence, ref(index)}});
       subsume_touches(index, t.replica);
       if (remove_wins && !t.value.as_bool()) remember_for_prune(index);
       std::get<Entries>(node(index).cell).push_back(std::move(t));
@@ -296,7 +296,7 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
         }
         if (t.live()) continue;
         if (!we_saw(t.removed_by.replica, t.removed_by.sequence)) {
-          items.push_back({t.removed_by.replica, {t.removed_by.sequence, index}});
+          items.push_back({t.removed_by.replica, {t.removed_by.sequence, ref(index)}});
         }
         const std::size_t position = list(index).find(t.id);
         if (position != Sequenced::npos) {
@@ -308,7 +308,7 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
   }
   for (const LocalDot& touch : cell.touches) {
     if (we_saw(touch.replica, touch.sequence)) continue;
-    items.push_back({touch.replica, {touch.sequence, index}});
+    items.push_back({touch.replica, {touch.sequence, ref(index)}});
     add_touch(index, touch);
   }
   doom(index);
@@ -322,8 +322,8 @@ void Store::join_list(NodeIndex index, std::vector<Element>& elements, NewItems&
     }
   };
   for (const Element& e : elements) {
-    items.push_back({e.id.replica, {e.id.sequence, index}});
-    if (!e.live()) items.push_back({e.removed_by.replica, {e.removed_by.sequence, index}});
+    items.push_back({e.id.replica, {e.id.sequence, ref(index)}});
+    if (!e.live()) items.push_back({e.removed_by.replica, {e.removed_by.sequence, ref(index)}});
   }
   if (list(index).elements().empty()) {
     // They come in their order.

@@ -159,7 +159,7 @@ Status Store::load_header(std::string_view bytes) {
     removal.clock = std::move(*clock);
     removal.node = find_or_create(Path(std::move(steps)));
     ++extra(node(removal.node)).subtree_removals;
-    writers_[removal.dot.replica].index.push_back({removal.dot.sequence, removal.node});
+    writers_[removal.dot.replica].index.push_back({removal.dot.sequence, ref(removal.node)});
     removals_.push_back(std::move(removal));
   }
   if (!in.ok() || !in.at_end()) return corrupt();
@@ -196,7 +196,7 @@ Status Store::load_cell(std::string_view key, std::string_view bytes) {
   }
   n.stored = true;
   const auto add_item = [&](ReplicaIndex r, Sequence s) {
-    writers_[r].index.push_back({s, index});
+    writers_[r].index.push_back({s, ref(index)});
   };
   for (const LocalDot& d : cell.touches) {
     add_item(d.replica, d.sequence);
@@ -232,11 +232,11 @@ Status Store::finish_load() {
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) {
     std::vector<IndexItem>& index = writers_[r].index;
     std::sort(index.begin(), index.end(), [](const IndexItem& a, const IndexItem& b) {
-      return a.sequence != b.sequence ? a.sequence < b.sequence : a.node < b.node;
+      return a.sequence != b.sequence ? a.sequence < b.sequence : a.node.index < b.node.index;
     });
     index.erase(std::unique(index.begin(), index.end(),
                             [](const IndexItem& a, const IndexItem& b) {
-                              return a.sequence == b.sequence && a.node == b.node;
+                              return a.sequence == b.sequence && a.node.index == b.node.index;
                             }),
                 index.end());
     // What our last event depended on is not stored: the next one names all of it.
@@ -337,10 +337,10 @@ Status Store::check_invariants() const {
       if (s > writers_[r].clock) return false;
       const auto& items = writers_[r].index;
       const auto range = std::equal_range(
-          items.begin(), items.end(), IndexItem{s, 0},
+          items.begin(), items.end(), IndexItem{s, {}},
           [](const IndexItem& a, const IndexItem& b) { return a.sequence < b.sequence; });
       return std::any_of(range.first, range.second,
-                         [&](const IndexItem& item) { return item.node == index; });
+                         [&](const IndexItem& item) { return resolve(item.node) == index; });
     };
     if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
       for (std::size_t i = 0; i < counters->size(); ++i) {
