@@ -1,5 +1,5 @@
 // The kernel against its specification, and the laws of its join, over random histories. The number
-// of cases grows with REJOIN_PROPERTY_RUNS (1 by default: a thousand a property); RC_PARAMS has
+// of cases grows with REJOIN_PROPERTY_RUNS (1 by default: 4,000 a property); RC_PARAMS has
 // RapidCheck's own settings, among them the seed that a failure prints.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -16,7 +16,7 @@ namespace {
   const char* runs = std::getenv("REJOIN_PROPERTY_RUNS");
   const char* already = std::getenv("RC_PARAMS");
   const std::string cases =
-      std::to_string(1000 * (runs == nullptr ? 1 : std::strtoul(runs, nullptr, 10)));
+      std::to_string(4000 * (runs == nullptr ? 1 : std::strtoul(runs, nullptr, 10)));
   const std::string settings = "max_success=" + cases + " " + (already == nullptr ? "" : already);
   return setenv("RC_PARAMS", settings.c_str(), 1) == 0;
 }();

@@ -99,8 +99,7 @@ TEST_F(Prune, a_reset_is_remembered_until_it_is_stable_although_its_writer_went_
   Document resetter(a);
   Document adder(b);
   const auto add = [&](Document& document, std::int64_t amount) {
-    return write(document,
-                 [&](MapRef root) { ASSERT_TRUE(root.counter("c").add(amount).ok()); });
+    return write(document, [&](MapRef root) { ASSERT_TRUE(root.counter("c").add(amount).ok()); });
   };
   apply(resetter, add(adder, 5));
   const Clock stable = adder.clock();
@@ -118,6 +117,23 @@ TEST_F(Prune, a_reset_is_remembered_until_it_is_stable_although_its_writer_went_
   ASSERT_TRUE(adder.join(resetter).ok());
   EXPECT_EQ(adder.root().counter("c").value(), 9);
   EXPECT_TRUE(resetter.check_invariants().ok());
+}
+
+// The writer's first increment after it forgot follows directly on the last that the reset saw.
+TEST_F(Prune, a_counter_starts_again_from_zero_where_its_writers_part_was_forgotten) {
+  Document counting(a);
+  Document resetting(b);
+  const auto add = [&](Document& document, std::int64_t amount) {
+    return write(document, [&](MapRef root) { ASSERT_TRUE(root.counter("n").add(amount).ok()); });
+  };
+  apply(resetting, add(counting, 10));
+  apply(counting,
+        write(resetting, [](MapRef root) { ASSERT_TRUE(root.counter("n").reset().ok()); }));
+  counting.prune(counting.clock());
+  apply(resetting, add(counting, 1));
+  EXPECT_EQ(counting.root().counter("n").value(), 1);
+  EXPECT_EQ(resetting.root().counter("n").value(), 1);
+  EXPECT_EQ(counting.hash(), resetting.hash());
 }
 
 }  // namespace

@@ -178,14 +178,18 @@ void Store::apply_counter(NodeIndex index, const CounterEntry& entry) {
   CounterEntries& entries = std::get<CounterEntries>(node(index).cell);
   for (CounterEntry& e : entries) {
     if (e.replica != entry.replica) continue;
-    if (entry.sequence > e.sequence) {
+    // A writer that had forgotten its part counts from 0 again, with a base just before its first
+    // increment: that may be the very sequence up to which a reset took the old part away.
+    const bool newer = entry.sequence > e.sequence;
+    if (entry.base_sequence > e.base_sequence ||
+        (entry.base_sequence == e.base_sequence && newer)) {
+      e.base_sequence = entry.base_sequence;
+      e.base = entry.base;
+    }
+    if (newer) {
       e.sequence = entry.sequence;
       e.total = entry.total;
       ++writers_[e.replica].stale;
-    }
-    if (entry.base_sequence > e.base_sequence) {
-      e.base_sequence = entry.base_sequence;
-      e.base = entry.base;
     }
     return;
   }
