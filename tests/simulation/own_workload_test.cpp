@@ -9,8 +9,8 @@
 namespace rejoin::simulation {
 namespace {
 
-// Every node votes once a second by adding one to a counter; nobody may ever see more votes than were
-// cast, and at the end everybody sees them all.
+// Every node votes once a second by adding one to a counter; nobody may ever see more votes than
+// were cast, and at the end everybody sees them all.
 class Votes final : public Workload {
  public:
   explicit Votes(std::int64_t too_few = 0) : too_few_(too_few) {}

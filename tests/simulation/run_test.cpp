@@ -1,0 +1,114 @@
+// Whole runs of shipped scenarios, a few seeds each; thousands are run by hand
+// (docs/simulation.md).
+#include "rejoin/simulation/run.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "rejoin/simulation/campaign.h"
+
+namespace rejoin::simulation {
+namespace {
+
+Scenario shipped(const std::string& name) {
+  auto scenario = find_scenario(name);
+  EXPECT_TRUE(scenario.ok()) << scenario.error().to_string();
+  return *std::move(scenario);
+}
+
+void expect_seeds_pass(const std::string& name, std::uint64_t last) {
+  const Scenario scenario = shipped(name);
+  CampaignOptions options;
+  options.last_seed = last;
+  options.threads = 2;
+  const CampaignResult result = run_campaign(scenario, options);
+  EXPECT_EQ(result.runs, last);
+  for (const auto& failure : result.failures) {
+    ADD_FAILURE() << failure.failure << "\nagain: " << replay_command(scenario, failure.seed);
+  }
+}
+
+TEST(Run, seeds_of_partition_heal_pass) { expect_seeds_pass("partition_heal", 10); }
+TEST(Run, seeds_of_one_way_pass) { expect_seeds_pass("one_way", 10); }
+TEST(Run, seeds_of_crash_restart_pass) { expect_seeds_pass("crash_restart", 10); }
+TEST(Run, seeds_of_disk_loss_pass) { expect_seeds_pass("disk_loss", 10); }
+TEST(Run, seeds_of_lossy_mesh_pass) { expect_seeds_pass("lossy_mesh", 10); }
+TEST(Run, seeds_of_clock_skew_pass) { expect_seeds_pass("clock_skew", 10); }
+TEST(Run, seeds_of_line_topology_pass) { expect_seeds_pass("line_topology", 10); }
+TEST(Run, seeds_of_removal_races_pass) { expect_seeds_pass("removal_races", 10); }
+TEST(Run, seeds_of_big_catch_up_pass) { expect_seeds_pass("big_catch_up", 10); }
+TEST(Run, seeds_of_everything_pass) { expect_seeds_pass("everything", 20); }
+
+TEST(Run, the_same_seed_gives_the_same_trace_to_the_last_byte) {
+  const Scenario scenario = shipped("everything");
+  std::string traces[2];
+  RunResult results[2];
+  for (int i = 0; i < 2; ++i) {
+    std::ostringstream trace;
+    RunOptions options;
+    options.seed = 11;
+    options.trace = &trace;
+    results[i] = run(scenario, options);
+    traces[i] = trace.str();
+  }
+  EXPECT_GT(traces[0].size(), 100'000u);
+  EXPECT_TRUE(traces[0] == traces[1]);
+  EXPECT_EQ(results[0].trace_hash, results[1].trace_hash);
+  EXPECT_EQ(results[0].steps, results[1].steps);
+}
+
+TEST(Run, what_is_watched_does_not_change_what_happens) {
+  const Scenario scenario = shipped("lossy_mesh");
+  RunOptions quiet;
+  quiet.seed = 5;
+  RunOptions watched = quiet;
+  std::ostringstream trace;
+  watched.trace = &trace;
+  const RunResult one = run(scenario, quiet), other = run(scenario, watched);
+  EXPECT_EQ(one.steps, other.steps);
+  EXPECT_EQ(one.bytes, other.bytes);
+  EXPECT_EQ(one.state, other.state);
+}
+
+TEST(Campaign, its_result_does_not_depend_on_the_number_of_threads) {
+  Scenario scenario = shipped("everything");
+  scenario.duration = std::chrono::seconds(10);
+  CampaignResult results[2];
+  for (unsigned threads : {1u, 3u}) {
+    CampaignOptions options;
+    options.first_seed = 100;
+    options.last_seed = 111;
+    options.threads = threads;
+    results[threads == 1 ? 0 : 1] = run_campaign(scenario, options);
+  }
+  EXPECT_EQ(results[0].runs, 12u);
+  EXPECT_EQ(results[0].failed, results[1].failed);
+  EXPECT_EQ(results[0].total.steps, results[1].total.steps);
+  EXPECT_EQ(results[0].total.bytes, results[1].total.bytes);
+  EXPECT_EQ(results[0].total.faults, results[1].total.faults);
+  EXPECT_EQ(results[0].total.counts, results[1].total.counts);
+}
+
+// Rare paths are common here: each run of the swarm goes through most of them.
+TEST(Campaign, the_swarm_goes_through_every_way_to_catch_up_and_every_fault) {
+  CampaignOptions options;
+  options.last_seed = 12;
+  options.threads = 2;
+  const RunResult total = run_campaign(shipped("everything"), options).total;
+  for (int i = 0; i < fault_kinds; ++i) {
+    EXPECT_GT(total.faults[static_cast<std::size_t>(i)], 0u)
+        << to_string(static_cast<FaultKind>(i));
+  }
+  for (const char* name : {"deltas joined", "event catch-ups sent", "events duplicate",
+                           "messages malformed", "storage failures", "touches pruned", "receipts",
+                           "waits with a token", "writes lost in crashes", "transactions undone"}) {
+    EXPECT_GT(total.counts.at(name), 0u) << name;
+  }
+  EXPECT_GT(total.lost, 0u);
+  EXPECT_GT(total.duplicated, 0u);
+  EXPECT_GT(total.corrupted, 0u);
+}
+
+}  // namespace
+}  // namespace rejoin::simulation
