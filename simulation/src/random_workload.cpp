@@ -228,22 +228,27 @@ Status RandomWorkload::write_one(Transaction& transaction, std::vector<Op>& ops)
 
 Status RandomWorkload::remove_something(Transaction& transaction, std::vector<Op>& ops) {
   Random& random = cluster_->random();
+  // Removing what does not exist is nothing: it does not even take away what keeps an element of a
+  // remove-wins set out.
+  const auto remove = [&](MapRef parent, const std::string& name, Type type, Op::Kind kind,
+                          std::uint32_t target) {
+    if (parent.contains(name, type)) ops.push_back(Op{kind, target, 0, {}, {}, 0, 0});
+    return parent.remove(name, type);
+  };
   if (random.chance(percent(40))) {
     const auto target = static_cast<LeafIndex>(random.below(keys_->free_leaves()));
     const Leaf& leaf = keys_->leaves()[target];
-    ops.push_back(Op{Op::Kind::remove_leaf, target, 0, {}, {}, 0, 0});
-    return container_ref(transaction, keys_->containers()[leaf.container])
-        .remove(leaf.name, leaf.type);
+    return remove(container_ref(transaction, keys_->containers()[leaf.container]), leaf.name,
+                  leaf.type, Op::Kind::remove_leaf, target);
   }
   const auto target = static_cast<ContainerIndex>(random.below(keys_->containers().size()));
   const Container& container = keys_->containers()[target];
-  ops.push_back(Op{Op::Kind::remove_container, target, 0, {}, {}, 0, 0});
-  MapRef parent =
-      container.parent < 0
-          ? transaction.root()
-          : container_ref(transaction,
-                          keys_->containers()[static_cast<std::size_t>(container.parent)]);
-  return parent.remove(container.name, Type::map);
+  MapRef parent = transaction.root();
+  if (container.parent >= 0) {
+    parent =
+        container_ref(transaction, keys_->containers()[static_cast<std::size_t>(container.parent)]);
+  }
+  return remove(parent, container.name, Type::map, Op::Kind::remove_container, target);
 }
 
 Status RandomWorkload::write_pair(Transaction& transaction, std::vector<Op>& ops) {
