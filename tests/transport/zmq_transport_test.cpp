@@ -119,6 +119,7 @@ class RawServer {
   RawServer() : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
     const int on = 1;
     setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &wait_max, sizeof wait_max);  // of accept()
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -136,7 +137,8 @@ class RawServer {
   // Takes one connection, answers with `bytes` and waits until the other side has closed.
   void answer_one(const std::string& bytes) {
     const int connection = accept(fd_, nullptr, nullptr);
-    ASSERT_GE(connection, 0);
+    ASSERT_GE(connection, 0) << "nobody connected";
+    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &wait_max, sizeof wait_max);
     (void)::send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     char sink[256];
     while (recv(connection, sink, sizeof sink, 0) > 0) continue;
@@ -144,6 +146,7 @@ class RawServer {
   }
 
  private:
+  static constexpr timeval wait_max{.tv_sec = patience.count(), .tv_usec = 0};
   int fd_;
   std::string endpoint_;
 };
@@ -302,6 +305,23 @@ TEST(ZmqTransport, dialling_a_peer_elsewhere_leaves_the_old_endpoint) {
   ASSERT_TRUE(a->dial("b", after->listen_endpoint()).ok());
   EXPECT_TRUE(arrives(*a, "b", *after, "second"));
   while (const auto late = before->receive(0ms)) EXPECT_EQ(late->bytes, "first");
+}
+
+TEST(ZmqTransport, dialling_anew_while_connections_break_blocks_nothing) {
+  auto a = opened(options_of("a"));
+  auto b = opened(options_of("b"));
+  std::string unknown_mechanism("\xFF\0\0\0\0\0\0\0\1\x7F\3\0NOTNULL", 19);
+  unknown_mechanism.resize(64, '\0');
+  for (int i = 0; i < 1000; ++i) {
+    // Whatever moment of its life the old connection is in: refused, breaking or being made.
+    const int at = i % 3;
+    RawServer web;
+    ASSERT_TRUE(b->dial("a", at == 0 ? web.endpoint() : a->listen_endpoint()).ok());
+    if (at == 0) web.answer_one(unknown_mechanism);
+    if (at == 1) (void)b->receive(1ms);
+    ASSERT_FALSE(HasFailure()) << "in round " << i;
+  }
+  EXPECT_TRUE(arrives(*b, "a", *a, "after all"));
 }
 
 TEST(ZmqTransport, a_peer_that_never_reads_costs_a_bounded_queue) {

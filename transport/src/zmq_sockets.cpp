@@ -131,6 +131,20 @@ Result<zmq::socket_t> listening_router(zmq::context_t& context, const ZmqOptions
   return router;
 }
 
+Dealer& Dealer::operator=(Dealer&& other) noexcept {
+  endpoint.swap(other.endpoint);
+  socket.swap(other.socket);
+  monitor.swap(other.monitor);
+  std::swap(connected, other.connected);
+  std::swap(since, other.since);
+  return *this;
+}
+
+Dealer::~Dealer() {
+  // With nobody left to hear it, the telling would block ZeroMQ's I/O thread for ever.
+  if (socket.handle()) zmq_socket_monitor(socket.handle(), nullptr, 0);
+}
+
 void Dealer::read_monitor() {
   zmq::message_t event;
   while (zmq_msg_recv(event.handle(), monitor.handle(), ZMQ_DONTWAIT) >= 0) {
@@ -154,7 +168,11 @@ Result<Dealer> dialled(zmq::context_t& context, const ZmqOptions& options, const
     return invalid("the public key of this peer is missing", peer);
   }
   try {
-    zmq::socket_t socket(context, zmq::socket_type::dealer);
+    Dealer dealer;
+    dealer.endpoint = endpoint;
+    dealer.since = std::chrono::steady_clock::now();
+    zmq::socket_t& socket = dealer.socket;
+    socket = zmq::socket_t(context, zmq::socket_type::dealer);
     configure(socket, options);
     socket.set(zmq::sockopt::routing_id, options.name);
     socket.set(zmq::sockopt::immediate, true);
@@ -165,17 +183,13 @@ Result<Dealer> dialled(zmq::context_t& context, const ZmqOptions& options, const
       socket.set(zmq::sockopt::curve_publickey, options.keys.public_key);
       socket.set(zmq::sockopt::curve_secretkey, options.keys.secret_key);
     }
-    zmq::socket_t monitor = monitor_of(context, socket);
+    dealer.monitor = monitor_of(context, socket);
     if (zmq_connect(socket.handle(), endpoint.c_str()) != 0) {
       return invalid("cannot dial " + peer + " there: " + zmq_strerror(errno) +
                          "; write an endpoint like tcp://10.0.0.7:7000",
                      endpoint);
     }
-    return Dealer{.endpoint = endpoint,
-                  .socket = std::move(socket),
-                  .monitor = std::move(monitor),
-                  .connected = false,
-                  .since = std::chrono::steady_clock::now()};
+    return dealer;
   } catch (const zmq::error_t& e) {
     return make_error(ErrorCode::io, "no socket to dial " + peer + ": " + zmq_strerror(e.num()),
                       endpoint);

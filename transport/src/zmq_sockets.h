@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <zmq.hpp>
 
 #include "rejoin/crdt/result.h"
@@ -25,9 +26,14 @@ Result<zmq::socket_t> listening_router(zmq::context_t& context, const ZmqOptions
 // once refused our key or answered in another protocol, as it may for a while where machines are
 // set up anew. So the owner dials afresh what has not been connected for long.
 struct Dealer {
+  Dealer() = default;
+  Dealer(Dealer&& other) noexcept { *this = std::move(other); }
+  Dealer& operator=(Dealer&& other) noexcept;  // takes its place, gives it ours
+  ~Dealer();
+
   std::string endpoint;
   zmq::socket_t socket;
-  zmq::socket_t monitor;  // tells of connections made and lost
+  zmq::socket_t monitor;  // tells of connections made and lost; must outlive the telling
   bool connected = false;
   std::chrono::steady_clock::time_point since;  // connected or not
 
