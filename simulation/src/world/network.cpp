@@ -6,6 +6,13 @@
 
 namespace rejoin::simulation {
 
+namespace {
+
+// How long after the faults' end a message from before may still arrive.
+constexpr Duration stalled_max = std::chrono::seconds(10);
+
+}  // namespace
+
 Network::Network(const NetworkOptions& options, std::vector<std::string> names, Random random,
                  EventQueue& queue, Trace& trace, Deliver deliver)
     : options_(options),
@@ -33,8 +40,10 @@ Network::Network(const NetworkOptions& options, std::vector<std::string> names, 
 void Network::calm() {
   calm_ = true;
   slow_ = loss_ = duplicate_ = reorder_ = corrupt_ = Share{0};
-  // Connections that stalled are made anew: nobody waits behind a message from before.
+  // Connections that stalled are made anew: nobody waits behind a message from before, and what is
+  // still under way on them after a while is lost.
   for (Link& line : links_) line.last_arrival = queue_.now();
+  calmed_at_ = queue_.now();
 }
 
 Duration Network::draw_delay(const Link& link) {
@@ -86,8 +95,11 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
 
 void Network::carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind,
                     Duration arrival, bool spoiled) {
-  queue_.at(arrival, [this, from, to, bytes = std::move(bytes), kind, spoiled]() mutable {
-    if (link(from, to).blocked > 0) {
+  const bool from_before = !calm_;
+  queue_.at(arrival, [this, from, to, bytes = std::move(bytes), kind, spoiled,
+                      from_before]() mutable {
+    const bool abandoned = from_before && calm_ && queue_.now() > calmed_at_ + stalled_max;
+    if (link(from, to).blocked > 0 || abandoned) {
       ++counters_.lost;
       trace("cut", from, to, bytes, kind);
       return;

@@ -70,6 +70,7 @@ class Network {
   Share slow_, loss_, duplicate_, reorder_, corrupt_;
   std::uint64_t bandwidth_ = 0;
   bool calm_ = false;
+  Duration calmed_at_{0};
   NetworkCounters counters_;
 };
 
