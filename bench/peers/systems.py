@@ -1,5 +1,6 @@
 """The systems that are measured: how to get, build and start each runner."""
 
+import functools
 import json
 import os
 import shutil
@@ -66,14 +67,26 @@ def cmake_runner(_):
 
 def cargo_runner(name):
     need("cargo")
-    manifest = SOURCES / "rust" / "Cargo.toml"
-    target = BUILD / "rust"
     package = f"peer-{name}"
-    run(
-        ["cargo", "build", "--release", "--manifest-path", str(manifest), "-p", package],
-        env={**os.environ, "CARGO_TARGET_DIR": str(target)},
-    )
-    return [str(target / "release" / package)]
+    if not built_workspace():
+        cargo_build("-p", package)
+    return [str(BUILD / "rust" / "release" / package)]
+
+
+@functools.cache
+def built_workspace():
+    """All at once shares what they depend on; where that fails, each is tried by itself."""
+    try:
+        cargo_build("--workspace")
+        return True
+    except Unavailable:
+        return False
+
+
+def cargo_build(*packages):
+    manifest = str(SOURCES / "rust" / "Cargo.toml")
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(BUILD / "rust")}
+    run(["cargo", "build", "--release", "--manifest-path", manifest, *packages], env=environment)
 
 
 def npm_runner(name):
