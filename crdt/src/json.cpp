@@ -127,6 +127,8 @@ json from_child(const MapView& map, std::string_view name, Type type) {
       return from_map(map.map(name));
     case Type::list:
       return from_values(map.list(name).values());
+    case Type::text:
+      return map.text(name).to_string();
     case Type::set:
     case Type::remove_wins_set:
       return from_values(map.set(name, type).elements());
@@ -228,6 +230,34 @@ Status write_list(ListRef list, const std::vector<Value>& wanted) {
   return {};
 }
 
+// Replaces what lies between the longest common beginning and end.
+Status write_text(TextRef text, std::string_view wanted) {
+  const auto inside = [](std::string_view s, std::size_t i) {
+    return i < s.size() && (static_cast<unsigned char>(s[i]) & 0xC0) == 0x80;
+  };
+  const auto code_points = [&](std::string_view s) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < s.size(); ++i) count += inside(s, i) ? 0 : 1;
+    return count;
+  };
+  const std::string current = text.to_string();
+  const std::size_t shorter = std::min(current.size(), wanted.size());
+  std::size_t front = 0;
+  while (front < shorter && current[front] == wanted[front]) ++front;
+  while (inside(current, front) || inside(wanted, front)) --front;
+  std::size_t back = 0;
+  while (back < shorter - front &&
+         current[current.size() - 1 - back] == wanted[wanted.size() - 1 - back]) {
+    ++back;
+  }
+  while (inside(current, current.size() - back) || inside(wanted, wanted.size() - back)) --back;
+  const std::size_t at = code_points(wanted.substr(0, front));
+  const std::size_t gone =
+      code_points(std::string_view(current).substr(front, current.size() - back - front));
+  if (Status status = text.remove(at, gone); !status.ok()) return status;
+  return text.insert(at, wanted.substr(front, wanted.size() - back - front));
+}
+
 Status write_set(SetRef set, const std::vector<Value>& wanted) {
   for (const Value& element : set.elements()) {
     if (std::find(wanted.begin(), wanted.end(), element) != wanted.end()) continue;
@@ -274,6 +304,8 @@ Type type_for(const json& wanted, std::optional<Type> shown) {
     case Type::set:
     case Type::remove_wins_set:
       return wanted.is_array() ? *shown : plain;
+    case Type::text:
+      return wanted.is_string() ? *shown : plain;
     case Type::map:
     case Type::list:
     case Type::element:
@@ -297,6 +329,8 @@ Status write_as(MapRef map, const std::string& name, Type type, const Path& path
       return type == Type::list ? write_list(map.list(name), *values)
                                 : write_set(map.set(name, type), *values);
     }
+    case Type::text:
+      return write_text(map.text(name), wanted.get<std::string>());
     default:
       break;
   }

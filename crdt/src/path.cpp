@@ -12,7 +12,7 @@
 namespace rejoin {
 namespace {
 
-constexpr std::array<std::string_view, 13> type_names = {"",
+constexpr std::array<std::string_view, 14> type_names = {"",
                                                          "map",
                                                          "list",
                                                          "set",
@@ -24,7 +24,8 @@ constexpr std::array<std::string_view, 13> type_names = {"",
                                                          "counter",
                                                          "enable_flag",
                                                          "disable_flag",
-                                                         "element"};
+                                                         "element",
+                                                         "text"};
 
 constexpr std::array<std::string_view, 6> kind_names = {"null", "boolean", "integer",
                                                         "real", "string",  "bytes"};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "check/text_elements.h"
+
 namespace rejoin::simulation {
 
 namespace {
@@ -323,7 +325,23 @@ Status RandomWorkload::write_leaf(MapRef map, const Leaf& leaf, LeafIndex index,
       return adds ? cell.add(element) : cell.remove(element);
     }
     case Type::list:
-      return write_list(map.list(leaf.name), index, ops);
+      return write_elements(
+          map.list(leaf.name).values(), index, ops,
+          [&](std::size_t at, const std::vector<std::int64_t>& run) {
+            ListRef list = map.list(leaf.name);
+            if (run.size() == 1 && at == list.size()) return list.push(Value(run.front()));
+            return list.insert(at, std::vector<Value>(run.begin(), run.end()));
+          },
+          [&](std::size_t at, std::size_t count) { return map.list(leaf.name).remove(at, count); });
+    case Type::text:
+      return write_elements(
+          elements_of(map.text(leaf.name).to_string()), index, ops,
+          [&](std::size_t at, const std::vector<std::int64_t>& run) {
+            std::string text;
+            for (const std::int64_t element : run) append_element(text, element);
+            return map.text(leaf.name).insert(at, text);
+          },
+          [&](std::size_t at, std::size_t count) { return map.text(leaf.name).remove(at, count); });
     case Type::map:
     case Type::element:
       break;
@@ -331,9 +349,10 @@ Status RandomWorkload::write_leaf(MapRef map, const Leaf& leaf, LeafIndex index,
   return make_error(ErrorCode::invalid_argument, "no workload writes this type");
 }
 
-Status RandomWorkload::write_list(ListRef list, LeafIndex index, std::vector<Op>& ops) {
+template <class Insert, class Remove>
+Status RandomWorkload::write_elements(const std::vector<Value>& values, LeafIndex index,
+                                      std::vector<Op>& ops, Insert insert, Remove remove) {
   Random& random = cluster_->random();
-  const std::vector<Value> values = list.values();
   const std::size_t size = values.size();
   const bool erases = size > 0 && random.chance(size > 20 ? percent(80) : percent(25));
   Op did{erases ? Op::Kind::erase : Op::Kind::insert, index, 0, {}, {}, 0, 0};
@@ -342,20 +361,16 @@ Status RandomWorkload::write_list(ListRef list, LeafIndex index, std::vector<Op>
     const std::size_t count = random.between(1, std::min<std::size_t>(size - at, 4));
     for (std::size_t i = at; i < at + count; ++i) did.elements.push_back(values[i].as_integer());
     ops.push_back(std::move(did));
-    return list.remove(at, count);
+    return remove(at, count);
   }
   const bool pushes = random.coin();
   const std::size_t at = pushes ? size : random.below(size + 1);
   const std::size_t count = pushes ? 1 : random.between(1, 4);
-  std::vector<Value> run;
-  for (std::size_t i = 0; i < count; ++i) {
-    did.elements.push_back(next_number_);
-    run.emplace_back(next_number_++);
-  }
+  for (std::size_t i = 0; i < count; ++i) did.elements.push_back(next_number_++);
   if (at > 0) did.left = values[at - 1].as_integer();
   if (at < size) did.right = values[at].as_integer();
-  ops.push_back(std::move(did));
-  return pushes ? list.push(run.front()) : list.insert(at, run);
+  ops.push_back(did);
+  return insert(at, did.elements);
 }
 
 void RandomWorkload::changed(NodeIndex node, const std::string& space) { check_pairs(node, space); }

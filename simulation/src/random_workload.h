@@ -58,7 +58,10 @@ class RandomWorkload final : public Workload {
   Status write_one(Transaction& transaction, std::vector<Op>& ops);
   Status remove_something(Transaction& transaction, std::vector<Op>& ops);
   Status write_leaf(MapRef map, const Leaf& leaf, LeafIndex index, std::vector<Op>& ops);
-  Status write_list(ListRef list, LeafIndex index, std::vector<Op>& ops);
+  // Inserts into, or removes from, a list or text that shows `values`.
+  template <class Insert, class Remove>
+  Status write_elements(const std::vector<Value>& values, LeafIndex index, std::vector<Op>& ops,
+                        Insert insert, Remove remove);
   Status write_pair(Transaction& transaction, std::vector<Op>& ops);
   Value some_value();
   Value some_number();

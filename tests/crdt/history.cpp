@@ -42,11 +42,16 @@ const std::vector<Value>& values() {
   return list;
 }
 
+const std::vector<std::string>& code_points() {
+  static const std::vector<std::string> list{"a", "b", "\u00E9", "\u20AC", "\U0001D11E", "z"};
+  return list;
+}
+
 // "x" or "y"; a map's are "a" or "b".
 const char* leaf_name(unsigned n) { return n % 2 == 0 ? "x" : "y"; }
 
 bool is_container(Type type) {
-  return type == Type::map || type == Type::list || type == Type::set ||
+  return type == Type::map || type == Type::list || type == Type::text || type == Type::set ||
          type == Type::remove_wins_set;
 }
 
@@ -61,8 +66,8 @@ void merge(std::set<std::size_t>& into, const std::set<std::size_t>& from) {
 const char* name_of(Write::Kind kind) {
   static constexpr const char* names[] = {
       "set_register", "clear_register",  "add_to_counter", "reset_counter",   "set_flag",
-      "add_to_set",   "remove_from_set", "insert",         "remove_elements", "create_map",
-      "remove",       "clear_map",       "rollback"};
+      "add_to_set",   "remove_from_set", "insert",         "remove_elements", "insert_text",
+      "remove_text",  "create_map",      "remove",         "clear_map",       "rollback"};
   static_assert(std::size(names) == static_cast<std::size_t>(Write::Kind::count));
   return names[static_cast<std::size_t>(kind)];
 }
@@ -100,6 +105,27 @@ void see(const MapView& map, const Path& path, std::map<std::string, std::string
         for (std::size_t i = 0; i < all.size(); ++i) {
           require(*list.at(i) == all[i], "a list's values are those at its indexes");
         }
+        break;
+      }
+      case Type::text: {
+        const TextView view = map.text(child.name);
+        text = view.to_string();
+        const auto units = [&](auto width) {
+          std::size_t sum = 0;
+          for (const char c : text) sum += width(static_cast<unsigned char>(c));
+          return sum;
+        };
+        require(view.size() == units([](unsigned char c) { return (c & 0xC0) != 0x80 ? 1u : 0u; }),
+                "a text's size is the number of its code points");
+        require(view.utf8_size() == text.size(), "a text's UTF-8 size is that of its string");
+        require(view.utf16_size() == units([](unsigned char c) {
+                  return (c & 0xC0) == 0x80 ? 0u : c >= 0xF0 ? 2u : 1u;
+                }),
+                "a text's UTF-16 size is the number of its 16-bit units");
+        std::string pieces;
+        for (std::size_t i = 0; i < view.size(); ++i) pieces += *view.slice(i, 1);
+        require(pieces == text && !view.slice(view.size(), 1).ok(),
+                "a text's slices are what it consists of");
         break;
       }
       case Type::set:
@@ -201,6 +227,8 @@ rc::Gen<Focus> any_focus() {
                                {6, W::remove_from_set},
                                {7, W::insert},
                                {4, W::remove_elements},
+                               {7, W::insert_text},
+                               {4, W::remove_text},
                                {2, W::create_map},
                                {5, W::remove},
                                {3, W::clear_map},
@@ -461,7 +489,7 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
                                        Type::counter,
                                        Type::enable_flag,
                                        Type::disable_flag,
-                                       Type::map};
+                                       Type::text};
   const Path& at = pick(maps(), w.map);
   MapRef map = transaction.root().at(at);
   specification::Replica& model = peer.model;
@@ -541,6 +569,29 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
       const std::size_t index = kind % size;
       const std::size_t count = 1 + w.value % (size - index);
       status = map.list(name).remove(index, count);
+      model.remove_elements(path, index, count);
+      break;
+    }
+    case Write::Kind::insert_text: {
+      path = at.child(Type::text, name);
+      const std::size_t index = kind % (model.list(path).size() + 1);
+      std::vector<Value> run;
+      std::string text;
+      for (unsigned i = 0; i <= w.value % 3; ++i) {
+        run.emplace_back(pick(code_points(), w.value + 5 * i));
+        text += pick(code_points(), w.value + 5 * i);
+      }
+      status = map.text(name).insert(index, text);
+      model.insert(path, index, run);
+      break;
+    }
+    case Write::Kind::remove_text: {
+      path = at.child(Type::text, name);
+      const std::size_t size = model.list(path).size();
+      if (size == 0) return;
+      const std::size_t index = kind % size;
+      const std::size_t count = 1 + w.value % (size - index);
+      status = map.text(name).remove(index, count);
       model.remove_elements(path, index, count);
       break;
     }

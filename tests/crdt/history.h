@@ -31,6 +31,8 @@ struct Write {
     remove_from_set,
     insert,
     remove_elements,
+    insert_text,
+    remove_text,
     create_map,
     remove,
     clear_map,

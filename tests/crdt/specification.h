@@ -22,7 +22,7 @@
 
 namespace rejoin::specification {
 
-// An element of a list, named by its writer and how many elements that one had inserted before.
+// An element of a list or text, named by its writer and how many elements that one had inserted before.
 struct ElementName {
   ReplicaId replica;
   std::uint64_t number = 0;
@@ -406,12 +406,19 @@ class Replica {
       case Type::element:
         if (!is_in(content)) return std::nullopt;
         return path.steps().back().key.to_string() + " ";
-      case Type::list: {
+      case Type::list:
+      case Type::text: {
         std::map<ElementName, const Operation*> by_name;
         for (const Live& l : content) by_name[l.operation->element] = l.operation;
         for (const ElementName& name : Tree(*this, path).order()) {
           const auto it = by_name.find(name);
-          if (it != by_name.end()) text += it->second->value.to_string() + " ";
+          if (it == by_name.end()) continue;
+          const Value& value = it->second->value;
+          if (path.type() == Type::text) {
+            text += value.as_string();
+          } else {
+            text += value.to_string() + " ";
+          }
         }
         return text;
       }

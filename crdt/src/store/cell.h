@@ -54,7 +54,8 @@ using Touches = boost::container::small_vector<LocalDot, 1>;
 struct CellExtra {
   // Removals at this cell that some member may not have seen. At most one a replica: its latest.
   Touches touches;
-  std::unique_ptr<Sequenced> list;     // of a list
+  std::unique_ptr<ListSequence> list;  // of a list
+  std::unique_ptr<TextSequence> text;  // of a text
   std::uint32_t subtree_removals = 0;  // records in Store::removals_ that name this node
 };
 

@@ -1,6 +1,7 @@
 #include "store/cell_codec.h"
 
 #include <algorithm>
+#include <span>
 
 #include "rejoin/crdt/limits.h"
 
@@ -8,7 +9,12 @@ namespace rejoin {
 
 namespace {
 
-enum ElementFlag : std::uint8_t { removed = 1, full = 2 };
+enum PieceFlag : std::uint8_t {
+  live = 1,
+  goes_on = 2,     // its left origin is the last element of the piece before
+  same_right = 4,  // its right origin is that of the piece before
+  all_flags = 7,
+};
 
 void encode_id(ElementId id, const std::function<std::uint64_t(ReplicaIndex)>& number,
                Writer& out) {
@@ -16,10 +22,17 @@ void encode_id(ElementId id, const std::function<std::uint64_t(ReplicaIndex)>& n
   if (!id.is_boundary()) out.varint(number(id.replica));
 }
 
-ElementId decode_id(Reader& in, std::uint64_t replicas) {
+// Boundaries come only where they may.
+ElementId decode_id(Reader& in, std::uint64_t replicas, bool boundary) {
   ElementId id;
   id.sequence = in.varint_at_most(limits::sequence_max);
-  if (id.sequence != 0) id.replica = static_cast<std::uint32_t>(in.varint_at_most(replicas - 1));
+  if (id.sequence == 0) {
+    if (!boundary) in.fail();
+  } else if (replicas == 0) {
+    in.fail();
+  } else {
+    id.replica = static_cast<std::uint32_t>(in.varint_at_most(replicas - 1));
+  }
   return id;
 }
 
@@ -60,27 +73,54 @@ void Store::encode_cell(const Node& n, const std::vector<Sequence>* base, const 
     out.varint(e.time.value);
     e.value.encode(out);
   }
-  if (n.type != Type::list) return;
-  if (!n.extra || !n.extra->list) {
+  if (!is_sequence(n.type)) return;
+  if (!with_existing_sequence(n, [&](const auto& sequence) {
+        std::string pieces;
+        Writer body(pieces);
+        std::uint64_t count = 0;
+        ElementId last;
+        ElementId right;
+        const auto encode = [&](const auto& piece) {
+          ++count;
+          const std::uint8_t flags = static_cast<std::uint8_t>(
+              (piece.live ? live : 0) | (!last.is_boundary() && piece.left == last ? goes_on : 0) |
+              (count > 1 && piece.right == right ? same_right : 0));
+          body.u8(flags);
+          encode_id(piece.id, number, body);
+          body.varint(piece.count);
+          if ((flags & goes_on) == 0) encode_id(piece.left, number, body);
+          if ((flags & same_right) == 0) encode_id(piece.right, number, body);
+          if (piece.live) {
+            if (n.type == Type::text) body.varint(piece.content.size());
+            encode_content(piece.content, body);
+          }
+          last = piece.id.plus(piece.count - 1);
+          right = piece.right;
+        };
+        if (base == nullptr) {
+          sequence.for_each_piece(encode);
+        } else {
+          sequence.for_each_piece_since(*base, encode);
+        }
+        out.varint(count);
+        out.raw(pieces);
+        std::string removals;
+        Writer tail(removals);
+        count = 0;
+        sequence.for_each_removal_since(
+            base == nullptr ? std::vector<Sequence>(writers_.size(), 0) : *base,
+            [&](ReplicaIndex replica, const SequenceRemoval& removal) {
+              ++count;
+              tail.varint(number(replica));
+              tail.varint(removal.by);
+              encode_id(removal.target, number, tail);
+              tail.varint(removal.count << 1 | (removal.descending ? 1 : 0));
+            });
+        out.varint(count);
+        out.raw(removals);
+      })) {
     out.varint(0);
-    return;
-  }
-  const auto is_new = [&](const Element& e) { return beyond_base(e.id.replica, e.id.sequence); };
-  const auto wanted = [&](const Element& e) {
-    return is_new(e) || (!e.live() && beyond_base(e.removed_by.replica, e.removed_by.sequence));
-  };
-  const std::vector<Element>& elements = n.extra->list->elements();
-  out.varint(static_cast<std::uint64_t>(std::count_if(elements.begin(), elements.end(), wanted)));
-  for (const Element& e : elements) {
-    if (!wanted(e)) continue;
-    encode_id(e.id, number, out);
-    out.u8(static_cast<std::uint8_t>((e.live() ? 0 : removed) | (is_new(e) ? full : 0)));
-    if (is_new(e)) {
-      encode_id(e.left, number, out);
-      encode_id(e.right, number, out);
-      if (e.live()) e.value.encode(out);
-    }
-    if (!e.live()) encode_id(e.removed_by, number, out);
+    out.varint(0);
   }
 }
 
@@ -126,34 +166,58 @@ bool Store::decode_cell(Reader& in, Type type, Type parent, std::uint64_t replic
     e.value = std::move(*value);
     out.entries.push_back(std::move(e));
   }
-  if (type != Type::list) return in.ok();
+  if (!is_sequence(type)) return in.ok();
+  ElementId last;
+  ElementId right;
   for (std::uint64_t n = count(); n > 0 && in.ok(); --n) {
-    if (replicas == 0) {
-      in.fail();
-      break;
-    }
-    Element e;
-    e.id = decode_id(in, replicas);
+    DecodedSequence& decoded = out.sequence;
+    DecodedSequence::Piece& piece = decoded.pieces.emplace_back();
     const std::uint8_t flags = in.u8();
-    if (e.id.is_boundary() || flags > (removed | full) || flags == 0) in.fail();
-    if ((flags & full) != 0) {
-      e.left = decode_id(in, replicas);
-      e.right = decode_id(in, replicas);
-      if ((flags & removed) == 0) {
+    piece.live = (flags & live) != 0;
+    piece.id = decode_id(in, replicas, false);
+    piece.count = in.varint_at_most(run_length_max);
+    piece.left = (flags & goes_on) != 0 ? last : decode_id(in, replicas, true);
+    piece.right = (flags & same_right) != 0 ? right : decode_id(in, replicas, true);
+    if (flags > all_flags || piece.count == 0 ||
+        piece.id.sequence + piece.count > limits::sequence_max) {
+      in.fail();
+    }
+    if (!in.ok()) break;
+    last = piece.id.plus(piece.count - 1);
+    right = piece.right;
+    if (!piece.live) continue;
+    if (type == Type::text) {
+      const std::string_view text = in.bytes(in.remaining());
+      if (!is_valid_utf8(text) || count_code_points(text) != piece.count) in.fail();
+      piece.begin = decoded.text.size();
+      piece.units = text.size();
+      decoded.text.append(text);
+    } else {
+      piece.begin = decoded.values.size();
+      piece.units = piece.count;
+      for (std::uint64_t m = piece.count; m > 0 && in.ok(); --m) {
         Result<Value> value = Value::decode(in);
         if (!value.ok()) {
           in.fail();
           break;
         }
-        e.value = std::move(*value);
+        decoded.values.push_back(*std::move(value));
       }
     }
-    if ((flags & removed) != 0) {
-      e.removed_by = decode_id(in, replicas);
-      if (e.removed_by.is_boundary()) in.fail();
+  }
+  for (std::uint64_t n = count(); n > 0 && in.ok(); --n) {
+    auto& [by, removal] = out.sequence.removals.emplace_back();
+    by = replica();
+    removal.by = sequence();
+    removal.target = decode_id(in, replicas, false);
+    const std::uint64_t packed = in.varint_at_most(limits::sequence_max);
+    removal.count = packed >> 1;
+    removal.descending = (packed & 1) != 0;
+    if (removal.count == 0 || removal.by + removal.count > limits::sequence_max ||
+        (removal.descending && removal.target.sequence < removal.count)) {
+      in.fail();
+      removal.count = 1;
     }
-    out.elements.push_back(std::move(e));
-    out.partial.push_back((flags & full) == 0);
   }
   return in.ok();
 }

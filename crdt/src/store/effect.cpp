@@ -1,6 +1,7 @@
 #include "store/effect.h"
 
 #include "rejoin/crdt/limits.h"
+#include "store/sequence.h"
 
 namespace rejoin {
 
@@ -8,7 +9,7 @@ bool is_register(Type type) { return type >= Type::reg && type <= Type::min_regi
 
 bool is_container(Type type) {
   return type == Type::map || type == Type::list || type == Type::set ||
-         type == Type::remove_wins_set;
+         type == Type::remove_wins_set || type == Type::text;
 }
 
 bool is_remove_wins(Type type, Type parent) {
@@ -140,14 +141,34 @@ bool EffectReader::next(Effect& effect) {
       effect.count = effect.values.size();
       if (effect.count == 0) broken_ = true;
       break;
-    case EffectKind::list_remove:
-      if (effect.type != Type::list) broken_ = true;
-      effect.ranges.clear();
-      for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) {
-        const EventDot dot = read_dot();
-        effect.ranges.push_back({dot, reader_.varint_at_most(limits::sequence_max)});
-      }
+    case EffectKind::text_insert:
+      if (effect.type != Type::text) broken_ = true;
+      effect.left = read_dot();
+      effect.right = read_dot();
+      effect.text = reader_.bytes(reader_.remaining());
+      effect.count = count_code_points(effect.text);
+      if (effect.count == 0 || !is_valid_utf8(effect.text)) broken_ = true;
       break;
+    case EffectKind::sequence_remove: {
+      if (!is_sequence(effect.type)) broken_ = true;
+      effect.ranges.clear();
+      const Sequence dots = last_ - next_sequence_ + 1;
+      effect.count = 0;
+      for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) {
+        const EventDot target = read_dot();
+        const std::uint64_t packed = reader_.varint();
+        const Effect::Range range{target, packed >> 1, (packed & 1) != 0};
+        if (target.sequence == 0 || range.count == 0 || range.count > dots - effect.count ||
+            (range.descending && target.sequence < range.count)) {
+          broken_ = true;
+          break;
+        }
+        effect.ranges.push_back(range);
+        effect.count += range.count;
+      }
+      if (effect.count == 0) broken_ = true;
+      break;
+    }
     default:
       broken_ = true;
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rejoin/crdt/codec.h"
@@ -20,7 +21,8 @@ enum class EffectKind : std::uint8_t {
   counter_add = 4,     // the writer's part of a counter, as it is now
   counter_reset = 5,   // takes away increments, up to a (sequence, total) a replica
   list_insert = 6,     // a run of elements between two neighbours
-  list_remove = 7,     // takes away ranges of elements
+  sequence_remove = 7,  // takes away ranges of elements of a list or text, a dot for each
+  text_insert = 8,     // like list_insert
 };
 
 inline constexpr std::uint8_t event_format = 1;
@@ -52,13 +54,15 @@ struct Effect {
     std::int64_t total;
   };
   std::vector<Reset> resets;  // counter_reset
-  EventDot left, right;       // list_insert; sequence 0: the beginning, the end
+  EventDot left, right;       // list_insert, text_insert; sequence 0: the beginning, the end
   std::vector<Value> values;  // list_insert
+  std::string_view text;      // text_insert; valid while the event is
   struct Range {
-    EventDot first;
+    EventDot target;
     Sequence count;
+    bool descending;
   };
-  std::vector<Range> ranges;  // list_remove
+  std::vector<Range> ranges;  // sequence_remove
 };
 
 // Reads an event's effects one after the other and checks everything that can be checked without a
@@ -90,6 +94,7 @@ bool may_contain(Type parent, Type child, const Value& key);
 inline bool is_counter(Type type) { return type == Type::counter; }
 bool is_register(Type type);
 bool is_container(Type type);
+inline bool is_sequence(Type type) { return type == Type::list || type == Type::text; }
 // True when an entry of this cell carries a boolean of which false wins.
 bool is_remove_wins(Type type, Type parent);
 bool valid_entry_value(Type type, Type parent, const Value& value);

@@ -1,93 +1,1170 @@
 #include "store/sequence.h"
 
+#include <algorithm>
+#include <bit>
+#include <iterator>
+
 #include "rejoin/crdt/assert.h"
+#include "store/store.h"
 
 namespace rejoin {
 
-std::size_t Sequenced::position_of_live(std::size_t index) const {
-  if (index >= live_) return npos;
-  if (live_ == elements_.size()) return index;
-  // From the nearer end: most edits are near the last element.
-  if (index * 2 >= live_) {
-    std::size_t after = live_ - index;
-    for (std::size_t i = elements_.size(); i-- > 0;) {
-      if (elements_[i].live() && --after == 0) return i;
+namespace {
+
+constexpr std::size_t runs_max = 32;  // a leaf
+
+__extension__ using Wide = unsigned __int128;
+
+std::uint64_t multiply_fold(std::uint64_t a, std::uint64_t b) {
+  const auto product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+// ---- Contents ----
+
+template <class Buffer>
+struct Content;
+
+// A value as far as the state hash is concerned.
+std::uint64_t value_word(const Value& value) {
+  const std::uint64_t kind = static_cast<std::uint64_t>(value.kind()) * 0xA24BAED4963EE407ull;
+  switch (value.kind()) {
+    case Value::Kind::null:
+      return kind;
+    case Value::Kind::boolean:
+      return kind + (value.as_bool() ? 2 : 1);
+    case Value::Kind::integer:
+      return multiply_fold(static_cast<std::uint64_t>(value.as_integer()) ^ 0x9FB21C651E98DF25ull,
+                           kind);
+    case Value::Kind::real:
+      return multiply_fold(std::bit_cast<std::uint64_t>(value.as_real()) ^ 0x9FB21C651E98DF25ull,
+                           kind);
+    case Value::Kind::string:
+    case Value::Kind::bytes:
+      return hash_bytes(value.contents(), kind).low;
+  }
+  return kind;
+}
+
+template <>
+struct Content<std::vector<Value>> {
+  static constexpr std::size_t run_max = 64;    // units of one run
+  static constexpr std::size_t leaf_max = 256;  // and of a leaf, beyond which it is divided
+  using Slice = std::span<const Value>;
+  static std::size_t units(Slice, std::size_t elements) { return elements; }
+  static std::size_t elements(Slice content) { return content.size(); }
+  static std::size_t wide(Slice) { return 0; }
+  static std::uint64_t value(Slice content, std::size_t unit) {
+    return value_word(content[unit]);
+  }
+  static std::size_t width(Slice, std::size_t) { return 1; }
+};
+
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+template <>
+struct Content<std::string> {
+  static constexpr std::size_t run_max = 1024;
+  static constexpr std::size_t leaf_max = 4096;
+  using Slice = std::string_view;
+  static std::size_t units(Slice content, std::size_t elements) {
+    std::size_t at = 0;
+    for (; elements > 0; --elements) at += width(content, at);
+    return at;
+  }
+  static std::size_t elements(Slice content) { return count_code_points(content); }
+  static std::size_t wide(Slice content) {
+    return static_cast<std::size_t>(std::count_if(content.begin(), content.end(), [](char c) {
+      return static_cast<unsigned char>(c) >= 0xF0;
+    }));
+  }
+  static std::uint64_t value(Slice content, std::size_t unit) {
+    std::uint64_t value = 0;
+    for (std::size_t n = width(content, unit); n > 0; --n) {
+      value = value << 8 | static_cast<unsigned char>(content[unit++]);
+    }
+    return value;
+  }
+  static std::size_t width(Slice content, std::size_t unit) {
+    std::size_t n = 1;
+    while (unit + n < content.size() && is_continuation(content[unit + n])) ++n;
+    return n;
+  }
+};
+
+// ---- Hash ----
+
+// Of one live element: who it is, what it holds, and which live element stands before it, so that
+// the sum over a sequence depends on the order too. Text pays this for every character, so it is
+// three multiplications (in the manner of wyhash) and no call.
+StateHash element_hash(const SequenceContext& context, ElementId id, std::uint64_t value,
+                       ElementId before) {
+  const StateHash& writer = context.writers[id.replica].id_hash;
+  std::uint64_t previous = 0x2D358DCCAA6C78A5ull;
+  if (!before.is_boundary()) {
+    previous ^= context.writers[before.replica].id_hash.low + before.sequence;
+  }
+  const std::uint64_t a = (writer.low ^ context.path.high) + id.sequence * 0x9E3779B97F4A7C15ull;
+  const std::uint64_t b = writer.high ^ context.path.low ^ (previous << 17 | previous >> 47);
+  const std::uint64_t mixed = multiply_fold(a ^ 0x8BB84B93962EACC9ull, b ^ 0x4B33A62ED433D4A3ull);
+  return {multiply_fold(mixed ^ value, a ^ 0x589965CC75374CC3ull),
+          multiply_fold(mixed + 0x1D8E4E27C47D124Full, b + value * 0xEB44ACCAB455D165ull)};
+}
+
+}  // namespace
+
+std::size_t count_code_points(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+}
+
+bool extend(SequenceRemoval& last, const SequenceRemoval& next) {
+  if (last.by + last.count != next.by || last.target.replica != next.target.replica) return false;
+  const bool up = (last.count == 1 || !last.descending) && (next.count == 1 || !next.descending) &&
+                  last.target.sequence + last.count == next.target.sequence;
+  const bool down = (last.count == 1 || last.descending) && (next.count == 1 || next.descending) &&
+                    last.target.sequence == next.target.sequence + last.count;
+  if (!up && !down) return false;
+  last.descending = down;
+  last.count += next.count;
+  return true;
+}
+
+bool SequenceContext::less(ElementId a, ElementId b) const {
+  return a.replica == b.replica ? a.sequence < b.sequence
+                                : writers[a.replica].id < writers[b.replica].id;
+}
+
+// ---- Nodes ----
+
+template <class Buffer>
+struct Sequenced<Buffer>::Leaf : Node {
+  Leaf* next = nullptr;
+  Buffer content;  // of the live runs, one after the other
+  Run runs[runs_max];
+
+  Slice slice(std::size_t unit, std::size_t units) const {
+    return Slice(content.data() + unit, units);
+  }
+  // Where a run's content begins.
+  std::size_t unit_of(std::size_t run) const {
+    std::size_t unit = 0;
+    for (std::size_t s = 0; s < run; ++s) unit += runs[s].extent;
+    return unit;
+  }
+  // How much of a run's content, which begins at `unit`, its first elements take.
+  std::size_t units(const Run& run, std::size_t unit, std::size_t elements) const {
+    if (!run.live) return 0;
+    if (run.extent == run.length) return elements;
+    return Content<Buffer>::units(slice(unit, run.extent), elements);
+  }
+  Sums sums() const {
+    Sums sums;
+    for (std::size_t s = 0; s < this->count; ++s) {
+      sums.total += runs[s].length;
+      if (runs[s].live) sums.live += runs[s].length;
+    }
+    sums.extent = content.size();
+    sums.wide = Content<Buffer>::wide(content);
+    return sums;
+  }
+  // `n` elements of a run from `offset` on; the run's content begins at `unit`.
+  Piece piece(std::size_t at, std::uint32_t offset, std::uint32_t n, std::size_t unit) const {
+    const Run& run = runs[at];
+    const std::size_t begin = units(run, unit, offset);
+    const std::size_t end =
+        offset + n == run.length ? run.extent : units(run, unit, offset + n);
+    return {run.id(offset), n,        offset == 0 ? run.left : run.id(offset - 1),
+            run.right,      run.live, slice(unit + begin, end - begin)};
+  }
+};
+
+template <class Buffer>
+struct Sequenced<Buffer>::Inner : Node {
+  Node* children[children_max];
+  Sums sums[children_max];
+};
+
+template <class Buffer>
+auto Sequenced<Buffer>::first_of(const Piece& piece, std::uint64_t n) -> Piece {
+  Piece first = piece;
+  first.count = n;
+  if (piece.live) {
+    first.content = Slice(piece.content.data(), Content<Buffer>::units(piece.content, n));
+  }
+  return first;
+}
+
+template <class Buffer>
+auto Sequenced<Buffer>::rest_of(const Piece& piece, std::uint64_t n) -> Piece {
+  Piece rest = piece;
+  rest.id = piece.id.plus(n);
+  rest.count = piece.count - n;
+  rest.left = piece.id.plus(n - 1);
+  if (piece.live) {
+    const std::size_t units = Content<Buffer>::units(piece.content, n);
+    rest.content = Slice(piece.content.data() + units, piece.content.size() - units);
+  }
+  return rest;
+}
+
+template <class Buffer>
+Sequenced<Buffer>::Sequenced() : root_(new Leaf) {
+  root_->is_leaf = true;
+}
+
+template <class Buffer>
+Sequenced<Buffer>::~Sequenced() {
+  destroy(root_);
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::destroy(Node* node) {
+  if (node->is_leaf) {
+    delete static_cast<Leaf*>(node);
+    return;
+  }
+  auto* inner = static_cast<Inner*>(node);
+  for (std::size_t i = 0; i < inner->count; ++i) destroy(inner->children[i]);
+  delete inner;
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::add_sums(Node* node, const Sums& sums) {
+  for (; node != nullptr; node = node->parent) sums_of(node) += sums;
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::subtract_sums(Node* node, const Sums& sums) {
+  for (; node != nullptr; node = node->parent) sums_of(node) -= sums;
+}
+
+template <class Buffer>
+std::size_t Sequenced<Buffer>::memory_bytes() const {
+  std::size_t bytes = sizeof(*this) + index_.memory_bytes();
+  const auto visit = [&](const auto& self, const Node* node) -> void {
+    if (node->is_leaf) {
+      const Buffer& content = static_cast<const Leaf*>(node)->content;
+      bytes += sizeof(Leaf) + content.capacity() * sizeof(typename Buffer::value_type);
+      return;
+    }
+    bytes += sizeof(Inner);
+    for (std::size_t i = 0; i < node->count; ++i) {
+      self(self, static_cast<const Inner*>(node)->children[i]);
+    }
+  };
+  visit(visit, root_);
+  for (const RemovalsOf& of : removals_) {
+    bytes += sizeof(RemovalsOf) + of.removals.capacity() * sizeof(SequenceRemoval);
+  }
+  return bytes;
+}
+
+// ---- Finding ----
+
+template <class Buffer>
+auto Sequenced<Buffer>::edge_leaf(bool last) const -> Leaf* {
+  Node* node = root_;
+  while (!node->is_leaf) {
+    node = static_cast<Inner*>(node)->children[last ? node->count - 1 : 0];
+  }
+  return static_cast<Leaf*>(node);
+}
+
+template <class Buffer>
+auto Sequenced<Buffer>::find_live(std::size_t index, std::size_t& leaf_start) const -> Place {
+  Node* node = root_;
+  std::size_t rest = index;
+  while (!node->is_leaf) {
+    const auto* inner = static_cast<const Inner*>(node);
+    std::size_t i = 0;
+    while (rest >= inner->sums[i].live) rest -= inner->sums[i++].live;
+    node = inner->children[i];
+  }
+  auto* leaf = static_cast<Leaf*>(node);
+  leaf_start = index - rest;
+  std::uint32_t slot = 0;
+  for (;; ++slot) {
+    const Run& run = leaf->runs[slot];
+    if (!run.live) continue;
+    if (rest < run.length) break;
+    rest -= run.length;
+  }
+  return {leaf, slot, static_cast<std::uint32_t>(rest)};
+}
+
+template <class Buffer>
+auto Sequenced<Buffer>::go_to_live(std::size_t index) -> Place {
+  if (cursor_.leaf != nullptr && index >= cursor_.leaf_start &&
+      index - cursor_.leaf_start < sums_of(cursor_.leaf).live) {
+    const std::size_t wanted = index - cursor_.leaf_start;
+    if (wanted < cursor_.run_start) {
+      cursor_.slot = 0;
+      cursor_.run_start = 0;
+    }
+    for (std::size_t rest = wanted - cursor_.run_start;; ++cursor_.slot) {
+      const Run& run = cursor_.leaf->runs[cursor_.slot];
+      if (!run.live) continue;
+      if (rest < run.length) return {cursor_.leaf, cursor_.slot, static_cast<std::uint32_t>(rest)};
+      rest -= run.length;
+      cursor_.run_start += run.length;
     }
   }
-  for (std::size_t i = 0; i < elements_.size(); ++i) {
-    if (elements_[i].live() && index-- == 0) return i;
-  }
-  return npos;
+  const Place place = find_live(index, cursor_.leaf_start);
+  cursor_.leaf = place.leaf;
+  cursor_.slot = place.slot;
+  cursor_.run_start = index - cursor_.leaf_start - place.offset;
+  return place;
 }
 
-std::size_t Sequenced::find(ElementId id) const {
-  for (std::size_t i = elements_.size(); i-- > 0;) {
-    if (elements_[i].id == id) return i;
+template <class Buffer>
+auto Sequenced<Buffer>::find(ElementId id) const -> Place {
+  Leaf* leaf = index_.find(id);
+  if (leaf == nullptr) return {};
+  for (std::uint32_t slot = 0; slot < leaf->count; ++slot) {
+    const Run& run = leaf->runs[slot];
+    if (run.replica == id.replica && id.sequence - run.first < run.length) {
+      return {leaf, slot, static_cast<std::uint32_t>(id.sequence - run.first)};
+    }
   }
-  return npos;
+  return {};
 }
 
-std::size_t Sequenced::integrate(Element element, const ReplicaLess& less) {
-  const std::size_t size = elements_.size();
-  // Positions shifted by one, so that the beginning is 0 and an element at i is i + 1.
-  const auto left_of = [&](ElementId id) { return id.is_boundary() ? 0 : find(id) + 1; };
-  const auto right_of = [&](ElementId id) { return id.is_boundary() ? size + 1 : find(id) + 1; };
-  const std::size_t left = left_of(element.left);
-  const std::size_t right = right_of(element.right);
-  REJOIN_ASSERT(left < right);
+template <class Buffer>
+std::uint64_t Sequenced<Buffer>::absent(ElementId id, std::uint64_t count) const {
+  if (id.sequence > index_.last(id.replica)) return count;
+  const Sequence end = id.sequence + count;
+  Sequence nearest = end;
+  for (ElementId at = id; at.sequence != 0 && at.sequence < nearest;
+       at.sequence = index_.next(at)) {
+    const Leaf* leaf = index_.find(at);
+    if (leaf == nullptr) continue;
+    for (std::size_t slot = 0; slot < leaf->count; ++slot) {
+      const Run& run = leaf->runs[slot];
+      if (run.replica != id.replica || run.first + run.length <= id.sequence) continue;
+      nearest = std::min(nearest, std::max(run.first, id.sequence));
+    }
+  }
+  return nearest - id.sequence;
+}
 
-  std::size_t destination = left;  // as a plain position: just after the left origin
+template <class Buffer>
+std::size_t Sequenced<Buffer>::leaf_rank(const Leaf* leaf) const {
+  std::size_t rank = 0;
+  for (const Node* node = leaf; node->parent != nullptr; node = node->parent) {
+    for (std::size_t i = 0; i < node->slot; ++i) rank += node->parent->sums[i].total;
+  }
+  return rank;
+}
+
+template <class Buffer>
+std::size_t Sequenced<Buffer>::rank(const Place& place) const {
+  std::size_t rank = leaf_rank(place.leaf) + place.offset;
+  for (std::size_t s = 0; s < place.slot; ++s) rank += place.leaf->runs[s].length;
+  return rank;
+}
+
+template <class Buffer>
+auto Sequenced<Buffer>::live_before(const Place& place) const -> Place {
+  const auto last_in = [](Leaf* leaf, std::uint32_t end) -> Place {
+    for (std::uint32_t slot = end; slot-- > 0;) {
+      if (leaf->runs[slot].live) return {leaf, slot, leaf->runs[slot].length - 1};
+    }
+    return {};
+  };
+  if (place.offset > 0 && place.leaf->runs[place.slot].live) {
+    return {place.leaf, place.slot, place.offset - 1};
+  }
+  if (const Place found = last_in(place.leaf, place.slot); found.leaf != nullptr) return found;
+  for (const Node* node = place.leaf; node->parent != nullptr; node = node->parent) {
+    for (std::size_t i = node->slot; i-- > 0;) {
+      if (node->parent->sums[i].live == 0) continue;
+      Node* below = node->parent->children[i];
+      while (!below->is_leaf) {
+        const auto* inner = static_cast<const Inner*>(below);
+        std::size_t child = inner->count - 1u;
+        while (inner->sums[child].live == 0) --child;
+        below = inner->children[child];
+      }
+      return last_in(static_cast<Leaf*>(below), below->count);
+    }
+  }
+  return {};
+}
+
+template <class Buffer>
+auto Sequenced<Buffer>::live_from(const Place& place) const -> Place {
+  const auto first_in = [](Leaf* leaf, std::uint32_t begin) -> Place {
+    for (std::uint32_t slot = begin; slot < leaf->count; ++slot) {
+      if (leaf->runs[slot].live) return {leaf, slot, 0};
+    }
+    return {};
+  };
+  std::uint32_t slot = place.slot;
+  if (slot < place.leaf->count && place.offset > 0) {
+    const Run& run = place.leaf->runs[slot];
+    if (run.live && place.offset < run.length) return place;
+    ++slot;
+  }
+  if (const Place found = first_in(place.leaf, slot); found.leaf != nullptr) return found;
+  for (const Node* node = place.leaf; node->parent != nullptr; node = node->parent) {
+    for (std::size_t i = node->slot + 1u; i < node->parent->count; ++i) {
+      if (node->parent->sums[i].live == 0) continue;
+      Node* below = node->parent->children[i];
+      while (!below->is_leaf) {
+        const auto* inner = static_cast<const Inner*>(below);
+        std::size_t child = 0;
+        while (inner->sums[child].live == 0) ++child;
+        below = inner->children[child];
+      }
+      return first_in(static_cast<Leaf*>(below), 0);
+    }
+  }
+  return {};
+}
+
+template <class Buffer>
+ElementId Sequenced<Buffer>::next_id(const Place& place) const {
+  std::uint32_t slot = place.slot;
+  if (slot < place.leaf->count) {
+    const Run& run = place.leaf->runs[slot];
+    if (place.offset < run.length) return run.id(place.offset);
+    ++slot;
+  }
+  if (slot < place.leaf->count) return place.leaf->runs[slot].id();
+  for (const Leaf* leaf = place.leaf->next; leaf != nullptr; leaf = leaf->next) {
+    if (leaf->count > 0) return leaf->runs[0].id();
+  }
+  return {};
+}
+
+// ---- Order ----
+
+template <class Buffer>
+auto Sequenced<Buffer>::place_in_order(const SequenceContext& context, const Piece& piece) const
+    -> Place {
+  Place at{edge_leaf(false), 0, 0};
+  if (!piece.left.is_boundary()) {
+    at = find(piece.left);
+    ++at.offset;
+  }
+  // Nearly always nothing is concurrent here.
+  if (next_id(at) == piece.right) return at;
+
+  // Positions shifted by one, so that the beginning is 0 and an element with rank r is r + 1.
+  const std::size_t end = root_sums_.total + 1;
+  const auto position = [&](ElementId id, std::size_t boundary) {
+    if (id.is_boundary()) return boundary;
+    const Place place = find(id);
+    return place.leaf == nullptr ? boundary : rank(place) + 1;
+  };
+  const std::size_t left = position(piece.left, 0);
+  const std::size_t right = position(piece.right, end);
+  Place destination = at;
   bool scanning = false;
-  for (std::size_t i = left;; ++i) {
-    if (!scanning) destination = i;
-    if (i == size || i + 1 == right) break;
-    const Element& other = elements_[i];
-    const std::size_t other_left = left_of(other.left);
-    if (other_left < left) break;
-    if (other_left > left) continue;  // below a sibling of ours
-    const std::size_t other_right = right_of(other.right);
-    if (other_right < right) {
-      scanning = true;
-    } else if (other_right == right) {
-      const bool before = element.id.replica == other.id.replica
-                              ? element.id.sequence < other.id.sequence
-                              : less(element.id.replica, other.id.replica);
-      if (before) break;
-      scanning = false;
-    } else {
-      scanning = false;
+  for (std::size_t i = left;;) {
+    if (!scanning) destination = at;
+    if (i + 1 == end || i + 1 == right) return destination;
+    while (at.slot >= at.leaf->count || at.offset == at.leaf->runs[at.slot].length) {
+      if (at.slot + 1 < at.leaf->count) {
+        at = {at.leaf, at.slot + 1, 0};
+      } else {
+        at = {at.leaf->next, 0, 0};
+      }
+    }
+    const Run& run = at.leaf->runs[at.slot];
+    const ElementId other_left = at.offset == 0 ? run.left : run.id(at.offset - 1);
+    const std::size_t other_left_position =
+        other_left == piece.left ? left : position(other_left, 0);
+    if (other_left_position < left) return destination;
+    if (other_left_position == left) {
+      // A sibling. (The elements of a run behind its first, like others, are below a sibling.)
+      const std::size_t other_right =
+          run.right == piece.right ? right : position(run.right, end);
+      if (other_right == right && context.less(piece.id, run.id(at.offset))) return destination;
+      scanning = other_right < right;
+    }
+    const std::size_t step = std::min<std::size_t>(run.length - at.offset, right - 1 - i);
+    i += step;
+    at.offset += static_cast<std::uint32_t>(step);
+  }
+}
+
+// ---- Changing the tree ----
+
+// Whatever changes at or behind the run of the cursor leaves it valid; before it, not.
+template <class Buffer>
+void Sequenced<Buffer>::changed_at(const Place& place) {
+  if (cursor_.leaf != place.leaf) {
+    cursor_.leaf = nullptr;
+  } else if (place.slot < cursor_.slot || place.offset == 0) {
+    cursor_.slot = 0;
+    cursor_.run_start = 0;
+  }
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::open_slot(Leaf* leaf, std::size_t slot) {
+  REJOIN_ASSERT(leaf->count < runs_max);
+  std::move_backward(leaf->runs + slot, leaf->runs + leaf->count, leaf->runs + leaf->count + 1);
+  ++leaf->count;
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::close_slot(Leaf* leaf, std::size_t slot) {
+  std::move(leaf->runs + slot + 1, leaf->runs + leaf->count, leaf->runs + slot);
+  --leaf->count;
+}
+
+namespace {
+
+// True when `next`, which stands right behind `run`, could have been typed on after it.
+bool continues(const Run& run, const Run& next) {
+  return run.live == next.live && run.replica == next.replica &&
+         run.first + run.length == next.first && next.left == run.last() &&
+         next.right == run.right && run.length + next.length <= run_length_max;
+}
+
+}  // namespace
+
+template <class Buffer>
+void Sequenced<Buffer>::merge_with_next(Leaf* leaf, std::size_t slot) {
+  if (slot + 1 >= leaf->count) return;
+  Run& run = leaf->runs[slot];
+  const Run& next = leaf->runs[slot + 1];
+  if (!continues(run, next) || run.extent + next.extent > Content<Buffer>::run_max) return;
+  run.length += next.length;
+  run.extent += next.extent;
+  close_slot(leaf, slot + 1);
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::add_sibling(Node* node, Node* fresh, const Sums& moved) {
+  if (node->parent == nullptr) {
+    auto* inner = new Inner;
+    inner->count = 1;
+    inner->children[0] = node;
+    inner->sums[0] = root_sums_;
+    node->parent = inner;
+    node->slot = 0;
+    root_ = inner;
+  }
+  Inner* into = node->parent;
+  std::size_t at = node->slot + 1u;
+  if (into->count == children_max) {
+    // At the end the old node stays full: what is appended goes on there.
+    const std::size_t keep = at == children_max ? children_max : children_max / 2;
+    auto* half = new Inner;
+    Sums half_sums;
+    for (std::size_t i = keep; i < children_max; ++i) {
+      half->children[half->count] = into->children[i];
+      half->sums[half->count] = into->sums[i];
+      into->children[i]->parent = half;
+      into->children[i]->slot = half->count++;
+      half_sums += into->sums[i];
+    }
+    into->count = static_cast<std::uint16_t>(keep);
+    add_sibling(into, half, half_sums);
+    if (at > keep || keep == children_max) {
+      into = half;
+      at -= keep;
     }
   }
-  if (element.live()) ++live_;
-  elements_.insert(elements_.begin() + static_cast<std::ptrdiff_t>(destination),
-                   std::move(element));
-  return destination;
-}
-
-void Sequenced::append_stored(Element element) {
-  if (element.live()) ++live_;
-  elements_.push_back(std::move(element));
-}
-
-void Sequenced::erase(std::size_t position) {
-  if (elements_[position].live()) --live_;
-  elements_.erase(elements_.begin() + static_cast<std::ptrdiff_t>(position));
-}
-
-void Sequenced::remove(std::size_t position, ElementId by) {
-  Element& element = elements_[position];
-  if (element.live()) {
-    --live_;
-    element.value = Value();
+  for (std::size_t i = into->count; i > at; --i) {
+    into->children[i] = into->children[i - 1];
+    into->sums[i] = into->sums[i - 1];
+    into->children[i]->slot = static_cast<std::uint16_t>(i);
   }
-  element.removed_by = by;
+  ++into->count;
+  into->children[at] = fresh;
+  into->sums[at] = Sums{};
+  fresh->parent = into;
+  fresh->slot = static_cast<std::uint16_t>(at);
+  subtract_sums(node, moved);
+  add_sums(fresh, moved);
 }
 
-void Sequenced::restore(std::size_t position, Value value) {
-  Element& element = elements_[position];
-  if (!element.live()) ++live_;
-  element.removed_by = ElementId{};
-  element.value = std::move(value);
+template <class Buffer>
+void Sequenced<Buffer>::split_leaf(Leaf* leaf, std::size_t at) {
+  auto* fresh = new Leaf;
+  fresh->is_leaf = true;
+  const std::size_t unit = leaf->unit_of(at);
+  fresh->content.assign(std::make_move_iterator(leaf->content.begin() +
+                                                static_cast<std::ptrdiff_t>(unit)),
+                        std::make_move_iterator(leaf->content.end()));
+  leaf->content.resize(unit);
+  for (std::size_t s = at; s < leaf->count; ++s) {
+    const Run& run = leaf->runs[s];
+    fresh->runs[fresh->count++] = run;
+    index_.put(run.id(), run.length, fresh);
+  }
+  leaf->count = static_cast<std::uint16_t>(at);
+  fresh->next = leaf->next;
+  leaf->next = fresh;
+  add_sibling(leaf, fresh, fresh->sums());
+  cursor_.leaf = nullptr;
 }
+
+template <class Buffer>
+auto Sequenced<Buffer>::make_room(Place place, std::size_t extra) -> Place {
+  Leaf* leaf = place.leaf;
+  const bool full = leaf->count + extra > runs_max;
+  if (!full && leaf->content.size() <= Content<Buffer>::leaf_max) return place;
+  std::size_t at = leaf->count / 2u;
+  const bool at_end = place.slot == leaf->count ||
+                      (place.slot + 1u == leaf->count &&
+                       place.offset == leaf->runs[place.slot].length);
+  if (at_end) {
+    // Appending: leave this leaf full.
+    split_leaf(leaf, leaf->count);
+    return {leaf->next, 0, 0};
+  }
+  if (!full) {
+    at = 1;
+    for (std::size_t unit = leaf->runs[0].extent;
+         at + 1 < leaf->count && unit * 2 < leaf->content.size(); ++at) {
+      unit += leaf->runs[at].extent;
+    }
+  }
+  split_leaf(leaf, at);
+  if (place.slot < at) return place;
+  return {leaf->next, static_cast<std::uint32_t>(place.slot - at), place.offset};
+}
+
+template <class Buffer>
+auto Sequenced<Buffer>::split_run(Place place) -> Place {
+  place = make_room(place, 1);
+  Leaf* leaf = place.leaf;
+  open_slot(leaf, place.slot + 1u);
+  Run& run = leaf->runs[place.slot];
+  Run& rest = leaf->runs[place.slot + 1];
+  rest = run;
+  const std::size_t units = leaf->units(run, leaf->unit_of(place.slot), place.offset);
+  run.length = place.offset;
+  run.extent = static_cast<std::uint32_t>(units);
+  rest.first += place.offset;
+  rest.length -= place.offset;
+  rest.extent -= run.extent;
+  rest.left = run.last();
+  changed_at({leaf, place.slot, 1});
+  return {leaf, place.slot + 1, 0};
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
+  using C = Content<Buffer>;
+  while (run.live && content.size() > C::run_max) {
+    // A long run comes in parts.
+    std::size_t elements = 0;
+    std::size_t units = 0;
+    while (units + C::width(content, units) <= C::run_max) {
+      units += C::width(content, units);
+      ++elements;
+    }
+    Run part = run;
+    part.length = static_cast<std::uint32_t>(elements);
+    put_run(place, part, Slice(content.data(), units));
+    content = Slice(content.data() + units, content.size() - units);
+    run.first += elements;
+    run.length -= part.length;
+    run.left = part.last();
+    place = find(part.last());
+    ++place.offset;
+    if (run.length == 0) return;
+  }
+  run.extent = static_cast<std::uint32_t>(content.size());
+  const Sums sums{run.live ? run.length : 0u, run.length, run.extent, C::wide(content)};
+  if (place.offset == 0 && place.slot > 0) {
+    --place.slot;
+    place.offset = place.leaf->runs[place.slot].length;
+  }
+  const auto types_on = [&] {
+    if (place.slot >= place.leaf->count) return false;
+    const Run& before = place.leaf->runs[place.slot];
+    return place.offset == before.length && continues(before, run) &&
+           before.extent + run.extent <= C::run_max;
+  };
+  bool extends = types_on();
+  if (!extends || place.leaf->content.size() > C::leaf_max) {
+    place = make_room(place, 2);
+    extends = types_on();
+  }
+  Leaf* leaf = place.leaf;
+  std::size_t unit;
+  if (extends) {
+    Run& before = leaf->runs[place.slot];
+    unit = leaf->unit_of(place.slot) + before.extent;
+    before.length += run.length;
+    before.extent += run.extent;
+    changed_at({leaf, place.slot, 1});
+  } else {
+    if (place.slot < leaf->count && place.offset > 0) {
+      if (place.offset < leaf->runs[place.slot].length) {
+        place = split_run(place);
+      } else {
+        place = {leaf, place.slot + 1, 0};
+      }
+    }
+    leaf = place.leaf;
+    open_slot(leaf, place.slot);
+    leaf->runs[place.slot] = run;
+    unit = leaf->unit_of(place.slot);
+    changed_at(place.slot == 0 ? place : Place{leaf, place.slot - 1, 1});
+  }
+  leaf->content.insert(leaf->content.begin() + static_cast<std::ptrdiff_t>(unit), content.begin(),
+                       content.end());
+  index_.put(run.id(), run.length, leaf);
+  add_sums(leaf, sums);
+}
+
+// ---- Insertion ----
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::hash_of_insertion(const SequenceContext& context, ElementId before,
+                                               const Place& after, ElementId id,
+                                               Slice content) const {
+  using C = Content<Buffer>;
+  StateHash sum;
+  const ElementId first_before = before;
+  for (std::size_t unit = 0; unit < content.size(); unit += C::width(content, unit)) {
+    sum += element_hash(context, id, C::value(content, unit), before);
+    before = id;
+    ++id.sequence;
+  }
+  if (after.leaf != nullptr) {
+    const Run& run = after.leaf->runs[after.slot];
+    const std::size_t begin = after.leaf->unit_of(after.slot);
+    const std::size_t unit = begin + after.leaf->units(run, begin, after.offset);
+    const std::uint64_t value = C::value(after.leaf->content, unit);
+    sum += element_hash(context, run.id(after.offset), value, before);
+    sum -= element_hash(context, run.id(after.offset), value, first_before);
+  }
+  return sum;
+}
+
+template <class Buffer>
+auto Sequenced<Buffer>::gap_at(std::size_t index) -> Gap {
+  Gap gap;
+  if (index == 0) {
+    gap.place = {edge_leaf(false), 0, 0};
+  } else {
+    gap.place = go_to_live(index - 1);
+    gap.left = gap.place.leaf->runs[gap.place.slot].id(gap.place.offset);
+    ++gap.place.offset;
+  }
+  gap.right = next_id(gap.place);
+  return gap;
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::insert(const SequenceContext& context, const Gap& gap, ElementId id,
+                                    std::uint64_t count, Slice content) {
+  const StateHash hash =
+      hash_of_insertion(context, gap.left, live_from(gap.place), id, content);
+  put_run(gap.place,
+          {id.sequence, gap.left, gap.right, id.replica, static_cast<std::uint32_t>(count), 0, true},
+          content);
+  return hash;
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::integrate(const SequenceContext& context, Piece piece) {
+  if (!contains(piece.left)) piece.left = {};
+  if (!contains(piece.right)) piece.right = {};
+  if (!piece.left.is_boundary() && !piece.right.is_boundary() &&
+      rank(find(piece.left)) >= rank(find(piece.right))) {
+    piece.right = {};
+  }
+  const Place place = place_in_order(context, piece);
+  StateHash hash;
+  if (piece.live) {
+    const Place before = live_before(place);
+    const ElementId id_before =
+        before.leaf == nullptr ? ElementId{} : before.leaf->runs[before.slot].id(before.offset);
+    hash = hash_of_insertion(context, id_before, live_from(place), piece.id, piece.content);
+  }
+  put_run(place,
+          {piece.id.sequence, piece.left, piece.right, piece.id.replica,
+           static_cast<std::uint32_t>(piece.count), 0, piece.live},
+          piece.content);
+  return hash;
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::append_stored(const SequenceContext& context, const Piece& piece) {
+  Leaf* leaf = edge_leaf(true);
+  const Place place{leaf, leaf->count, 0};
+  StateHash hash;
+  if (piece.live) {
+    const Place before = live_before(place);
+    const ElementId id_before =
+        before.leaf == nullptr ? ElementId{} : before.leaf->runs[before.slot].id(before.offset);
+    hash = hash_of_insertion(context, id_before, {}, piece.id, piece.content);
+  }
+  put_run(place,
+          {piece.id.sequence, piece.left, piece.right, piece.id.replica,
+           static_cast<std::uint32_t>(piece.count), 0, piece.live},
+          piece.content);
+  return hash;
+}
+
+// ---- Removal ----
+
+template <class Buffer>
+void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
+  Leaf* leaf = place.leaf;
+  const auto at = [&]() -> Run& { return leaf->runs[place.slot]; };
+  const bool from_begin = place.offset == 0;
+  const bool to_end = place.offset + count == at().length;
+  // Removed on both sides, or next to nothing that was removed: at most two runs more.
+  const bool joins_next = to_end && !from_begin && place.slot + 1u < leaf->count && [&] {
+    const Run& next = leaf->runs[place.slot + 1];
+    return !next.live && next.replica == at().replica &&
+           next.first == at().first + at().length && next.left == at().last() &&
+           next.right == at().right && next.length + count <= run_length_max;
+  }();
+  if (!joins_next && !(from_begin && to_end)) {
+    place = make_room(place, 2);
+    leaf = place.leaf;
+  }
+  const std::size_t begin = leaf->unit_of(place.slot);
+  const std::size_t skipped = leaf->units(at(), begin, place.offset);
+  const std::size_t units =
+      (to_end ? at().extent : leaf->units(at(), begin, place.offset + count)) - skipped;
+  const auto from = leaf->content.begin() + static_cast<std::ptrdiff_t>(begin + skipped);
+  const Sums sums{count, 0, units, Content<Buffer>::wide(leaf->slice(begin + skipped, units))};
+  leaf->content.erase(from, from + static_cast<std::ptrdiff_t>(units));
+  subtract_sums(leaf, sums);
+  changed_at(place);
+  if (joins_next) {
+    Run& next = leaf->runs[place.slot + 1];
+    next.first -= count;
+    next.length += count;
+    next.left = at().id(place.offset - 1);
+    at().length -= count;
+    at().extent -= static_cast<std::uint32_t>(units);
+    return;
+  }
+  const Run whole = at();
+  std::uint32_t slot = place.slot;
+  if (!from_begin) {
+    at().length = place.offset;
+    at().extent = static_cast<std::uint32_t>(skipped);
+    open_slot(leaf, ++slot);
+  }
+  leaf->runs[slot] = {whole.first + place.offset,
+                      from_begin ? whole.left : whole.id(place.offset - 1),
+                      whole.right,
+                      whole.replica,
+                      count,
+                      0,
+                      false};
+  if (!to_end) {
+    open_slot(leaf, slot + 1u);
+    leaf->runs[slot + 1] = {
+        whole.first + place.offset + count,
+        whole.id(place.offset + count - 1),
+        whole.right,
+        whole.replica,
+        whole.length - place.offset - count,
+        static_cast<std::uint32_t>(whole.extent - skipped - units),
+        true};
+  }
+  merge_with_next(leaf, slot);
+  if (slot > 0) merge_with_next(leaf, slot - 1u);
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::remove_piece(const SequenceContext& context, const Place& place,
+                                          std::uint32_t count, Visit visit) {
+  const Piece piece =
+      place.leaf->piece(place.slot, place.offset, count, place.leaf->unit_of(place.slot));
+  const Place before = live_before(place);
+  const ElementId id_before =
+      before.leaf == nullptr ? ElementId{} : before.leaf->runs[before.slot].id(before.offset);
+  const Place after = live_from({place.leaf, place.slot, place.offset + count});
+  StateHash hash;
+  hash -= hash_of_insertion(context, id_before, after, piece.id, piece.content);
+  visit(piece);
+  mark_removed(place, count);
+  return hash;
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::remove(const SequenceContext& context, std::size_t index,
+                                    std::uint64_t count, Visit visit) {
+  StateHash hash;
+  while (count > 0) {
+    const Place place = go_to_live(index);
+    const auto n = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(count, place.leaf->runs[place.slot].length - place.offset));
+    hash += remove_piece(context, place, n, visit);
+    count -= n;
+  }
+  return hash;
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::remove_ids(const SequenceContext& context, ElementId id,
+                                        std::uint64_t count, Visit visit) {
+  StateHash hash;
+  const Sequence end = id.sequence + count;
+  while (id.sequence < end) {
+    id.sequence += absent(id, end - id.sequence);
+    if (id.sequence >= end) break;
+    const Place place = find(id);
+    const Run& run = place.leaf->runs[place.slot];
+    const auto n = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(end - id.sequence, run.length - place.offset));
+    if (run.live) hash += remove_piece(context, place, n, visit);
+    id.sequence += n;
+  }
+  return hash;
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::remove_seen(const SequenceContext& context,
+                                         const std::vector<Sequence>& clock, Visit visit) {
+  std::vector<std::pair<ElementId, std::uint64_t>> seen;
+  for_each_piece([&](const Piece& piece) {
+    const Sequence up_to = clock[piece.id.replica];
+    if (!piece.live || piece.id.sequence > up_to) return;
+    seen.push_back({piece.id, std::min(piece.count, up_to - piece.id.sequence + 1)});
+  });
+  StateHash hash;
+  for (const auto& [id, count] : seen) hash += remove_ids(context, id, count, visit);
+  return hash;
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::note_removal(std::uint32_t replica, const SequenceRemoval& removal) {
+  auto it = std::find_if(removals_.begin(), removals_.end(),
+                         [&](const RemovalsOf& of) { return of.replica == replica; });
+  if (it == removals_.end()) it = removals_.insert(it, RemovalsOf{replica, {}});
+  std::vector<SequenceRemoval>& removals = it->removals;
+  if (removals.empty() || removals.back().by < removal.by) {
+    if (!removals.empty() && extend(removals.back(), removal)) return;
+    removals.push_back(removal);
+    return;
+  }
+  removals.insert(
+      std::lower_bound(removals.begin(), removals.end(), removal.by,
+                       [](const SequenceRemoval& r, Sequence by) { return r.by < by; }),
+      removal);
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::forget_removals_from(std::uint32_t replica, Sequence by) {
+  for (RemovalsOf& of : removals_) {
+    if (of.replica != replica) continue;
+    while (!of.removals.empty() && of.removals.back().by >= by) of.removals.pop_back();
+    if (of.removals.empty()) return;
+    SequenceRemoval& last = of.removals.back();
+    last.count = std::min(last.count, by - last.by);
+    last.descending &= last.count > 1;
+  }
+}
+
+// ---- Undo ----
+
+template <class Buffer>
+auto Sequenced<Buffer>::isolate(ElementId id, std::uint64_t& count) -> Place {
+  Place place = find(id);
+  REJOIN_ASSERT(place.leaf != nullptr);
+  if (place.offset > 0) place = split_run(place);
+  const Run& run = place.leaf->runs[place.slot];
+  if (run.length > count) {
+    (void)split_run({place.leaf, place.slot, static_cast<std::uint32_t>(count)});
+    place = find(id);
+  }
+  count = place.leaf->runs[place.slot].length;
+  cursor_.leaf = nullptr;
+  return place;
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::erase(ElementId id, std::uint64_t count) {
+  while (count > 0) {
+    std::uint64_t n = count;
+    const Place place = isolate(id, n);
+    Leaf* leaf = place.leaf;
+    const Run run = leaf->runs[place.slot];
+    const std::size_t unit = leaf->unit_of(place.slot);
+    const Sums sums{run.live ? run.length : 0u, run.length, run.extent,
+                    Content<Buffer>::wide(leaf->slice(unit, run.extent))};
+    const auto from = leaf->content.begin() + static_cast<std::ptrdiff_t>(unit);
+    leaf->content.erase(from, from + run.extent);
+    close_slot(leaf, place.slot);
+    if (place.slot > 0) merge_with_next(leaf, place.slot - 1u);
+    subtract_sums(leaf, sums);
+    id.sequence += n;
+    count -= n;
+  }
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::restore(ElementId id, std::uint64_t count, Slice content) {
+  while (count > 0) {
+    std::uint64_t n = std::min<std::uint64_t>(count, Content<Buffer>::run_max / 4);
+    const Place place = isolate(id, n);
+    Leaf* leaf = place.leaf;
+    Run& run = leaf->runs[place.slot];
+    const std::size_t units = Content<Buffer>::units(content, n);
+    const Slice part(content.data(), units);
+    leaf->content.insert(
+        leaf->content.begin() + static_cast<std::ptrdiff_t>(leaf->unit_of(place.slot)),
+        part.begin(), part.end());
+    run.live = true;
+    run.extent = static_cast<std::uint32_t>(units);
+    add_sums(leaf, {run.length, 0, units, Content<Buffer>::wide(part)});
+    merge_with_next(leaf, place.slot);
+    if (place.slot > 0) merge_with_next(leaf, place.slot - 1u);
+    content = Slice(content.data() + units, content.size() - units);
+    id.sequence += n;
+    count -= n;
+  }
+}
+
+// ---- Reading ----
+
+template <class Buffer>
+void Sequenced<Buffer>::for_each_live(std::size_t index, std::size_t count, Visit visit) const {
+  if (count == 0) return;
+  std::size_t leaf_start = 0;
+  Place at = find_live(index, leaf_start);
+  std::size_t unit = at.leaf->unit_of(at.slot);
+  for (;;) {
+    const Run& run = at.leaf->runs[at.slot];
+    if (at.slot < at.leaf->count && run.live) {
+      const auto n = static_cast<std::uint32_t>(
+          std::min<std::size_t>(count, run.length - at.offset));
+      visit(at.leaf->piece(at.slot, at.offset, n, unit));
+      count -= n;
+      if (count == 0) return;
+    }
+    if (at.slot < at.leaf->count) unit += run.extent;
+    at.offset = 0;
+    if (++at.slot >= at.leaf->count) {
+      at = {at.leaf->next, 0, 0};
+      unit = 0;
+    }
+  }
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::for_each_piece(Visit visit) const {
+  for (const Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
+    std::size_t unit = 0;
+    for (std::size_t s = 0; s < leaf->count; ++s) {
+      visit(leaf->piece(s, 0, leaf->runs[s].length, unit));
+      unit += leaf->runs[s].extent;
+    }
+  }
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::for_each_piece_since(const std::vector<Sequence>& base,
+                                             Visit visit) const {
+  std::vector<std::pair<std::size_t, const Leaf*>> leaves;
+  const Leaf* previous = nullptr;
+  index_.for_each_replica([&](std::uint32_t replica) {
+    index_.for_each_since(replica, base[replica], [&](const Leaf* leaf) {
+      if (leaf != previous) leaves.push_back({leaf_rank(leaf), leaf});
+      previous = leaf;
+    });
+  });
+  std::sort(leaves.begin(), leaves.end());
+  leaves.erase(std::unique(leaves.begin(), leaves.end()), leaves.end());
+  for (const auto& [rank, leaf] : leaves) {
+    std::size_t unit = 0;
+    for (std::size_t s = 0; s < leaf->count; ++s) {
+      const Run& run = leaf->runs[s];
+      const Sequence known = base[run.replica];
+      if (run.last().sequence > known) {
+        const auto offset =
+            static_cast<std::uint32_t>(run.first > known ? 0 : known - run.first + 1);
+        visit(leaf->piece(s, offset, run.length - offset, unit));
+      }
+      unit += run.extent;
+    }
+  }
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::for_each_removal_since(
+    const std::vector<Sequence>& base,
+    FunctionRef<void(std::uint32_t replica, const SequenceRemoval& removal)> visit) const {
+  for (const RemovalsOf& of : removals_) {
+    const Sequence known = base[of.replica];
+    auto it = std::upper_bound(of.removals.begin(), of.removals.end(), known,
+                               [](Sequence s, const SequenceRemoval& r) { return s < r.by; });
+    if (it != of.removals.begin() && std::prev(it)->by + std::prev(it)->count > known + 1) {
+      visit(of.replica, std::prev(it)->without_first(known + 1 - std::prev(it)->by));
+    }
+    for (; it != of.removals.end(); ++it) visit(of.replica, *it);
+  }
+}
+
+// ---- Check ----
+
+template <class Buffer>
+const char* Sequenced<Buffer>::check_node(const Node* node, const Sums& sums,
+                                          const Leaf*& expected) const {
+  if (node->is_leaf) {
+    const auto* leaf = static_cast<const Leaf*>(node);
+    if (expected != leaf) return "the leaves are not chained in order";
+    expected = leaf->next;
+    if (leaf->sums() != sums) return "a leaf's elements are miscounted";
+    std::size_t unit = 0;
+    for (std::size_t s = 0; s < leaf->count; ++s) {
+      const Run& run = leaf->runs[s];
+      if (run.length == 0) return "a run is empty";
+      if (unit + run.extent > leaf->content.size() || (!run.live && run.extent != 0) ||
+          (run.live && Content<Buffer>::elements(leaf->slice(unit, run.extent)) != run.length)) {
+        return "a run's contents are not those of its elements";
+      }
+      unit += run.extent;
+    }
+    return unit == leaf->content.size() ? nullptr : "contents of no run";
+  }
+  const auto* inner = static_cast<const Inner*>(node);
+  Sums sum;
+  for (std::size_t i = 0; i < inner->count; ++i) {
+    const Node* child = inner->children[i];
+    if (child->parent != inner || child->slot != i) return "a node does not know its place";
+    sum += inner->sums[i];
+    if (const char* wrong = check_node(child, inner->sums[i], expected)) return wrong;
+  }
+  return sum == sums ? nullptr : "an inner node's elements are miscounted";
+}
+
+template <class Buffer>
+const char* Sequenced<Buffer>::check(const SequenceContext& context,
+                                     const std::vector<Sequence>& clock, StateHash& hash) const {
+  const Leaf* expected = edge_leaf(false);
+  if (const char* wrong = check_node(root_, root_sums_, expected)) return wrong;
+  if (expected != nullptr) return "a leaf outside the tree";
+  ElementId before;
+  for (Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
+    std::size_t unit = 0;
+    for (std::uint32_t s = 0; s < leaf->count; ++s) {
+      const Run& run = leaf->runs[s];
+      if (run.last().sequence > clock[run.replica]) return "an element beyond the clock";
+      for (const ElementId id : {run.id(), run.last()}) {
+        const Place place = find(id);
+        if (place.leaf != leaf || place.slot != s) return "an element cannot be found by its id";
+      }
+      if (run.live) {
+        hash += hash_of_insertion(context, before, {}, run.id(), leaf->slice(unit, run.extent));
+        before = run.last();
+      }
+      unit += run.extent;
+    }
+  }
+  return nullptr;
+}
+
+template class Sequenced<std::vector<Value>>;
+template class Sequenced<std::string>;
 
 }  // namespace rejoin

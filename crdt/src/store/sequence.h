@@ -1,4 +1,4 @@
-// The elements of a list, in order, with those removed.
+// The elements of a list or text, in order, with those removed.
 //
 // Order: each element names the neighbours between which it was inserted (its origins). Elements
 // inserted concurrently at one place are ordered by their right origins, then by id, subtree by
@@ -6,60 +6,277 @@
 // found by scanning, as in Gentle and Kleppmann, "Eg-walker" (EuroSys 2025, section 3.3). It
 // depends on the set of elements alone, not on the order in which they came.
 //
-// One vector: insertion costs O(elements) for the move, and a search for the origins from the end.
+// Elements that one replica typed on are kept as one run. Runs stand in the leaves of a B+tree whose
+// inner nodes count elements; contents stand beside them, one buffer a leaf; an index finds an
+// element's leaf by its id. A local edit costs O(log n), near the last one less; a remote one
+// O(log n) and the runs concurrent with it at its place. docs/sequence.md has the reasons.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
-#include "rejoin/crdt/id.h"
+#include "rejoin/crdt/hash.h"
 #include "rejoin/crdt/value.h"
+#include "function_ref.h"
+#include "store/element_id.h"
+#include "store/id_index.h"
 
 namespace rejoin {
 
-// An element's identity within one document: interned replica and sequence. Sequence 0 is the
-// beginning (as a left origin) or the end (as a right origin).
-struct ElementId {
-  std::uint32_t replica = 0;
-  Sequence sequence = 0;
-  friend bool operator==(const ElementId&, const ElementId&) = default;
-  bool is_boundary() const { return sequence == 0; }
+struct Writer_;
+
+// What a sequence needs to know of its document.
+struct SequenceContext {
+  const Writer_* writers;  // by replica index
+  StateHash path;          // of the cell
+  // True when a comes before b by replica id, then sequence: indexes say nothing about order.
+  bool less(ElementId a, ElementId b) const;
 };
 
-struct Element {
-  ElementId id;
-  ElementId left;
+// Consecutive ids in order: each element but the first was inserted just after the one before it,
+// all with the same right origin, and all of them live or all of them removed.
+struct Run {
+  Sequence first = 0;
+  ElementId left;   // origins of the first element
   ElementId right;
-  ElementId removed_by;  // the dot of its removal; sequence 0 while it lives
-  Value value;           // null once removed
-  bool live() const { return removed_by.sequence == 0; }
+  std::uint32_t replica = 0;
+  std::uint32_t length = 0;
+  std::uint32_t extent = 0;  // of its contents in the leaf's buffer: 0 when removed
+  bool live = false;
+  ElementId id(std::uint64_t offset = 0) const { return {replica, first + offset}; }
+  ElementId last() const { return id(length - 1); }
 };
 
+// The elements of one run, at most.
+inline constexpr std::uint32_t run_length_max = std::uint32_t{1} << 30;
+
+// The contents of a run: values, or the bytes of UTF-8 text, in which each code point is an element.
+template <class Buffer>
+struct SequenceContent;
+template <>
+struct SequenceContent<std::vector<Value>> {
+  using Slice = std::span<const Value>;
+};
+template <>
+struct SequenceContent<std::string> {
+  using Slice = std::string_view;
+};
+
+// The removals of consecutive elements, as consecutive dots of one replica: the dot `by` + i removed
+// element `target` + i, or `target` - i when descending.
+struct SequenceRemoval {
+  Sequence by = 0;
+  ElementId target;
+  std::uint64_t count = 0;
+  bool descending = false;
+  SequenceRemoval without_first(std::uint64_t n) const {
+    const ElementId rest{target.replica, descending ? target.sequence - n : target.sequence + n};
+    return {by + n, rest, count - n, descending && count - n > 1};
+  }
+  // The first of the elements in ascending order.
+  ElementId first() const {
+    return descending ? ElementId{target.replica, target.sequence - (count - 1)} : target;
+  }
+};
+// Makes `next` part of `last` where it goes on with it, in either direction: deleting on, or
+// backwards, is one removal.
+bool extend(SequenceRemoval& last, const SequenceRemoval& next);
+
+// How many code points valid UTF-8 has.
+std::size_t count_code_points(std::string_view text);
+
+template <class Buffer>
 class Sequenced {
  public:
-  static constexpr std::size_t npos = static_cast<std::size_t>(-1);
-  // True when replica a's id comes before replica b's: indexes say nothing about order.
-  using ReplicaLess = std::function<bool(std::uint32_t a, std::uint32_t b)>;
+  using Slice = typename SequenceContent<Buffer>::Slice;
 
-  std::size_t live_count() const { return live_; }
-  const std::vector<Element>& elements() const { return elements_; }
-  // Position (removed elements included) of the live element with this index; npos beyond.
-  std::size_t position_of_live(std::size_t index) const;
-  std::size_t find(ElementId id) const;
-  Element& at(std::size_t position) { return elements_[position]; }
+  // Part of a run, or a run to insert.
+  struct Piece {
+    ElementId id;  // of its first element
+    std::uint64_t count = 0;
+    ElementId left;
+    ElementId right;
+    bool live = true;
+    Slice content;
+  };
+  using Visit = FunctionRef<void(const Piece&)>;
+  // The first `n` elements of a piece, and the others.
+  static Piece first_of(const Piece& piece, std::uint64_t n);
+  static Piece rest_of(const Piece& piece, std::uint64_t n);
 
-  // Inserts where the order puts it; both origins must be here. Returns its position.
-  std::size_t integrate(Element element, const ReplicaLess& less);
-  // Puts a stored element at the end: elements are stored in their order.
-  void append_stored(Element element);
-  void erase(std::size_t position);  // undoes integrate
-  void remove(std::size_t position, ElementId by);
-  void restore(std::size_t position, Value value);  // undoes remove
+  struct Leaf;
+
+  Sequenced();
+  ~Sequenced();
+  Sequenced(const Sequenced&) = delete;
+  Sequenced& operator=(const Sequenced&) = delete;
+
+  std::size_t live_count() const { return root_sums_.live; }
+  bool empty() const { return root_sums_.total == 0; }
+  std::size_t extent() const { return root_sums_.extent; }  // bytes of text, number of values
+  std::size_t utf16_count() const { return root_sums_.live + root_sums_.wide; }
+  std::size_t memory_bytes() const;
+
+  // ---- Reading ----
+  // Live elements [index, index + count), piece by piece; the bounds must hold.
+  void for_each_live(std::size_t index, std::size_t count, Visit visit) const;
+  // All pieces in order.
+  void for_each_piece(Visit visit) const;
+  // The pieces beyond `base` (by replica index), in order. Costs in proportion to their leaves.
+  void for_each_piece_since(const std::vector<Sequence>& base, Visit visit) const;
+  // What was removed beyond `base`, a replica after the other, by dot.
+  void for_each_removal_since(
+      const std::vector<Sequence>& base,
+      FunctionRef<void(std::uint32_t replica, const SequenceRemoval& removal)> visit) const;
+  // How many of [id, id + count) are absent before the first that is here.
+  std::uint64_t absent(ElementId id, std::uint64_t count) const;
+  bool contains(ElementId id) const { return find(id).leaf != nullptr; }
+
+  // ---- Writing ----
+  // Most give by how much the state hash changes.
+
+  // Where a local insertion goes, and between which neighbours. Valid until the next change.
+  struct Place {
+    Leaf* leaf = nullptr;
+    std::uint32_t slot = 0;    // of the run; the number of runs at the leaf's end
+    std::uint32_t offset = 0;  // elements of the run before the place
+  };
+  struct Gap {
+    ElementId left;
+    ElementId right;
+    Place place;
+  };
+  Gap gap_at(std::size_t index);
+  StateHash insert(const SequenceContext& context, const Gap& gap, ElementId id,
+                   std::uint64_t count, Slice content);
+  // Inserts where the order puts it. Origins that are not here, or stand in the wrong order, come
+  // from no honest writer: the same at every replica, so each may read them as beginning or end.
+  StateHash integrate(const SequenceContext& context, Piece piece);
+  // Puts a stored piece at the end: pieces are stored in their order.
+  StateHash append_stored(const SequenceContext& context, const Piece& piece);
+  // Removes `count` live elements from `index` on, after a visit to each piece of them.
+  StateHash remove(const SequenceContext& context, std::size_t index, std::uint64_t count,
+                   Visit visit);
+  // The same with those of [id, id + count) that live.
+  StateHash remove_ids(const SequenceContext& context, ElementId id, std::uint64_t count,
+                       Visit visit);
+  // The same with the live elements that `clock` includes.
+  StateHash remove_seen(const SequenceContext& context, const std::vector<Sequence>& clock,
+                        Visit visit);
+  void note_removal(std::uint32_t replica, const SequenceRemoval& removal);
+  // Undo insert, remove, and note_removal (of what was removed from the dot `by` on). The state
+  // hash is the caller's.
+  void erase(ElementId id, std::uint64_t count);
+  void restore(ElementId id, std::uint64_t count, Slice content);
+  void forget_removals_from(std::uint32_t replica, Sequence by);
+
+  // What is wrong, or null; adds up the hash of all elements. Every id must be within `clock`.
+  const char* check(const SequenceContext& context, const std::vector<Sequence>& clock,
+                    StateHash& hash) const;
 
  private:
-  std::vector<Element> elements_;
-  std::size_t live_ = 0;
+  struct Inner;
+  struct Node {
+    Inner* parent = nullptr;
+    std::uint16_t slot = 0;  // in the parent
+    std::uint16_t count = 0;
+    bool is_leaf = false;
+  };
+  struct Sums {
+    std::size_t live = 0;
+    std::size_t total = 0;
+    std::size_t extent = 0;
+    std::size_t wide = 0;  // live elements that are two units of UTF-16
+    Sums& operator+=(const Sums& other) {
+      live += other.live;
+      total += other.total;
+      extent += other.extent;
+      wide += other.wide;
+      return *this;
+    }
+    Sums& operator-=(const Sums& other) {
+      live -= other.live;
+      total -= other.total;
+      extent -= other.extent;
+      wide -= other.wide;
+      return *this;
+    }
+    friend bool operator==(const Sums&, const Sums&) = default;
+  };
+  static constexpr std::size_t children_max = 24;
+
+  Sums& sums_of(const Node* node) {
+    return node->parent == nullptr ? root_sums_ : node->parent->sums[node->slot];
+  }
+  void add_sums(Node* node, const Sums& sums);
+  void subtract_sums(Node* node, const Sums& sums);
+
+  // -- finding --
+  Place find_live(std::size_t index, std::size_t& leaf_start) const;
+  // The same, with the cursor set there.
+  Place go_to_live(std::size_t index);
+  Place find(ElementId id) const;  // leaf null when it is not here
+  std::size_t leaf_rank(const Leaf* leaf) const;
+  // The number of elements, removed ones included, before a place.
+  std::size_t rank(const Place& place) const;
+  Leaf* edge_leaf(bool last) const;
+  // The nearest live elements before and from a place on; leaf null when there is none.
+  Place live_before(const Place& place) const;
+  Place live_from(const Place& place) const;
+  ElementId next_id(const Place& place) const;  // boundary at the end
+  Place place_in_order(const SequenceContext& context, const Piece& piece) const;
+
+  // -- changing --
+  void put_run(Place place, Run run, Slice content);
+  // Makes `extra` free slots and room in the buffer of the leaf; gives the place as it is then.
+  Place make_room(Place place, std::size_t extra);
+  void split_leaf(Leaf* leaf, std::size_t at);
+  void add_sibling(Node* node, Node* fresh, const Sums& moved);
+  // Divides the run at the place, which becomes the beginning of a run.
+  Place split_run(Place place);
+  void open_slot(Leaf* leaf, std::size_t slot);
+  void close_slot(Leaf* leaf, std::size_t slot);
+  void merge_with_next(Leaf* leaf, std::size_t slot);
+  // Removes `count` elements of one live run from the place on.
+  void mark_removed(Place place, std::uint32_t count);
+  StateHash remove_piece(const SequenceContext& context, const Place& place, std::uint32_t count,
+                         Visit visit);
+  StateHash hash_of_insertion(const SequenceContext& context, ElementId before, const Place& after,
+                              ElementId id, Slice content) const;
+  // Isolates the run that holds [id, id + count) or its beginning; gives its place.
+  Place isolate(ElementId id, std::uint64_t& count);
+  void changed_at(const Place& place);
+  void destroy(Node* node);
+  const char* check_node(const Node* node, const Sums& sums, const Leaf*& expected) const;
+
+  Node* root_;
+  Sums root_sums_;
+  IdIndex<Leaf> index_;
+  struct RemovalsOf {
+    std::uint32_t replica;
+    std::vector<SequenceRemoval> removals;  // by dot
+  };
+  std::vector<RemovalsOf> removals_;
+
+  // Where the last local edit was: a leaf that begins at the live index `leaf_start`, and in it a
+  // run that begins `run_start` live elements later.
+  struct Cursor {
+    Leaf* leaf = nullptr;
+    std::size_t leaf_start = 0;
+    std::uint32_t slot = 0;
+    std::size_t run_start = 0;
+  };
+  Cursor cursor_;
 };
+
+using ListSequence = Sequenced<std::vector<Value>>;
+using TextSequence = Sequenced<std::string>;
+extern template class Sequenced<std::vector<Value>>;
+extern template class Sequenced<std::string>;
 
 }  // namespace rejoin

@@ -125,6 +125,14 @@ void Store::advance(ReplicaIndex replica, Sequence sequence) {
 
 void Store::index_append(ReplicaIndex replica, Sequence sequence, NodeIndex index) {
   Writer_& writer = writers_[replica];
+  if (is_sequence(node(index).type)) {
+    // One item says all: up to which dot something was written there.
+    if (!writer.index.empty() && writer.index.back().node == ref(index)) {
+      writer.index.back().sequence = sequence;
+      return;
+    }
+    ++writer.stale;  // an earlier item, if there is one
+  }
   writer.index.push_back({sequence, ref(index)});
   if (!in_transaction() && writer.stale * 2 > writer.index.size() + 64) compact_index(replica);
 }
@@ -143,7 +151,7 @@ bool Store::index_item_valid(ReplicaIndex replica, const IndexItem& item) const 
     }
   }
   if (!n.extra) return false;
-  if (n.extra->list) return true;  // its elements are looked at one by one when a delta is made
+  if (n.extra->list || n.extra->text) return true;  // they know what they hold
   const Touches& touches = n.extra->touches;
   return std::find(touches.begin(), touches.end(), dot) != touches.end();
 }
@@ -154,15 +162,26 @@ void Store::compact_index(ReplicaIndex replica) {
   // The nodes lie all over memory: ask for each some time before it is looked at.
   constexpr std::size_t ahead = 8;
   std::size_t kept = 0;
+  std::unordered_map<NodeIndex, std::size_t> sequences;  // the last item of each
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (i + ahead < items.size()) {
       const Node& n = node(items[i + ahead].node.index);
       __builtin_prefetch(&n.in_use);
       __builtin_prefetch(&n.cell);
     }
-    if (index_item_valid(replica, items[i])) items[kept++] = items[i];
+    if (!index_item_valid(replica, items[i])) continue;
+    if (is_sequence(node(items[i].node.index).type)) sequences[items[i].node.index] = kept;
+    items[kept++] = items[i];
   }
   items.resize(kept);
+  if (!sequences.empty()) {
+    std::size_t at = 0;
+    std::erase_if(items, [&](const IndexItem& item) {
+      const std::size_t position = at++;
+      const auto last = sequences.find(item.node.index);
+      return last != sequences.end() && last->second != position;
+    });
+  }
   writer.stale = 0;
 }
 
@@ -337,7 +356,7 @@ bool Store::is_empty(const Node& n) const {
   }
   if (!n.extra) return true;
   return n.extra->touches.empty() && n.extra->subtree_removals == 0 &&
-         (!n.extra->list || n.extra->list->elements().empty());
+         (!n.extra->list || n.extra->list->empty()) && (!n.extra->text || n.extra->text->empty());
 }
 
 void Store::doom(NodeIndex index) {
@@ -396,12 +415,6 @@ CellExtra& Store::extra(Node& n) {
   return *n.extra;
 }
 
-Sequenced& Store::list(NodeIndex index) {
-  CellExtra& e = extra(node(index));
-  if (!e.list) e.list = std::make_unique<Sequenced>();
-  return *e.list;
-}
-
 bool Store::is_live(const Node& n) const {
   if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
     return std::any_of(counters->begin(), counters->end(),
@@ -415,7 +428,10 @@ bool Store::is_live(const Node& n) const {
     return !entries.empty() && std::all_of(entries.begin(), entries.end(),
                                            [](const Entry& e) { return e.value.as_bool(); });
   }
-  return !entries.empty() || (n.extra && n.extra->list && n.extra->list->live_count() > 0);
+  if (!entries.empty()) return true;
+  bool live = false;
+  with_existing_sequence(n, [&](const auto& sequence) { live = sequence.live_count() > 0; });
+  return live;
 }
 
 StateHash Store::entry_hash(const Node& n, const Entry& entry) const {
@@ -425,15 +441,6 @@ StateHash Store::entry_hash(const Node& n, const Entry& entry) const {
   in.add(entry.sequence);
   in.add(entry.time.value);
   in.add(entry.value);
-  return in.hash(n.path_hash.low ^ writer.low);
-}
-
-StateHash Store::element_hash(const Node& n, const Element& element) const {
-  const StateHash& writer = writers_[element.id.replica].id_hash;
-  HashInput in;
-  in.add(n.path_hash.high ^ writer.high);
-  in.add(element.id.sequence);
-  in.add(element.value);
   return in.hash(n.path_hash.low ^ writer.low);
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -137,8 +138,9 @@ class Store {
   bool counter_would_overflow(NodeIndex index, std::int64_t amount) const;
   void counter_reset(NodeIndex index);
   void remove_subtree(NodeIndex index, bool keep_self);
-  void list_insert(NodeIndex index, std::size_t at, const Value* values, std::size_t count);
-  void list_remove(NodeIndex index, std::size_t at, std::size_t count);
+  void list_insert(NodeIndex index, std::size_t at, std::span<const Value> values);
+  void text_insert(NodeIndex index, std::size_t at, std::string_view text, std::size_t count);
+  void sequence_remove(NodeIndex index, std::size_t at, std::size_t count);
   // Checks shared by all writes: that the path fits the limits.
   Status check_writable(NodeIndex index) const;
 
@@ -164,6 +166,7 @@ class Store {
  private:
   struct TransactionState;
   struct Undo;
+  struct SequenceUndo;
 
   static constexpr unsigned chunk_bits = 9;
   static constexpr NodeIndex chunk_mask = (1u << chunk_bits) - 1;
@@ -190,14 +193,21 @@ class Store {
   // -- cells --
   StateHash cell_hash(const Node& node) const;
   StateHash entry_hash(const Node& node, const Entry& entry) const;
-  StateHash element_hash(const Node& node, const Element& element) const;
   // Brackets a change of a cell: keeps hash, live counts, dirtiness and changes up to date.
   class Change;
   void mark_dirty(NodeIndex index);
   void mark_changed(NodeIndex index);
   void set_live(NodeIndex index, bool was, bool is);
   CellExtra& extra(Node& node);
-  Sequenced& list(NodeIndex index);
+  // Calls use(sequence) with the list or text of a node of such a type, made when it is not there.
+  template <class Use>
+  void with_sequence(NodeIndex index, Use use);
+  // The same where there is one already; false where there is none.
+  template <class Use>
+  static bool with_existing_sequence(const Node& node, Use use);
+  SequenceContext context_of(NodeIndex index) const {
+    return {writers_.data(), node(index).path_hash};
+  }
   void add_touch(NodeIndex index, LocalDot dot);
   // Forgets touches of `replica` at a cell that it touches again: who lacks the older lacks the
   // newer.
@@ -217,6 +227,14 @@ class Store {
   // Opens one write of `dots` dots at a cell: its kind and path go into the event. Returns its
   // first dot's sequence.
   Sequence begin_write(EffectKind kind, NodeIndex index, Sequence dots = 1);
+  // Ends the effect that successive writes to a sequence go into.
+  void close_sequence_effect();
+  template <class Buffer>
+  void sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
+                       typename Sequenced<Buffer>::Slice content);
+  // Takes the dots of a write to a sequence; gives the first.
+  Sequence take_sequence_dots(NodeIndex index, std::size_t count);
+  SequenceUndo& sequence_undo(NodeIndex index);
   void encode_path(NodeIndex index, Writer& out);
   void encode_dot(LocalDot dot, Writer& out);
   void save_cell(NodeIndex index);  // for undo; nothing outside a transaction
@@ -230,8 +248,6 @@ class Store {
   void apply_put(NodeIndex index, const Effect& effect, EventContext& context);
   void apply_counter(NodeIndex index, const CounterEntry& entry);
   void apply_counter_reset(NodeIndex index, LocalDot up_to, std::int64_t total);
-  void apply_list_insert(NodeIndex index, Element element);
-  void apply_list_remove(NodeIndex index, const std::vector<std::size_t>& positions, LocalDot by);
   bool erase_entries(NodeIndex index, const std::function<bool(LocalDot)>& which);
   void apply_subtree_removal(SubtreeRemoval removal);
   void remove_below(NodeIndex index, const SubtreeRemoval& removal,
@@ -253,7 +269,9 @@ class Store {
   using NewItems = std::vector<std::pair<ReplicaIndex, IndexItem>>;
   void join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequence>& ours,
                  const std::vector<Sequence>& theirs, NewItems& items);
-  void join_list(NodeIndex index, std::vector<Element>& elements, NewItems& items);
+  struct DecodedSequence;
+  void join_sequence(NodeIndex index, DecodedSequence& decoded, const std::vector<Sequence>& ours,
+                     NewItems& items);
   std::string stored_key(NodeIndex index) const;
   bool has_content(const Node& node) const;
 
@@ -297,5 +315,31 @@ class Store {
   bool in_transaction_ = false;
   std::uint32_t epoch_ = 0;  // of undo: a cell is saved once an epoch
 };
+
+template <class Use>
+void Store::with_sequence(NodeIndex index, Use use) {
+  CellExtra& e = extra(node(index));
+  if (node(index).type == Type::text) {
+    if (!e.text) e.text = std::make_unique<TextSequence>();
+    use(*e.text);
+  } else {
+    if (!e.list) e.list = std::make_unique<ListSequence>();
+    use(*e.list);
+  }
+}
+
+template <class Use>
+bool Store::with_existing_sequence(const Node& node, Use use) {
+  if (!node.extra) return false;
+  if (node.extra->text) {
+    use(*node.extra->text);
+    return true;
+  }
+  if (node.extra->list) {
+    use(*node.extra->list);
+    return true;
+  }
+  return false;
+}
 
 }  // namespace rejoin

@@ -1,5 +1,6 @@
 // Events of others, effect by effect.
 #include <algorithm>
+#include <type_traits>
 
 #include "rejoin/crdt/assert.h"
 #include "store/change.h"
@@ -94,50 +95,42 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
       add_touch(index, dot);
       return;
     }
-    case EffectKind::list_insert: {
+    case EffectKind::list_insert:
+    case EffectKind::text_insert: {
       Change change(*this, index);
       const auto id = [&](EventDot d) {
         const LocalDot local = context.dot(d);
         return ElementId{local.replica, local.sequence};
       };
-      ElementId left = id(effect.left);
-      for (std::size_t i = 0; i < effect.values.size(); ++i) {
-        Element element{
-            {context.writer, effect.first + i}, left, id(effect.right), {}, effect.values[i]};
-        left = element.id;
-        apply_list_insert(index, std::move(element));
-      }
+      with_sequence(index, [&](auto& sequence) {
+        typename std::remove_cvref_t<decltype(sequence)>::Piece piece;
+        piece.id = {context.writer, effect.first};
+        piece.count = effect.count;
+        piece.left = id(effect.left);
+        piece.right = id(effect.right);
+        if constexpr (requires { piece.content = effect.text; }) {
+          piece.content = effect.text;
+        } else {
+          piece.content = effect.values;
+        }
+        hash_ += sequence.integrate(context_of(index), piece);
+      });
       return;
     }
-    case EffectKind::list_remove: {
+    case EffectKind::sequence_remove: {
       Change change(*this, index);
-      struct Range {
-        LocalDot first;
-        Sequence count;
-      };
-      std::vector<Range> ranges;
-      for (const Effect::Range& r : effect.ranges)
-        ranges.push_back({context.dot(r.first), r.count});
-      const auto before = [](const LocalDot& a, const LocalDot& b) {
-        return a.replica != b.replica ? a.replica < b.replica : a.sequence < b.sequence;
-      };
-      std::sort(ranges.begin(), ranges.end(),
-                [&](const Range& a, const Range& b) { return before(a.first, b.first); });
-      std::vector<std::size_t> positions;
-      const std::vector<Element>& elements = list(index).elements();
-      for (std::size_t p = 0; p < elements.size(); ++p) {
-        if (!elements[p].live()) continue;
-        const LocalDot d{elements[p].id.replica, elements[p].id.sequence};
-        auto it =
-            std::upper_bound(ranges.begin(), ranges.end(), d,
-                             [&](const LocalDot& a, const Range& b) { return before(a, b.first); });
-        if (it == ranges.begin()) continue;
-        --it;
-        if (it->first.replica == d.replica && d.sequence - it->first.sequence < it->count) {
-          positions.push_back(p);
+      with_sequence(index, [&](auto& sequence) {
+        Sequence by = effect.first;
+        for (const Effect::Range& range : effect.ranges) {
+          const LocalDot target = context.dot(range.target);
+          const SequenceRemoval removal{
+              by, {target.replica, target.sequence}, range.count, range.descending};
+          by += range.count;
+          sequence.note_removal(context.writer, removal);
+          hash_ += sequence.remove_ids(context_of(index), removal.first(), range.count,
+                                       [](const auto&) {});
         }
-      }
-      apply_list_remove(index, positions, dot);
+      });
       return;
     }
   }
@@ -204,39 +197,6 @@ void Store::apply_counter_reset(NodeIndex index, LocalDot up_to, std::int64_t to
   }
 }
 
-void Store::apply_list_insert(NodeIndex index, Element element) {
-  Sequenced& elements = list(index);
-  // Neighbours that are not here, or stand in the wrong order, come from no honest writer: the same
-  // at every replica, so each may read them as the beginning or the end.
-  const auto known = [&](ElementId id) {
-    return id.is_boundary() || elements.find(id) != Sequenced::npos;
-  };
-  if (!known(element.left)) element.left = ElementId{};
-  if (!known(element.right)) element.right = ElementId{};
-  if (!element.left.is_boundary() && !element.right.is_boundary() &&
-      elements.find(element.left) >= elements.find(element.right)) {
-    element.right = ElementId{};
-  }
-  if (element.live()) hash_ += element_hash(node(index), element);
-  elements.integrate(std::move(element),
-                     [&](std::uint32_t a, std::uint32_t b) { return replica_less(a, b); });
-}
-
-void Store::apply_list_remove(NodeIndex index, const std::vector<std::size_t>& positions,
-                              LocalDot by) {
-  Sequenced& elements = list(index);
-  for (const std::size_t position : positions) {
-    const Element& element = elements.at(position);
-    if (!element.live()) continue;
-    hash_ -= element_hash(node(index), element);
-    if (in_transaction()) {
-      transaction_->undo.push_back(
-          Undo{Undo::Kind::list_remove, index, {}, {}, std::make_unique<Element>(element), {}});
-    }
-    elements.remove(position, {by.replica, by.sequence});
-  }
-}
-
 // ---- Removal of a subtree ----
 
 std::vector<Sequence> Store::dense(const Clock& clock) const {
@@ -274,20 +234,14 @@ void Store::remove_below(NodeIndex index, const SubtreeRemoval& removal,
     }
   }
   if (!n.extra) return;
-  if (n.extra->list && n.extra->list->live_count() > 0) {
-    std::vector<std::size_t> positions;
-    const std::vector<Element>& elements = n.extra->list->elements();
-    for (std::size_t p = 0; p < elements.size(); ++p) {
-      if (elements[p].live() && seen({elements[p].id.replica, elements[p].id.sequence})) {
-        positions.push_back(p);
-      }
-    }
-    if (!positions.empty()) {
-      save_cell(index);
-      Change change(*this, index);
-      apply_list_remove(index, positions, removal.dot);
-    }
-  }
+  with_existing_sequence(n, [&](auto& sequence) {
+    if (sequence.live_count() == 0) return;
+    save_cell(index);
+    Change change(*this, index);
+    hash_ += sequence.remove_seen(context_of(index), clock, [&](const auto& piece) {
+      if (in_transaction()) sequence_undo(index).note_removal(piece);
+    });
+  });
   // Who lacks those removals lacks this one, and this one takes the same entries away; but counters
   // are not taken away by it.
   if (this_cell && !is_counter(n.type) &&

@@ -1,6 +1,7 @@
 // State-based catching up: what another replica lacks, as cells; and the causal join.
 #include <algorithm>
-#include <unordered_map>
+#include <span>
+#include <type_traits>
 
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/limits.h"
@@ -44,8 +45,20 @@ void Store::encode_node_path(NodeIndex index, std::vector<NodeIndex>& previous, 
   previous.assign(chain, chain + depth);
 }
 
+namespace {
+
+std::size_t content_bytes(std::string_view text) { return text.size(); }
+std::size_t content_bytes(std::span<const Value> values) {
+  std::size_t bytes = 0;
+  for (const Value& value : values) bytes += 10 + value.contents().size();
+  return bytes;
+}
+
+}  // namespace
+
 std::size_t Store::delta_bytes_estimate(const Clock& base) const {
   std::size_t bytes = 64;
+  const std::vector<Sequence> since = dense(base);
   for (NodeIndex index : touched_since(base)) {
     const Node& n = node(index);
     bytes += 8 + n.key.contents().size();
@@ -54,14 +67,12 @@ std::size_t Store::delta_bytes_estimate(const Clock& base) const {
     } else {
       for (const Entry& e : std::get<Entries>(n.cell)) bytes += 20 + e.value.contents().size();
     }
-    if (n.extra && n.extra->list) {
-      // At most what was written since: elements are few beside what it costs to look at all.
-      for (const Element& e : n.extra->list->elements()) {
-        if (e.id.sequence > base.get(replica_id(e.id.replica))) {
-          bytes += 24 + e.value.contents().size();
-        }
-      }
-    }
+    with_existing_sequence(n, [&](const auto& sequence) {
+      sequence.for_each_piece_since(since, [&](const auto& piece) {
+        bytes += 16 + content_bytes(piece.content);
+      });
+      sequence.for_each_removal_since(since, [&](ReplicaIndex, const auto&) { bytes += 12; });
+    });
   }
   for (const SubtreeRemoval& removal : removals_) bytes += 32 + removal.clock.size() * 8;
   return bytes + writers_.size() * 16 + forgotten_.size() * 12;
@@ -243,6 +254,55 @@ Result<Applied> Store::join(const Delta& delta) {
   return Applied::applied;
 }
 
+namespace {
+
+// Visits pieces of a sequence so that each comes after the others that hold its origins.
+template <class Pieces, class Visit>
+void for_each_after_origins(const Pieces& pieces, Visit visit) {
+  std::vector<std::size_t> by_id(pieces.size());
+  for (std::size_t i = 0; i < pieces.size(); ++i) by_id[i] = i;
+  const auto before = [](ElementId a, ElementId b) {
+    return a.replica != b.replica ? a.replica < b.replica : a.sequence < b.sequence;
+  };
+  std::sort(by_id.begin(), by_id.end(),
+            [&](std::size_t a, std::size_t b) { return before(pieces[a].id, pieces[b].id); });
+  constexpr auto none = static_cast<std::size_t>(-1);
+  const auto holder = [&](ElementId id) {
+    const auto after = std::upper_bound(
+        by_id.begin(), by_id.end(), id,
+        [&](ElementId wanted, std::size_t i) { return before(wanted, pieces[i].id); });
+    if (id.is_boundary() || after == by_id.begin()) return none;
+    const auto& piece = pieces[*std::prev(after)];
+    const bool holds = piece.id.replica == id.replica &&
+                       id.sequence - piece.id.sequence < piece.count;
+    return holds ? *std::prev(after) : none;
+  };
+  enum class State : char { fresh, waiting, done };
+  std::vector<State> states(pieces.size(), State::fresh);
+  std::vector<std::size_t> stack;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (states[i] == State::fresh) stack.push_back(i);
+    while (!stack.empty()) {
+      const std::size_t top = stack.back();
+      if (states[top] == State::fresh) {
+        states[top] = State::waiting;
+        for (const ElementId origin : {pieces[top].left, pieces[top].right}) {
+          const std::size_t other = holder(origin);
+          // A circle comes from no honest writer; it is broken where it closes.
+          if (other != none && states[other] == State::fresh) stack.push_back(other);
+        }
+        continue;
+      }
+      stack.pop_back();
+      if (states[top] == State::done) continue;
+      states[top] = State::done;
+      visit(pieces[top]);
+    }
+  }
+}
+
+}  // namespace
+
 // The causal join of one cell (Almeida, Shoker, Baquero 2018, section 7.2): what both hold stays;
 // what one holds stays unless the other has seen its dot and holds it no more.
 void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequence>& ours,
@@ -286,24 +346,8 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
       if (remove_wins && !t.value.as_bool()) remember_for_prune(index);
       std::get<Entries>(node(index).cell).push_back(std::move(t));
     }
-    if (!cell.elements.empty()) {
-      std::vector<Element> fresh;
-      for (std::size_t i = 0; i < cell.elements.size(); ++i) {
-        Element& t = cell.elements[i];
-        if (!we_saw(t.id.replica, t.id.sequence)) {
-          if (!cell.partial[i]) fresh.push_back(std::move(t));
-          continue;
-        }
-        if (t.live()) continue;
-        if (!we_saw(t.removed_by.replica, t.removed_by.sequence)) {
-          items.push_back({t.removed_by.replica, {t.removed_by.sequence, ref(index)}});
-        }
-        const std::size_t position = list(index).find(t.id);
-        if (position != Sequenced::npos) {
-          apply_list_remove(index, {position}, {t.removed_by.replica, t.removed_by.sequence});
-        }
-      }
-      join_list(index, fresh, items);
+    if (!cell.sequence.pieces.empty() || !cell.sequence.removals.empty()) {
+      join_sequence(index, cell.sequence, ours, items);
     }
   }
   for (const LocalDot& touch : cell.touches) {
@@ -314,58 +358,72 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
   doom(index);
 }
 
-// Elements that are new here, each after those that it names.
-void Store::join_list(NodeIndex index, std::vector<Element>& elements, NewItems& items) {
-  struct IdHash {
-    std::size_t operator()(const std::pair<std::uint32_t, Sequence>& id) const {
-      return id.second * 0x9E3779B97F4A7C15ull ^ id.first;
+// What is new here of a sequence: elements, each after those that it names; then removals.
+void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
+                          const std::vector<Sequence>& ours, NewItems& items) {
+  // One index item says up to which dot a replica wrote here.
+  std::vector<std::pair<ReplicaIndex, Sequence>> last;
+  const auto wrote = [&](ReplicaIndex replica, Sequence sequence) {
+    for (auto& [r, s] : last) {
+      if (r != replica) continue;
+      s = std::max(s, sequence);
+      return;
     }
+    last.push_back({replica, sequence});
   };
-  for (const Element& e : elements) {
-    items.push_back({e.id.replica, {e.id.sequence, ref(index)}});
-    if (!e.live()) items.push_back({e.removed_by.replica, {e.removed_by.sequence, ref(index)}});
-  }
-  if (list(index).elements().empty()) {
-    // They come in their order.
-    for (Element& e : elements) {
-      if (e.live()) hash_ += element_hash(node(index), e);
-      list(index).append_stored(std::move(e));
-    }
-    return;
-  }
-  std::unordered_map<std::pair<std::uint32_t, Sequence>, std::size_t, IdHash> waiting;
-  for (std::size_t i = 0; i < elements.size(); ++i) {
-    waiting.emplace(std::pair(elements[i].id.replica, elements[i].id.sequence), i);
-  }
-  std::vector<std::size_t> stack;
-  std::vector<char> state(elements.size(), 0);  // 0 new, 1 on the stack, 2 integrated
-  for (std::size_t i = 0; i < elements.size(); ++i) {
-    if (state[i] == 0) stack.push_back(i);
-    while (!stack.empty()) {
-      const std::size_t top = stack.back();
-      if (state[top] == 2) {
-        stack.pop_back();
-        continue;
+  const SequenceContext context = context_of(index);
+  with_sequence(index, [&](auto& sequence) {
+    using Tree = std::remove_cvref_t<decltype(sequence)>;
+    const auto content_of = [&](const DecodedSequence::Piece& piece) {
+      if constexpr (std::is_same_v<Tree, TextSequence>) {
+        return std::string_view(decoded.text).substr(piece.begin, piece.units);
+      } else {
+        return std::span<const Value>(decoded.values).subspan(piece.begin, piece.units);
       }
-      bool ready = true;
-      if (state[top] == 0) {
-        state[top] = 1;
-        for (const ElementId& id : {elements[top].left, elements[top].right}) {
-          if (id.is_boundary()) continue;
-          const auto it = waiting.find({id.replica, id.sequence});
-          // A circle comes from no honest writer; it is broken where it closes.
-          if (it != waiting.end() && state[it->second] == 0) {
-            stack.push_back(it->second);
-            ready = false;
-          }
+    };
+    const auto put = [&](const DecodedSequence::Piece& piece, bool at_end) {
+      typename Tree::Piece part;
+      part.id = piece.id;
+      part.count = piece.count;
+      part.left = piece.left;
+      part.right = piece.right;
+      part.live = piece.live;
+      part.content = content_of(piece);
+      // What is here already came from no honest writer twice; it is left as it is.
+      if (piece.id.sequence <= ours[piece.id.replica]) {
+        const Sequence known = ours[piece.id.replica] - piece.id.sequence + 1;
+        if (known >= piece.count) return;
+        part = Tree::rest_of(part, known);
+      }
+      wrote(part.id.replica, part.id.sequence + (part.count - 1));
+      while (part.count > 0) {
+        const std::uint64_t fresh = sequence.absent(part.id, part.count);
+        if (fresh > 0) {
+          const auto first = Tree::first_of(part, fresh);
+          hash_ += at_end ? sequence.append_stored(context, first)
+                          : sequence.integrate(context, first);
         }
+        if (fresh == part.count) return;
+        part = Tree::rest_of(part, std::max<std::uint64_t>(fresh, 1));
       }
-      if (!ready) continue;
-      stack.pop_back();
-      state[top] = 2;
-      const Element& e = elements[top];
-      if (list(index).find(e.id) == Sequenced::npos) apply_list_insert(index, e);
+    };
+    if (sequence.empty()) {
+      for (const DecodedSequence::Piece& piece : decoded.pieces) put(piece, true);
+    } else {
+      for_each_after_origins(decoded.pieces,
+                             [&](const DecodedSequence::Piece& piece) { put(piece, false); });
     }
+    for (auto [replica, removal] : decoded.removals) {
+      const Sequence known = ours[replica];
+      if (removal.by + (removal.count - 1) <= known) continue;
+      if (removal.by <= known) removal = removal.without_first(known - removal.by + 1);
+      wrote(replica, removal.by + (removal.count - 1));
+      sequence.note_removal(replica, removal);
+      hash_ += sequence.remove_ids(context, removal.first(), removal.count, [](const auto&) {});
+    }
+  });
+  for (const auto& [replica, sequence] : last) {
+    items.push_back({replica, {sequence, ref(index)}});
   }
 }
 

@@ -56,8 +56,10 @@ bool Store::has_content(const Node& n) const {
   } else if (!std::get<Entries>(n.cell).empty()) {
     return true;
   }
-  return n.extra &&
-         (!n.extra->touches.empty() || (n.extra->list && !n.extra->list->elements().empty()));
+  if (!n.extra) return false;
+  bool content = !n.extra->touches.empty();
+  with_existing_sequence(n, [&](const auto& sequence) { content |= !sequence.empty(); });
+  return content;
 }
 
 void Store::take_dirty(const std::function<void(Document::StoredCell)>& sink) {
@@ -216,11 +218,10 @@ Status Store::load_cell(std::string_view key, std::string_view bytes) {
     }
     n.cell = std::move(cell.entries);
   }
-  for (Element& e : cell.elements) {
-    add_item(e.id.replica, e.id.sequence);
-    if (!e.live()) add_item(e.removed_by.replica, e.removed_by.sequence);
-    if (e.live()) hash_ += element_hash(n, e);
-    list(index).append_stored(std::move(e));
+  if (!cell.sequence.pieces.empty() || !cell.sequence.removals.empty()) {
+    NewItems items;
+    join_sequence(index, cell.sequence, std::vector<Sequence>(writers_.size(), 0), items);
+    for (const auto& [replica, item] : items) writers_[replica].index.push_back(item);
   }
   hash_ += cell_hash(n);
   set_live(index, false, is_live(n));
@@ -284,15 +285,26 @@ std::string Store::canonical_state() const {
           out.varint(e->time.value);
           e->value.encode(out);
         }
-        if (n.type == Type::list) {
-          const std::size_t live = n.extra && n.extra->list ? n.extra->list->live_count() : 0;
+        if (is_sequence(n.type)) {
+          std::uint64_t live = 0;
+          std::string ids;
+          std::string contents;
+          Writer put(contents);
+          with_existing_sequence(n, [&](const auto& sequence) {
+            live = sequence.live_count();
+            sequence.for_each_piece([&](const auto& piece) {
+              if (!piece.live) return;
+              Writer id(ids);
+              for (std::uint64_t i = 0; i < piece.count; ++i) {
+                id.replica(replica_id(piece.id.replica));
+                id.varint(piece.id.sequence + i);
+              }
+              encode_content(piece.content, put);
+            });
+          });
           out.varint(live);
-          for (std::size_t i = 0; live > 0 && i < n.extra->list->elements().size(); ++i) {
-            const Element& e = n.extra->list->elements()[i];
-            if (!e.live()) continue;
-            put_dot(e.id.replica, e.id.sequence);
-            e.value.encode(out);
-          }
+          out.raw(ids);
+          out.raw(contents);
         }
       }
     }
@@ -368,18 +380,13 @@ Status Store::check_invariants() const {
     for (const LocalDot& d : n.extra->touches) {
       if (!indexed(d.replica, d.sequence)) return broken("a touch is not indexed", index);
     }
-    if (n.extra->list) {
-      std::size_t count = 0;
-      for (const Element& e : n.extra->list->elements()) {
-        if (!e.live()) continue;
-        ++count;
-        sum += element_hash(n, e);
-        if (e.id.sequence > writers_[e.id.replica].clock) {
-          return broken("an element beyond the clock", index);
-        }
-      }
-      if (count != n.extra->list->live_count()) return broken("a list miscounts", index);
-    }
+    const char* wrong = nullptr;
+    with_existing_sequence(n, [&](const auto& sequence) {
+      std::vector<Sequence> clock;
+      for (const Writer_& writer : writers_) clock.push_back(writer.clock);
+      wrong = sequence.check(context_of(index), clock, sum);
+    });
+    if (wrong != nullptr) return broken(wrong, index);
   }
   if (sum != hash_) return broken("the state hash is wrong", root);
   if (in_use != nodes_in_use_) return broken("nodes are miscounted", root);

@@ -1,5 +1,6 @@
 // Local writes: each changes the tree at once, is encoded into the open event, and can be undone.
 #include <algorithm>
+#include <type_traits>
 
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/limits.h"
@@ -19,18 +20,23 @@ void Store::begin(TransactionOptions options) {
 }
 
 std::size_t Store::savepoint() {
+  close_sequence_effect();
   TransactionState& t = *transaction_;
   const Writer_& writer = writers_[self_];
   t.savepoints.push_back({t.writes, t.effects.size(), t.undo.size(), writer.index.size(),
-                          writer.clock, hash_, t.path});
+                          writer.index.empty() ? 0 : writer.index.back().sequence, writer.clock,
+                          hash_, t.path});
   ++epoch_;
   return t.savepoints.size() - 1;
 }
 
-std::size_t Store::transaction_size() const { return transaction_->writes; }
+std::size_t Store::transaction_size() const {
+  return transaction_->writes + (transaction_->open.node == no_node ? 0 : 1);
+}
 
 Status Store::check_writable(NodeIndex index) const {
-  if (transaction_->effects.size() > limits::event_bytes_max / 2 ||
+  const std::size_t bytes = transaction_->effects.size() + transaction_->open.content.size();
+  if (bytes > limits::event_bytes_max / 2 ||
       transaction_->writes >= limits::event_effects_max) {
     return make_error(ErrorCode::limit_exceeded, "the transaction is too large; commit it in parts",
                       path_of(index).to_string());
@@ -87,6 +93,7 @@ void Store::encode_dot(LocalDot dot, Writer& out) {
 }
 
 Sequence Store::begin_write(EffectKind kind, NodeIndex index, Sequence dots) {
+  close_sequence_effect();
   Writer_& writer = writers_[self_];
   const Sequence first = writer.clock + 1;
   writer.clock += dots;
@@ -243,73 +250,128 @@ void Store::remove_subtree(NodeIndex index, bool keep_self) {
   apply_subtree_removal({{self_, sequence}, index, std::move(clock), keep_self});
 }
 
-void Store::list_insert(NodeIndex index, std::size_t at, const Value* values, std::size_t count) {
-  Sequenced& elements = list(index);
-  ElementId left, right;
-  std::size_t after = 0;  // position of the right neighbour, removed elements included
-  if (at > 0) {
-    const std::size_t position = elements.position_of_live(at - 1);
-    left = elements.at(position).id;
-    after = position + 1;
-  }
-  if (after < elements.elements().size()) right = elements.at(after).id;
+// ---- Sequences ----
 
-  const Sequence first = begin_write(EffectKind::list_insert, index, count);
+void Store::close_sequence_effect() {
+  TransactionState::SequenceEffect& open = transaction_->open;
+  if (open.node == no_node) return;
+  ++transaction_->writes;
   Writer out(transaction_->effects);
-  encode_dot({left.replica, left.sequence}, out);
-  encode_dot({right.replica, right.sequence}, out);
-  out.varint(count);
-  for (std::size_t i = 0; i < count; ++i) values[i].encode(out);
-  save_cell(index);
-  Change change(*this, index);
-  for (std::size_t i = 0; i < count; ++i) {
-    Element element{{self_, first + i}, left, right, {}, values[i]};
-    left = element.id;
-    transaction_->undo.push_back(
-        Undo{Undo::Kind::list_insert,
-             index,
-             {},
-             {},
-             std::make_unique<Element>(Element{element.id, {}, {}, {}, {}}),
-             {}});
-    apply_list_insert(index, std::move(element));
+  out.u8(static_cast<std::uint8_t>(open.kind));
+  encode_path(open.node, out);
+  if (open.kind == EffectKind::sequence_remove) {
+    out.varint(open.removals.size());
+    for (const SequenceRemoval& removal : open.removals) {
+      encode_dot({removal.target.replica, removal.target.sequence}, out);
+      out.varint(removal.count << 1 | (removal.descending ? 1 : 0));
+    }
+  } else {
+    for (const ElementId origin : {open.left, open.right}) {
+      encode_dot({origin.is_boundary() ? self_ : origin.replica, origin.sequence}, out);
+    }
+    out.varint(open.kind == EffectKind::list_insert ? open.count : open.content.size());
+    out.raw(open.content);
   }
+  open.node = no_node;
+  open.content.clear();
+  open.removals.clear();
 }
 
-void Store::list_remove(NodeIndex index, std::size_t at, std::size_t count) {
-  const Sequenced& elements = list(index);
-  std::vector<std::size_t> positions;
-  struct Range {
-    ElementId first;
-    Sequence count;
-  };
-  std::vector<Range> ranges;
-  for (std::size_t p = elements.position_of_live(at); positions.size() < count; ++p) {
-    if (!elements.elements()[p].live()) continue;
-    positions.push_back(p);
-    const ElementId id = elements.elements()[p].id;
-    if (!ranges.empty() && ranges.back().first.replica == id.replica &&
-        ranges.back().first.sequence + ranges.back().count == id.sequence) {
-      ++ranges.back().count;
-    } else {
-      ranges.push_back({id, 1});
-    }
-  }
-  const Sequence sequence = begin_write(EffectKind::list_remove, index);
-  Writer out(transaction_->effects);
-  out.varint(ranges.size());
-  for (const Range& range : ranges) {
-    encode_dot({range.first.replica, range.first.sequence}, out);
-    out.varint(range.count);
-  }
+Sequence Store::take_sequence_dots(NodeIndex index, std::size_t count) {
+  Writer_& writer = writers_[self_];
+  const Sequence first = writer.clock + 1;
+  writer.clock += count;
+  index_append(self_, writer.clock, index);
   save_cell(index);
+  return first;
+}
+
+Store::SequenceUndo& Store::sequence_undo(NodeIndex index) {
+  std::vector<Undo>& undo = transaction_->undo;
+  const std::size_t since = transaction_->savepoints.back().undo;
+  if (undo.size() > since && undo.back().kind == Undo::Kind::sequence &&
+      undo.back().node == index) {
+    return *undo.back().sequence;
+  }
+  undo.push_back(
+      Undo{Undo::Kind::sequence, index, {}, {}, std::make_unique<SequenceUndo>(), {}});
+  return *undo.back().sequence;
+}
+
+template <class Buffer>
+void Store::sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
+                            typename Sequenced<Buffer>::Slice content) {
+  constexpr bool text = std::is_same_v<Buffer, std::string>;
+  constexpr EffectKind kind = text ? EffectKind::text_insert : EffectKind::list_insert;
+  const Sequence first = take_sequence_dots(index, count);
+  const ElementId id{self_, first};
   Change change(*this, index);
-  apply_list_remove(index, positions, {self_, sequence});
+  with_sequence(index, [&](auto& sequence) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(sequence)>, Sequenced<Buffer>>) {
+      const auto gap = sequence.gap_at(at);
+      TransactionState::SequenceEffect& open = transaction_->open;
+      const bool goes_on = open.node == index && open.kind == kind && open.next == id &&
+                           gap.left == ElementId{self_, first - 1} && gap.right == open.right;
+      if (!goes_on) {
+        close_sequence_effect();
+        open.node = index;
+        open.kind = kind;
+        open.left = gap.left;
+        open.right = gap.right;
+        open.count = 0;
+      }
+      open.next = id.plus(count);
+      open.count += count;
+      if constexpr (text) {
+        open.content.append(content);
+      } else {
+        Writer out(open.content);
+        for (const Value& value : content) value.encode(out);
+      }
+      sequence_undo(index).note_insertion(id, count);
+      hash_ += sequence.insert(context_of(index), gap, id, count, content);
+    }
+  });
+}
+
+void Store::list_insert(NodeIndex index, std::size_t at, std::span<const Value> values) {
+  sequence_insert<std::vector<Value>>(index, at, values.size(), values);
+}
+
+void Store::text_insert(NodeIndex index, std::size_t at, std::string_view text,
+                        std::size_t count) {
+  sequence_insert<std::string>(index, at, count, text);
+}
+
+void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) {
+  Sequence by = take_sequence_dots(index, count);
+  TransactionState::SequenceEffect& open = transaction_->open;
+  if (open.node != index || open.kind != EffectKind::sequence_remove) {
+    close_sequence_effect();
+    open.node = index;
+    open.kind = EffectKind::sequence_remove;
+  }
+  SequenceUndo& undo = sequence_undo(index);
+  Change change(*this, index);
+  with_sequence(index, [&](auto& sequence) {
+    hash_ += sequence.remove(context_of(index), at, count, [&](const auto& piece) {
+      const SequenceRemoval removal{by, piece.id, piece.count, false};
+      by += piece.count;
+      undo.note_removal(piece);
+      sequence.note_removal(self_, removal);
+      if (open.removals.empty() || !extend(open.removals.back(), removal)) {
+        open.removals.push_back(removal);
+      }
+    });
+  });
 }
 
 void Store::rollback_to(std::size_t savepoint) {
   TransactionState& t = *transaction_;
   REJOIN_ASSERT(savepoint < t.savepoints.size());
+  t.open.node = no_node;
+  t.open.content.clear();
+  t.open.removals.clear();
   t.savepoints.resize(savepoint + 1);
   const TransactionState::Savepoint& to = t.savepoints.back();
   while (t.undo.size() > to.undo) {
@@ -332,16 +394,13 @@ void Store::rollback_to(std::size_t savepoint) {
         doom(undo.node);
         break;
       }
-      case Undo::Kind::list_insert: {
+      case Undo::Kind::sequence: {
         Change change(*this, undo.node);
-        Sequenced& elements = list(undo.node);
-        elements.erase(elements.find(undo.element->id));
-        break;
-      }
-      case Undo::Kind::list_remove: {
-        Change change(*this, undo.node);
-        Sequenced& elements = list(undo.node);
-        elements.restore(elements.find(undo.element->id), std::move(undo.element->value));
+        with_sequence(undo.node, [&](auto& sequence) {
+          undo.sequence->roll_back(sequence);
+          sequence.forget_removals_from(self_, to.sequence + 1);
+        });
+        doom(undo.node);
         break;
       }
       case Undo::Kind::removal:
@@ -352,10 +411,12 @@ void Store::rollback_to(std::size_t savepoint) {
         break;
     }
   }
-  // Elements are hashed one by one; the whole hash is simply what it was.
+  // The hash of a sequence is not undone step by step; the whole hash is simply what it was.
   hash_ = to.hash;
   writers_[self_].clock = to.sequence;
-  writers_[self_].index.resize(to.index);
+  std::vector<IndexItem>& index = writers_[self_].index;
+  index.resize(to.index);
+  if (!index.empty()) index.back().sequence = to.index_last;
   t.effects.resize(to.effects);
   t.writes = to.writes;
   t.path = to.path;
@@ -369,6 +430,7 @@ void Store::end_transaction() {
 }
 
 EventPtr Store::commit() {
+  close_sequence_effect();
   TransactionState* t = transaction_.get();
   in_transaction_ = false;
   if (t->writes == 0) {

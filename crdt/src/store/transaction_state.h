@@ -9,14 +9,61 @@
 
 namespace rejoin {
 
+// The writes to one sequence, in a row: what came, and what went with its contents.
+struct Store::SequenceUndo {
+  struct Step {
+    bool insertion;
+    ElementId id;
+    std::uint64_t count;
+    std::size_t units;  // of the contents below, for a removal
+  };
+  std::vector<Step> steps;
+  std::string text;
+  std::vector<Value> values;
+
+  void note_insertion(ElementId id, std::uint64_t count) {
+    if (!steps.empty() && steps.back().insertion &&
+        steps.back().id.plus(steps.back().count) == id) {
+      steps.back().count += count;
+    } else {
+      steps.push_back({true, id, count, 0});
+    }
+  }
+  void note_removal(const TextSequence::Piece& piece) {
+    steps.push_back({false, piece.id, piece.count, piece.content.size()});
+    text.append(piece.content);
+  }
+  void note_removal(const ListSequence::Piece& piece) {
+    steps.push_back({false, piece.id, piece.count, piece.content.size()});
+    values.insert(values.end(), piece.content.begin(), piece.content.end());
+  }
+  void roll_back(TextSequence& sequence) { roll_back(sequence, text); }
+  void roll_back(ListSequence& sequence) { roll_back(sequence, values); }
+
+ private:
+  template <class Buffer>
+  void roll_back(Sequenced<Buffer>& sequence, Buffer& contents) {
+    for (; !steps.empty(); steps.pop_back()) {
+      const Step& step = steps.back();
+      if (step.insertion) {
+        sequence.erase(step.id, step.count);
+        continue;
+      }
+      const std::size_t begin = contents.size() - step.units;
+      sequence.restore(step.id, step.count, {contents.data() + begin, step.units});
+      contents.resize(begin);
+    }
+  }
+};
+
 // How something was before a write.
 struct Store::Undo {
-  enum class Kind { cell, list_insert, list_remove, removal };
+  enum class Kind { cell, sequence, removal };
   Kind kind;
   NodeIndex node;
   Cell cell;                         // cell
   std::unique_ptr<Touches> touches;  // cell; null when there were none
-  std::unique_ptr<Element> element;  // list_insert: its id; list_remove: as it was
+  std::unique_ptr<SequenceUndo> sequence;
   std::unique_ptr<std::vector<SubtreeRemoval>> removals;  // removal: all records as they were
 };
 
@@ -29,11 +76,26 @@ struct Store::TransactionState {
   std::vector<NodeIndex> path;         // of the last effect, root excluded
   std::vector<Undo> undo;
 
+  // The effect that successive writes to one sequence go into: typing on is one insertion, deleting
+  // on one removal. It is encoded when something else follows.
+  struct SequenceEffect {
+    NodeIndex node = no_node;  // no_node: none is open
+    EffectKind kind = EffectKind::list_insert;
+    ElementId left;
+    ElementId right;
+    ElementId next;  // the id with which an insertion would go on
+    std::uint64_t count = 0;
+    std::string content;  // encoded values, or text
+    std::vector<SequenceRemoval> removals;
+  };
+  SequenceEffect open;
+
   struct Savepoint {
     std::size_t writes;
     std::size_t effects;
     std::size_t undo;
     std::size_t index;  // length of our own index
+    Sequence index_last;  // and what its last item said
     Sequence sequence;
     StateHash hash;
     std::vector<NodeIndex> path;
@@ -47,6 +109,7 @@ struct Store::TransactionState {
     path.clear();
     undo.clear();
     savepoints.clear();
+    open.node = no_node;
     // A very large transaction's memory is not kept for small ones.
     if (effects.capacity() > bytes_kept_max) effects.shrink_to_fit();
     if (undo.capacity() * sizeof(Undo) > bytes_kept_max) undo.shrink_to_fit();

@@ -8,7 +8,7 @@ namespace rejoin {
 
 namespace {
 
-const Sequenced* elements_of(const Store* store, NodeIndex index) {
+const ListSequence* elements_of(const Store* store, NodeIndex index) {
   if (index == no_node || !store->node(index).extra) return nullptr;
   return store->node(index).extra->list.get();
 }
@@ -22,24 +22,27 @@ Error beyond(const Store& store, NodeIndex index, std::size_t at, std::size_t si
 }  // namespace
 
 std::size_t ListView::size() const {
-  const Sequenced* elements = elements_of(store_, index());
+  const ListSequence* elements = elements_of(store_, index());
   return elements == nullptr ? 0 : elements->live_count();
 }
 
 Result<Value> ListView::at(std::size_t at) const {
-  const Sequenced* elements = elements_of(store_, index());
   if (at >= size()) return beyond(*store_, index(), at, size());
-  return elements->elements()[elements->position_of_live(at)].value;
+  Value value;
+  elements_of(store_, index())->for_each_live(at, 1, [&](const ListSequence::Piece& piece) {
+    value = piece.content[0];
+  });
+  return value;
 }
 
 std::vector<Value> ListView::values() const {
   std::vector<Value> out;
-  const Sequenced* elements = elements_of(store_, index());
+  const ListSequence* elements = elements_of(store_, index());
   if (elements == nullptr) return out;
   out.reserve(elements->live_count());
-  for (const Element& e : elements->elements()) {
-    if (e.live()) out.push_back(e.value);
-  }
+  elements->for_each_live(0, elements->live_count(), [&](const ListSequence::Piece& piece) {
+    out.insert(out.end(), piece.content.begin(), piece.content.end());
+  });
   return out;
 }
 
@@ -55,7 +58,7 @@ Status ListRef::insert(std::size_t at, const std::vector<Value>& values) {
     Status valid = check_value(value, limits::value_bytes_max, *store_, *i);
     if (!valid.ok()) return valid;
   }
-  if (!values.empty()) store_->list_insert(*i, at, values.data(), values.size());
+  if (!values.empty()) store_->list_insert(*i, at, values);
   return {};
 }
 
@@ -65,7 +68,7 @@ Status ListRef::remove(std::size_t at, std::size_t count) {
   Result<std::uint32_t> i = writable();
   if (!i.ok()) return i.error();
   if (at > size() || count > size() - at) return beyond(*store_, *i, at + count, size());
-  if (count > 0) store_->list_remove(*i, at, count);
+  if (count > 0) store_->sequence_remove(*i, at, count);
   return {};
 }
 

@@ -30,6 +30,7 @@ bool MapView::contains(std::string_view name, Type type) const {
 
 MapView MapView::map(std::string_view name) const { return {store_, find(Type::map, name)}; }
 ListView MapView::list(std::string_view name) const { return {store_, find(Type::list, name)}; }
+TextView MapView::text(std::string_view name) const { return {store_, find(Type::text, name)}; }
 CounterView MapView::counter(std::string_view name) const {
   return {store_, find(Type::counter, name)};
 }
@@ -64,6 +65,7 @@ NodeRef MapRef::child(Type type, std::string_view name) {
 
 MapRef MapRef::map(std::string_view name) { return {store_, child(Type::map, name)}; }
 ListRef MapRef::list(std::string_view name) { return {store_, child(Type::list, name)}; }
+TextRef MapRef::text(std::string_view name) { return {store_, child(Type::text, name)}; }
 CounterRef MapRef::counter(std::string_view name) { return {store_, child(Type::counter, name)}; }
 RegisterRef MapRef::reg(std::string_view name, Type type) {
   REJOIN_ASSERT(is_register(type));

@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "check/text_elements.h"
+
 namespace rejoin::simulation {
 
 namespace {
@@ -192,7 +194,10 @@ std::optional<std::string> Oracle::compare_leaf(const Document& document, LeafIn
       wrong = compare_set(map.set(place.name, place.type), place.type, ops);
       break;
     case Type::list:
-      wrong = compare_list(map.list(place.name), ops);
+      wrong = compare_elements(map.list(place.name).values(), ops);
+      break;
+    case Type::text:
+      wrong = compare_elements(elements_of(map.text(place.name).to_string()), ops);
       break;
     case Type::map:
     case Type::element:
@@ -314,7 +319,7 @@ std::string Oracle::compare_set(const SetView& shown, Type type, const Refs& ops
   return "shows " + list_of(actual) + " instead of " + list_of(expected);
 }
 
-std::string Oracle::compare_list(const ListView& shown, const Refs& ops) const {
+std::string Oracle::compare_elements(const std::vector<Value>& shown, const Refs& ops) const {
   Refs removals;
   std::set<std::int64_t> erased;
   std::map<std::int64_t, const Op*> expected;  // element -> its insertion
@@ -331,7 +336,7 @@ std::string Oracle::compare_list(const ListView& shown, const Refs& ops) const {
     }
   }
   std::map<std::int64_t, std::size_t> position;
-  for (const Value& value : shown.values()) {
+  for (const Value& value : shown) {
     if (!value.is_integer()) return "shows " + value.to_string() + ", which nobody inserted";
     const std::int64_t element = value.as_integer();
     if (!expected.contains(element)) {

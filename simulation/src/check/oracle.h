@@ -31,8 +31,8 @@ struct Op {
     disable,     // either flag
     set_add,     // either set, `value`
     set_remove,  // either set, `value`
-    insert,      // list: `elements` as one run between `left` and `right`
-    erase,       // list: `elements`
+    insert,      // list, text: `elements` as one run between `left` and `right`
+    erase,       // list, text: `elements`
     remove_leaf,
     create,            // container: exists from now on
     remove_container,  // everything below it
@@ -102,7 +102,7 @@ class Oracle {
   std::string compare_counter(const CounterView& shown, const Refs& ops) const;
   std::string compare_flag(const FlagView& shown, Type type, const Refs& ops) const;
   std::string compare_set(const SetView& shown, Type type, const Refs& ops) const;
-  std::string compare_list(const ListView& shown, const Refs& ops) const;
+  std::string compare_elements(const std::vector<Value>& shown, const Refs& ops) const;
 
   const KeySpace& keys_;
   std::vector<Commit> commits_;

@@ -30,6 +30,7 @@ enum class Type : std::uint8_t {
   enable_flag = 10,   // enable wins
   disable_flag = 11,  // disable wins
   element = 12,       // one element of a set: never named by callers
+  text = 13,
 };
 
 bool is_known_type(std::uint8_t number);

@@ -18,6 +18,7 @@
 #include "rejoin/crdt/types/list.h"
 #include "rejoin/crdt/types/register.h"
 #include "rejoin/crdt/types/set.h"
+#include "rejoin/crdt/types/text.h"
 
 namespace rejoin {
 
@@ -38,6 +39,7 @@ class MapView : public View {
   // one, must be a type of that kind (asserted).
   MapView map(std::string_view name) const;
   ListView list(std::string_view name) const;
+  TextView text(std::string_view name) const;
   CounterView counter(std::string_view name) const;
   RegisterView reg(std::string_view name, Type type = Type::reg) const;
   FlagView flag(std::string_view name, Type type = Type::enable_flag) const;
@@ -58,6 +60,7 @@ class MapRef : public MapView {
   // refused by the write that follows.
   MapRef map(std::string_view name);
   ListRef list(std::string_view name);
+  TextRef text(std::string_view name);
   CounterRef counter(std::string_view name);
   RegisterRef reg(std::string_view name, Type type = Type::reg);
   FlagRef flag(std::string_view name, Type type = Type::enable_flag);

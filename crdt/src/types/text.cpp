@@ -1,0 +1,82 @@
+#include "rejoin/crdt/types/text.h"
+
+#include "rejoin/crdt/limits.h"
+#include "store/store.h"
+#include "types/check.h"
+
+namespace rejoin {
+
+namespace {
+
+const TextSequence* text_of(const Store* store, NodeIndex index) {
+  if (index == no_node || !store->node(index).extra) return nullptr;
+  return store->node(index).extra->text.get();
+}
+
+Error beyond(const Store& store, NodeIndex index, std::size_t at, std::size_t size) {
+  return make_error(
+      ErrorCode::out_of_range,
+      "index " + std::to_string(at) + " in a text of " + std::to_string(size) + " code points",
+      index == no_node ? std::string() : store.path_of(index).to_string());
+}
+
+}  // namespace
+
+std::size_t TextView::size() const {
+  const TextSequence* text = text_of(store_, index());
+  return text == nullptr ? 0 : text->live_count();
+}
+
+std::size_t TextView::utf8_size() const {
+  const TextSequence* text = text_of(store_, index());
+  return text == nullptr ? 0 : text->extent();
+}
+
+std::size_t TextView::utf16_size() const {
+  const TextSequence* text = text_of(store_, index());
+  return text == nullptr ? 0 : text->utf16_count();
+}
+
+std::string TextView::to_string() const { return slice(0, size()).value(); }
+
+Result<std::string> TextView::slice(std::size_t at, std::size_t count) const {
+  const std::size_t all = size();
+  if (at > all || count > all - at) return beyond(*store_, index(), at + count, all);
+  std::string out;
+  if (count == 0) return out;
+  const TextSequence* text = text_of(store_, index());
+  if (count == all) out.reserve(text->extent());
+  text->for_each_live(at, count,
+                      [&](const TextSequence::Piece& piece) { out.append(piece.content); });
+  return out;
+}
+
+Status TextRef::insert(std::size_t at, std::string_view text) {
+  Result<std::uint32_t> i = writable();
+  if (!i.ok()) return i.error();
+  if (at > size()) return beyond(*store_, *i, at, size());
+  if (text.size() > limits::value_bytes_max) {
+    return make_error(ErrorCode::limit_exceeded,
+                      "a text may grow by " + std::to_string(limits::value_bytes_max) +
+                          " bytes at once, this has " + std::to_string(text.size()),
+                      store_->path_of(*i).to_string());
+  }
+  if (!is_valid_utf8(text)) {
+    return make_error(ErrorCode::invalid_argument, "what is inserted is not valid UTF-8",
+                      store_->path_of(*i).to_string());
+  }
+  if (!text.empty()) store_->text_insert(*i, at, text, count_code_points(text));
+  return {};
+}
+
+Status TextRef::append(std::string_view text) { return insert(size(), text); }
+
+Status TextRef::remove(std::size_t at, std::size_t count) {
+  Result<std::uint32_t> i = writable();
+  if (!i.ok()) return i.error();
+  if (at > size() || count > size() - at) return beyond(*store_, *i, at + count, size());
+  if (count > 0) store_->sequence_remove(*i, at, count);
+  return {};
+}
+
+}  // namespace rejoin
