@@ -1,5 +1,6 @@
 // Large texts and lists, against plain strings and vectors, and against each other: what the small
-// random histories of document_property_test do not reach (leaves that divide, deep trees, long runs).
+// random histories of document_property_test do not reach (leaves that divide, deep trees, long
+// runs).
 #include <gtest/gtest.h>
 
 #include <random>
@@ -97,8 +98,8 @@ TEST(Sequence, what_is_rolled_back_was_never_there) {
   }
 }
 
-// Three edit at once; one hears of it by events, one by deltas, one by both; a fourth is loaded from
-// what the first stored.
+// Three edit at once; one hears of it by events, one by deltas, one by both; a fourth is loaded
+// from what the first stored.
 TEST(Sequence, large_texts_converge_by_events_deltas_and_stores) {
   std::mt19937_64 random(3);
   std::vector<std::unique_ptr<Document>> documents;
@@ -142,8 +143,7 @@ TEST(Sequence, large_texts_converge_by_events_deltas_and_stores) {
     for (std::size_t to = 0; to < 3; ++to) {
       for (std::size_t from = 0; from < 3; ++from) {
         if (to == from) continue;
-        ASSERT_TRUE(
-            documents[to]->join(documents[from]->delta_since(documents[to]->clock())).ok());
+        ASSERT_TRUE(documents[to]->join(documents[from]->delta_since(documents[to]->clock())).ok());
       }
     }
   }
@@ -156,9 +156,8 @@ TEST(Sequence, large_texts_converge_by_events_deltas_and_stores) {
   }
   Document loaded(replica(9));
   ASSERT_TRUE(loaded.load_header(documents[0]->header()).ok());
-  documents[0]->take_dirty([&](Document::StoredCell cell) {
-    ASSERT_TRUE(loaded.load_cell(cell.key, cell.bytes).ok());
-  });
+  documents[0]->take_dirty(
+      [&](Document::StoredCell cell) { ASSERT_TRUE(loaded.load_cell(cell.key, cell.bytes).ok()); });
   ASSERT_TRUE(loaded.finish_load().ok());
   EXPECT_EQ(loaded.canonical_state(), documents[0]->canonical_state());
   EXPECT_EQ(loaded.hash(), documents[0]->hash());

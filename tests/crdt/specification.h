@@ -22,7 +22,8 @@
 
 namespace rejoin::specification {
 
-// An element of a list or text, named by its writer and how many elements that one had inserted before.
+// An element of a list or text, named by its writer and how many elements that one had inserted
+// before.
 struct ElementName {
   ReplicaId replica;
   std::uint64_t number = 0;

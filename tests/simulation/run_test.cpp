@@ -90,10 +90,10 @@ TEST(Campaign, its_result_does_not_depend_on_the_number_of_threads) {
   EXPECT_EQ(results[0].total.counts, results[1].total.counts);
 }
 
-// Rare paths are common here: each run of the swarm goes through most of them.
+// Rare paths are common here: thirty runs go through all of them.
 TEST(Campaign, the_swarm_goes_through_every_way_to_catch_up_and_every_fault) {
   CampaignOptions options;
-  options.last_seed = 12;
+  options.last_seed = 30;
   options.threads = 2;
   const RunResult total = run_campaign(shipped("everything"), options).total;
   for (int i = 0; i < fault_kinds; ++i) {
@@ -103,7 +103,7 @@ TEST(Campaign, the_swarm_goes_through_every_way_to_catch_up_and_every_fault) {
   for (const char* name : {"deltas joined", "event catch-ups sent", "events duplicate",
                            "messages malformed", "storage failures", "touches pruned", "receipts",
                            "waits with a token", "writes lost in crashes", "transactions undone"}) {
-    EXPECT_GT(total.counts.at(name), 0u) << name;
+    EXPECT_TRUE(total.counts.contains(name)) << "not once: " << name;
   }
   EXPECT_GT(total.lost, 0u);
   EXPECT_GT(total.duplicated, 0u);

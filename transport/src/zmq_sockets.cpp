@@ -120,8 +120,8 @@ Result<zmq::socket_t> listening_router(zmq::context_t& context, const ZmqOptions
   configure(router, options);
   router.set(zmq::sockopt::router_handover, true);   // a peer that comes again replaces itself
   router.set(zmq::sockopt::router_mandatory, true);  // to hear that a peer is absent
-  // Even without keys and an authenticator: having a domain refuses those who speak ZMTP before 3.0,
-  // at whose names libzmq 4.3.4 aborts when their connection is just going.
+  // Even without keys and an authenticator: having a domain refuses those who speak ZMTP
+  // before 3.0, at whose names libzmq 4.3.4 aborts when their connection is just going.
   router.set(zmq::sockopt::zap_domain, Authenticator::domain);
   if (has_keys(options)) {
     router.set(zmq::sockopt::curve_server, true);

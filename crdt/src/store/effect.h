@@ -15,14 +15,14 @@ namespace rejoin {
 
 // Numbers are part of the format.
 enum class EffectKind : std::uint8_t {
-  put = 1,             // an entry that replaces the entries it names
-  remove = 2,          // takes away the entries it names
-  remove_subtree = 3,  // takes away every entry below that its clock includes
-  counter_add = 4,     // the writer's part of a counter, as it is now
-  counter_reset = 5,   // takes away increments, up to a (sequence, total) a replica
-  list_insert = 6,     // a run of elements between two neighbours
+  put = 1,              // an entry that replaces the entries it names
+  remove = 2,           // takes away the entries it names
+  remove_subtree = 3,   // takes away every entry below that its clock includes
+  counter_add = 4,      // the writer's part of a counter, as it is now
+  counter_reset = 5,    // takes away increments, up to a (sequence, total) a replica
+  list_insert = 6,      // a run of elements between two neighbours
   sequence_remove = 7,  // takes away ranges of elements of a list or text, a dot for each
-  text_insert = 8,     // like list_insert
+  text_insert = 8,      // like list_insert
 };
 
 inline constexpr std::uint8_t event_format = 1;

@@ -51,9 +51,8 @@ class IdIndex {
     const bool gap = follower != nullptr && follower != leaf && end <= part.last &&
                      (after == entries.end() || after->first > end);
     part.last = std::max(part.last, end - 1);
-    const auto begin = std::lower_bound(
-        entries.begin(), entries.end(), id.sequence,
-        [](const Entry& e, Sequence s) { return e.first < s; });
+    const auto begin = std::lower_bound(entries.begin(), entries.end(), id.sequence,
+                                        [](const Entry& e, Sequence s) { return e.first < s; });
     const bool joins = begin != entries.begin() && std::prev(begin)->leaf == leaf;
     Entry fresh[2];
     std::size_t n = 0;

@@ -54,9 +54,7 @@ struct Content<std::vector<Value>> {
   static std::size_t units(Slice, std::size_t elements) { return elements; }
   static std::size_t elements(Slice content) { return content.size(); }
   static std::size_t wide(Slice) { return 0; }
-  static std::uint64_t value(Slice content, std::size_t unit) {
-    return value_word(content[unit]);
-  }
+  static std::uint64_t value(Slice content, std::size_t unit) { return value_word(content[unit]); }
   static std::size_t width(Slice, std::size_t) { return 1; }
 };
 
@@ -114,8 +112,8 @@ StateHash element_hash(const SequenceContext& context, ElementId id, std::uint64
 }  // namespace
 
 std::size_t count_code_points(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
 }
 
 bool extend(SequenceRemoval& last, const SequenceRemoval& next) {
@@ -172,8 +170,7 @@ struct Sequenced<Buffer>::Leaf : Node {
   Piece piece(std::size_t at, std::uint32_t offset, std::uint32_t n, std::size_t unit) const {
     const Run& run = runs[at];
     const std::size_t begin = units(run, unit, offset);
-    const std::size_t end =
-        offset + n == run.length ? run.extent : units(run, unit, offset + n);
+    const std::size_t end = offset + n == run.length ? run.extent : units(run, unit, offset + n);
     return {run.id(offset), n,        offset == 0 ? run.left : run.id(offset - 1),
             run.right,      run.live, slice(unit + begin, end - begin)};
   }
@@ -479,8 +476,7 @@ auto Sequenced<Buffer>::place_in_order(const SequenceContext& context, const Pie
     if (other_left_position < left) return destination;
     if (other_left_position == left) {
       // A sibling. (The elements of a run behind its first, like others, are below a sibling.)
-      const std::size_t other_right =
-          run.right == piece.right ? right : position(run.right, end);
+      const std::size_t other_right = run.right == piece.right ? right : position(run.right, end);
       if (other_right == right && context.less(piece.id, run.id(at.offset))) return destination;
       scanning = other_right < right;
     }
@@ -589,9 +585,9 @@ void Sequenced<Buffer>::split_leaf(Leaf* leaf, std::size_t at) {
   auto* fresh = new Leaf;
   fresh->is_leaf = true;
   const std::size_t unit = leaf->unit_of(at);
-  fresh->content.assign(std::make_move_iterator(leaf->content.begin() +
-                                                static_cast<std::ptrdiff_t>(unit)),
-                        std::make_move_iterator(leaf->content.end()));
+  fresh->content.assign(
+      std::make_move_iterator(leaf->content.begin() + static_cast<std::ptrdiff_t>(unit)),
+      std::make_move_iterator(leaf->content.end()));
   leaf->content.resize(unit);
   for (std::size_t s = at; s < leaf->count; ++s) {
     const Run& run = leaf->runs[s];
@@ -611,9 +607,8 @@ auto Sequenced<Buffer>::make_room(Place place, std::size_t extra) -> Place {
   const bool full = leaf->count + extra > runs_max;
   if (!full && leaf->content.size() <= Content<Buffer>::leaf_max) return place;
   std::size_t at = leaf->count / 2u;
-  const bool at_end = place.slot == leaf->count ||
-                      (place.slot + 1u == leaf->count &&
-                       place.offset == leaf->runs[place.slot].length);
+  const bool at_end = place.slot == leaf->count || (place.slot + 1u == leaf->count &&
+                                                    place.offset == leaf->runs[place.slot].length);
   if (at_end) {
     // Appending: leave this leaf full.
     split_leaf(leaf, leaf->count);
@@ -759,11 +754,11 @@ auto Sequenced<Buffer>::gap_at(std::size_t index) -> Gap {
 template <class Buffer>
 StateHash Sequenced<Buffer>::insert(const SequenceContext& context, const Gap& gap, ElementId id,
                                     std::uint64_t count, Slice content) {
-  const StateHash hash =
-      hash_of_insertion(context, gap.left, live_from(gap.place), id, content);
-  put_run(gap.place,
-          {id.sequence, gap.left, gap.right, id.replica, static_cast<std::uint32_t>(count), 0, true},
-          content);
+  const StateHash hash = hash_of_insertion(context, gap.left, live_from(gap.place), id, content);
+  put_run(
+      gap.place,
+      {id.sequence, gap.left, gap.right, id.replica, static_cast<std::uint32_t>(count), 0, true},
+      content);
   return hash;
 }
 
@@ -819,9 +814,9 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
   // Removed on both sides, or next to nothing that was removed: at most two runs more.
   const bool joins_next = to_end && !from_begin && place.slot + 1u < leaf->count && [&] {
     const Run& next = leaf->runs[place.slot + 1];
-    return !next.live && next.replica == at().replica &&
-           next.first == at().first + at().length && next.left == at().last() &&
-           next.right == at().right && next.length + count <= run_length_max;
+    return !next.live && next.replica == at().replica && next.first == at().first + at().length &&
+           next.left == at().last() && next.right == at().right &&
+           next.length + count <= run_length_max;
   }();
   if (!joins_next && !(from_begin && to_end)) {
     place = make_room(place, 2);
@@ -861,14 +856,13 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
                       false};
   if (!to_end) {
     open_slot(leaf, slot + 1u);
-    leaf->runs[slot + 1] = {
-        whole.first + place.offset + count,
-        whole.id(place.offset + count - 1),
-        whole.right,
-        whole.replica,
-        whole.length - place.offset - count,
-        static_cast<std::uint32_t>(whole.extent - skipped - units),
-        true};
+    leaf->runs[slot + 1] = {whole.first + place.offset + count,
+                            whole.id(place.offset + count - 1),
+                            whole.right,
+                            whole.replica,
+                            whole.length - place.offset - count,
+                            static_cast<std::uint32_t>(whole.extent - skipped - units),
+                            true};
   }
   merge_with_next(leaf, slot);
   if (slot > 0) merge_with_next(leaf, slot - 1u);
@@ -947,10 +941,9 @@ void Sequenced<Buffer>::note_removal(std::uint32_t replica, const SequenceRemova
     removals.push_back(removal);
     return;
   }
-  removals.insert(
-      std::lower_bound(removals.begin(), removals.end(), removal.by,
-                       [](const SequenceRemoval& r, Sequence by) { return r.by < by; }),
-      removal);
+  removals.insert(std::lower_bound(removals.begin(), removals.end(), removal.by,
+                                   [](const SequenceRemoval& r, Sequence by) { return r.by < by; }),
+                  removal);
 }
 
 template <class Buffer>
@@ -1036,8 +1029,8 @@ void Sequenced<Buffer>::for_each_live(std::size_t index, std::size_t count, Visi
   for (;;) {
     const Run& run = at.leaf->runs[at.slot];
     if (at.slot < at.leaf->count && run.live) {
-      const auto n = static_cast<std::uint32_t>(
-          std::min<std::size_t>(count, run.length - at.offset));
+      const auto n =
+          static_cast<std::uint32_t>(std::min<std::size_t>(count, run.length - at.offset));
       visit(at.leaf->piece(at.slot, at.offset, n, unit));
       count -= n;
       if (count == 0) return;
@@ -1063,8 +1056,7 @@ void Sequenced<Buffer>::for_each_piece(Visit visit) const {
 }
 
 template <class Buffer>
-void Sequenced<Buffer>::for_each_piece_since(const std::vector<Sequence>& base,
-                                             Visit visit) const {
+void Sequenced<Buffer>::for_each_piece_since(const std::vector<Sequence>& base, Visit visit) const {
   std::vector<std::pair<std::size_t, const Leaf*>> leaves;
   const Leaf* previous = nullptr;
   index_.for_each_replica([&](std::uint32_t replica) {

@@ -6,9 +6,9 @@
 // found by scanning, as in Gentle and Kleppmann, "Eg-walker" (EuroSys 2025, section 3.3). It
 // depends on the set of elements alone, not on the order in which they came.
 //
-// Elements that one replica typed on are kept as one run. Runs stand in the leaves of a B+tree whose
-// inner nodes count elements; contents stand beside them, one buffer a leaf; an index finds an
-// element's leaf by its id. A local edit costs O(log n), near the last one less; a remote one
+// Elements that one replica typed on are kept as one run. Runs stand in the leaves of a B+tree
+// whose inner nodes count elements; contents stand beside them, one buffer a leaf; an index finds
+// an element's leaf by its id. A local edit costs O(log n), near the last one less; a remote one
 // O(log n) and the runs concurrent with it at its place. docs/sequence.md has the reasons.
 #pragma once
 
@@ -20,9 +20,9 @@
 #include <string_view>
 #include <vector>
 
+#include "function_ref.h"
 #include "rejoin/crdt/hash.h"
 #include "rejoin/crdt/value.h"
-#include "function_ref.h"
 #include "store/element_id.h"
 #include "store/id_index.h"
 
@@ -42,7 +42,7 @@ struct SequenceContext {
 // all with the same right origin, and all of them live or all of them removed.
 struct Run {
   Sequence first = 0;
-  ElementId left;   // origins of the first element
+  ElementId left;  // origins of the first element
   ElementId right;
   std::uint32_t replica = 0;
   std::uint32_t length = 0;
@@ -55,7 +55,8 @@ struct Run {
 // The elements of one run, at most.
 inline constexpr std::uint32_t run_length_max = std::uint32_t{1} << 30;
 
-// The contents of a run: values, or the bytes of UTF-8 text, in which each code point is an element.
+// The contents of a run: values, or the bytes of UTF-8 text, in which each code point is an
+// element.
 template <class Buffer>
 struct SequenceContent;
 template <>
@@ -67,8 +68,8 @@ struct SequenceContent<std::string> {
   using Slice = std::string_view;
 };
 
-// The removals of consecutive elements, as consecutive dots of one replica: the dot `by` + i removed
-// element `target` + i, or `target` - i when descending.
+// The removals of consecutive elements, as consecutive dots of one replica: the dot `by` + i
+// removed element `target` + i, or `target` - i when descending.
 struct SequenceRemoval {
   Sequence by = 0;
   ElementId target;

@@ -55,8 +55,8 @@ struct SubtreeRemoval {
 };
 
 // What one replica wrote here: for every dot, the cell that it touched, in sequence order. An item
-// whose cell no longer holds the dot is stale, and swept out when half are. It may even be gone, and
-// another cell live in its place.
+// whose cell no longer holds the dot is stale, and swept out when half are. It may even be gone,
+// and another cell live in its place.
 struct IndexItem {
   Sequence sequence;
   NodeRef node;

@@ -68,9 +68,8 @@ std::size_t Store::delta_bytes_estimate(const Clock& base) const {
       for (const Entry& e : std::get<Entries>(n.cell)) bytes += 20 + e.value.contents().size();
     }
     with_existing_sequence(n, [&](const auto& sequence) {
-      sequence.for_each_piece_since(since, [&](const auto& piece) {
-        bytes += 16 + content_bytes(piece.content);
-      });
+      sequence.for_each_piece_since(
+          since, [&](const auto& piece) { bytes += 16 + content_bytes(piece.content); });
       sequence.for_each_removal_since(since, [&](ReplicaIndex, const auto&) { bytes += 12; });
     });
   }
@@ -273,8 +272,8 @@ void for_each_after_origins(const Pieces& pieces, Visit visit) {
         [&](ElementId wanted, std::size_t i) { return before(wanted, pieces[i].id); });
     if (id.is_boundary() || after == by_id.begin()) return none;
     const auto& piece = pieces[*std::prev(after)];
-    const bool holds = piece.id.replica == id.replica &&
-                       id.sequence - piece.id.sequence < piece.count;
+    const bool holds =
+        piece.id.replica == id.replica && id.sequence - piece.id.sequence < piece.count;
     return holds ? *std::prev(after) : none;
   };
   enum class State : char { fresh, waiting, done };
@@ -400,8 +399,8 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
         const std::uint64_t fresh = sequence.absent(part.id, part.count);
         if (fresh > 0) {
           const auto first = Tree::first_of(part, fresh);
-          hash_ += at_end ? sequence.append_stored(context, first)
-                          : sequence.integrate(context, first);
+          hash_ +=
+              at_end ? sequence.append_stored(context, first) : sequence.integrate(context, first);
         }
         if (fresh == part.count) return;
         part = Tree::rest_of(part, std::max<std::uint64_t>(fresh, 1));

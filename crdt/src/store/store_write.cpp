@@ -36,8 +36,7 @@ std::size_t Store::transaction_size() const {
 
 Status Store::check_writable(NodeIndex index) const {
   const std::size_t bytes = transaction_->effects.size() + transaction_->open.content.size();
-  if (bytes > limits::event_bytes_max / 2 ||
-      transaction_->writes >= limits::event_effects_max) {
+  if (bytes > limits::event_bytes_max / 2 || transaction_->writes >= limits::event_effects_max) {
     return make_error(ErrorCode::limit_exceeded, "the transaction is too large; commit it in parts",
                       path_of(index).to_string());
   }
@@ -293,8 +292,7 @@ Store::SequenceUndo& Store::sequence_undo(NodeIndex index) {
       undo.back().node == index) {
     return *undo.back().sequence;
   }
-  undo.push_back(
-      Undo{Undo::Kind::sequence, index, {}, {}, std::make_unique<SequenceUndo>(), {}});
+  undo.push_back(Undo{Undo::Kind::sequence, index, {}, {}, std::make_unique<SequenceUndo>(), {}});
   return *undo.back().sequence;
 }
 
@@ -338,8 +336,7 @@ void Store::list_insert(NodeIndex index, std::size_t at, std::span<const Value> 
   sequence_insert<std::vector<Value>>(index, at, values.size(), values);
 }
 
-void Store::text_insert(NodeIndex index, std::size_t at, std::string_view text,
-                        std::size_t count) {
+void Store::text_insert(NodeIndex index, std::size_t at, std::string_view text, std::size_t count) {
   sequence_insert<std::string>(index, at, count, text);
 }
 

@@ -94,7 +94,7 @@ struct Store::TransactionState {
     std::size_t writes;
     std::size_t effects;
     std::size_t undo;
-    std::size_t index;  // length of our own index
+    std::size_t index;    // length of our own index
     Sequence index_last;  // and what its last item said
     Sequence sequence;
     StateHash hash;

@@ -106,8 +106,7 @@ void Core::Impl::send_digests(Peer& peer) {
   const Micros pause = std::min(options.resend_after, options.exchange_interval / 2);
   if (peer.digests_sent_at >= Micros{0} && now.monotonic - peer.digests_sent_at < pause) return;
   std::vector<std::uint32_t> listed;
-  const bool all = peer.all_unagreed ||
-                   peer.differing_summaries >= differing_summaries_busy_max ||
+  const bool all = peer.all_unagreed || peer.differing_summaries >= differing_summaries_busy_max ||
                    (peer.unagreed.empty() && peer.differing_summaries >= differing_summaries_max);
   if (all) {
     for (const auto& replica : replicas) listed.push_back(replica->index);

@@ -18,8 +18,8 @@ using Micros = std::chrono::microseconds;
 inline constexpr Micros never = Micros::max();
 
 // Time until an answer came back: the larger of the last ones, forgotten slowly. What looks like a
-// very slow answer may be one to a question that was asked again, so a single one does not count for
-// more than about twice what was usual.
+// very slow answer may be one to a question that was asked again, so a single one does not count
+// for more than about twice what was usual.
 class RoundTrip {
  public:
   void sample(Micros measured) {

@@ -30,8 +30,14 @@ inline std::vector<Value> elements_of(std::string_view text) {
   std::vector<Value> values;
   for (std::size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i++]);
-    std::uint32_t code = lead < 0x80 ? lead : lead < 0xE0 ? lead & 0x1F : lead < 0xF0 ? lead & 0x0F : lead & 0x07;
-    for (unsigned more = lead < 0x80 ? 0 : lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+    std::uint32_t code = lead < 0x80   ? lead
+                         : lead < 0xE0 ? lead & 0x1F
+                         : lead < 0xF0 ? lead & 0x0F
+                                       : lead & 0x07;
+    for (unsigned more = lead < 0x80   ? 0
+                         : lead < 0xE0 ? 1
+                         : lead < 0xF0 ? 2
+                                       : 3;
          more > 0 && i < text.size(); --more) {
       code = code << 6 | (static_cast<unsigned char>(text[i++]) & 0x3F);
     }

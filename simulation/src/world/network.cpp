@@ -96,21 +96,21 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
 void Network::carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind,
                     Duration arrival, bool spoiled) {
   const bool from_before = !calm_;
-  queue_.at(arrival, [this, from, to, bytes = std::move(bytes), kind, spoiled,
-                      from_before]() mutable {
-    const bool abandoned = from_before && calm_ && queue_.now() > calmed_at_ + stalled_max;
-    if (link(from, to).blocked > 0 || abandoned) {
-      ++counters_.lost;
-      trace("cut", from, to, bytes, kind);
-      return;
-    }
-    trace(spoiled ? "spoiled" : "deliver", from, to, bytes, kind);
-    if (deliver_(from, to, std::move(bytes))) {
-      ++counters_.delivered;
-    } else {
-      ++counters_.lost;
-    }
-  });
+  queue_.at(
+      arrival, [this, from, to, bytes = std::move(bytes), kind, spoiled, from_before]() mutable {
+        const bool abandoned = from_before && calm_ && queue_.now() > calmed_at_ + stalled_max;
+        if (link(from, to).blocked > 0 || abandoned) {
+          ++counters_.lost;
+          trace("cut", from, to, bytes, kind);
+          return;
+        }
+        trace(spoiled ? "spoiled" : "deliver", from, to, bytes, kind);
+        if (deliver_(from, to, std::move(bytes))) {
+          ++counters_.delivered;
+        } else {
+          ++counters_.lost;
+        }
+      });
 }
 
 void Network::spoil(std::string& bytes) {

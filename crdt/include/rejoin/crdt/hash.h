@@ -8,8 +8,8 @@
 
 namespace rejoin {
 
-// A sum, modulo 2^128, of one hash per live entry (XXH3-128; a lighter one for elements of lists and
-// texts, which also depends on the element before): adding or removing an entry is O(1) and the
+// A sum, modulo 2^128, of one hash per live entry (XXH3-128; a lighter one for elements of lists
+// and texts, which also depends on the element before): adding or removing an entry is O(1) and the
 // order does not matter. It certifies convergence; it is no defence against an adversary that
 // is let in, for which there is mutual authentication.
 struct StateHash {

@@ -33,15 +33,16 @@ struct NodeOptions {
   std::string name;
   std::string cluster = "rejoin";
   std::string listen = "tcp://127.0.0.1:*";
-  std::string directory;                      // empty: nothing durable may be opened
-  std::string admin_socket;                   // Unix socket for `rejoin status`; empty: <directory>/admin.sock, or none
-  std::map<std::string, std::string> peers;   // name -> endpoint
-  std::vector<std::string> members;           // empty: this node and its peers
-  std::vector<SpaceConfig> spaces;            // opened at the start
+  std::string directory;  // empty: nothing durable may be opened
+  std::string
+      admin_socket;  // Unix socket for `rejoin status`; empty: <directory>/admin.sock, or none
+  std::map<std::string, std::string> peers;  // name -> endpoint
+  std::vector<std::string> members;          // empty: this node and its peers
+  std::vector<SpaceConfig> spaces;           // opened at the start
   std::chrono::milliseconds exchange_interval{1000};
   std::chrono::milliseconds peer_timeout{5000};
   std::chrono::milliseconds clock_ahead_max{60000};
-  std::string log_level = "info";             // trace, debug, info, warn, error, off
+  std::string log_level = "info";  // trace, debug, info, warn, error, off
 
   // `admin_socket`, or where it is by default.
   std::string admin_socket_path() const;
@@ -56,11 +57,12 @@ struct NodeOptions {
 class CausalToken {
  public:
   CausalToken() = default;
-  CausalToken(std::string space, Clock clock) : space_(std::move(space)), clock_(std::move(clock)) {}
+  CausalToken(std::string space, Clock clock)
+      : space_(std::move(space)), clock_(std::move(clock)) {}
   const std::string& space() const { return space_; }
   const Clock& clock() const { return clock_; }
   void join(const CausalToken& other) { clock_.join(other.clock_); }  // of one space (asserted)
-  std::string to_string() const;  // printable, URL-safe
+  std::string to_string() const;                                      // printable, URL-safe
   static Result<CausalToken> parse(std::string_view text);
 
  private:
@@ -73,14 +75,16 @@ class CausalToken {
 class Receipt {
  public:
   Receipt() = default;  // as of an empty transaction
-  // The commit's name, its causal token and event. An empty transaction's receipt is satisfied at once.
+  // The commit's name, its causal token and event. An empty transaction's receipt is satisfied at
+  // once.
   const Dot& dot() const { return dot_; }
   const CausalToken& token() const { return token_; }
 
   // Each waits until it holds. `timeout` says how far it got ("durable here and on 1 of 2 peers:
   // virginia; silent: tokyo"), and why the disk refuses if it does; `closed` when the node stopped.
   Status wait_durable(std::chrono::milliseconds timeout) const;
-  Status wait_on_peers(std::size_t count, std::chrono::milliseconds timeout) const;  // durable there
+  Status wait_on_peers(std::size_t count,
+                       std::chrono::milliseconds timeout) const;  // durable there
   Status wait_on_peer(const std::string& peer, std::chrono::milliseconds timeout) const;
 
  private:
@@ -93,8 +97,8 @@ class Receipt {
 };
 
 // Stops the watching when destroyed. When cancel() or the destructor returns, the callback is not
-// running and will not be called again (from within the callback: not called again). One thread at a
-// time.
+// running and will not be called again (from within the callback: not called again). One thread at
+// a time.
 class Subscription {
  public:
   Subscription() = default;
@@ -122,10 +126,10 @@ class Space {
  public:
   const std::string& name() const { return name_; }
 
-  // Runs `write` in a transaction and commits it as one event. When `write` returns an error nothing
-  // happened and the error comes back; the same with an exception that it throws. `write` runs under
-  // the node's lock: no I/O in it, and no call to this node (asserted). `busy` when the disk has not
-  // kept up for long: try again later.
+  // Runs `write` in a transaction and commits it as one event. When `write` returns an error
+  // nothing happened and the error comes back; the same with an exception that it throws. `write`
+  // runs under the node's lock: no I/O in it, and no call to this node (asserted). `busy` when the
+  // disk has not kept up for long: try again later.
   struct CommitOptions {
     std::string author;
     std::string note;
@@ -134,8 +138,8 @@ class Space {
   Result<Receipt> transact(CommitOptions options, const std::function<Status(Transaction&)>& write);
 
   // Runs `look` on a consistent snapshot: whole transactions only, and nothing changes meanwhile.
-  // Views must not leave it. Readers run beside each other and keep writers waiting; no call to this
-  // node from within (asserted).
+  // Views must not leave it. Readers run beside each other and keep writers waiting; no call to
+  // this node from within (asserted).
   void read(const std::function<void(const Document&)>& look) const;
 
   // The token of what this node shows now.
@@ -145,8 +149,8 @@ class Space {
   Status wait_for(const CausalToken& token, std::chrono::milliseconds timeout) const;
 
   // Calls `on_change` on the node's notification thread after changes at, below or above `path`.
-  // Calls may be merged; none is lost: the last state is always followed by a call. What the callback
-  // throws is logged.
+  // Calls may be merged; none is lost: the last state is always followed by a call. What the
+  // callback throws is logged.
   Subscription watch(const Path& path, std::function<void(const ChangeNotice&)> on_change);
 
   Result<std::string> export_json(const Path& path = {}, int indent = -1) const;
@@ -166,9 +170,9 @@ class Space {
 // not yet durable is written first.
 class Node {
  public:
-  // `address_in_use`, `busy` (the store is open in another process), `corrupt` is handled: the store
-  // is set aside, the node starts empty under new replica ids, and says so in the log and status.
-  // `invalid_argument` names the option that is wrong.
+  // `address_in_use`, `busy` (the store is open in another process), `corrupt` is handled: the
+  // store is set aside, the node starts empty under new replica ids, and says so in the log and
+  // status. `invalid_argument` names the option that is wrong.
   static Result<Node> open(NodeOptions options);
   Node(Node&&) noexcept;
   Node& operator=(Node&&) noexcept;
@@ -176,7 +180,8 @@ class Node {
 
   Result<Space> open_space(const std::string& name, SpaceOptions options = {});
   std::string listen_endpoint() const;
-  // Dials a peer, which becomes one of ours if it was not; or dials it at another endpoint from now on.
+  // Dials a peer, which becomes one of ours if it was not; or dials it at another endpoint from now
+  // on.
   Status connect(const std::string& peer, const std::string& endpoint);
   // Cuts or restores the link to a peer, both ways, for tests and demonstrations.
   void set_link(const std::string& peer, bool up);

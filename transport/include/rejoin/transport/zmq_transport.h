@@ -27,9 +27,9 @@ struct ZmqOptions {
   int high_water_mark = 1000;                // messages queued a connection, each direction
   int reconnect_ms_min = 50;
   int reconnect_ms_max = 2000;
-  // A peer that could not be reached for this long is dialled afresh, on a new socket: ZeroMQ itself
-  // gives up on who once refused our key or answered in another protocol. Longer than a connection
-  // takes to make.
+  // A peer that could not be reached for this long is dialled afresh, on a new socket: ZeroMQ
+  // itself gives up on who once refused our key or answered in another protocol. Longer than a
+  // connection takes to make.
   int redial_after_ms = 10'000;
   // A connection on which nothing arrives for three of these is given up, and dialled again.
   int heartbeat_ms = 2000;
