@@ -31,4 +31,31 @@ class Store::Change {
   bool was_live_;
 };
 
+// The same for a change of nothing but a sequence, whose writes account for the hash.
+class Store::SequenceChange {
+ public:
+  SequenceChange(Store& store, NodeIndex index)
+      : store_(store), index_(index), was_live_(shows_something()) {}
+  ~SequenceChange() {
+    store_.set_live(index_, was_live_, shows_something());
+    store_.mark_dirty(index_);
+    store_.mark_changed(index_);
+  }
+  SequenceChange(const SequenceChange&) = delete;
+  SequenceChange& operator=(const SequenceChange&) = delete;
+
+ private:
+  bool shows_something() const {
+    const Node& n = store_.node(index_);
+    if (!std::get<Entries>(n.cell).empty()) return true;
+    bool live = false;
+    with_existing_sequence(n, [&](const auto& sequence) { live = sequence.live_count() > 0; });
+    return live;
+  }
+
+  Store& store_;
+  NodeIndex index_;
+  bool was_live_;
+};
+
 }  // namespace rejoin

@@ -139,6 +139,8 @@ template <class Buffer>
 struct Sequenced<Buffer>::Leaf : Node {
   Leaf* next = nullptr;
   Buffer content;  // of the live runs, one after the other
+  // How much of it is each run's: apart from the runs, since it is summed up all the time.
+  std::uint16_t extents[runs_max];
   Run runs[runs_max];
 
   Slice slice(std::size_t unit, std::size_t units) const {
@@ -146,15 +148,15 @@ struct Sequenced<Buffer>::Leaf : Node {
   }
   // Where a run's content begins.
   std::size_t unit_of(std::size_t run) const {
-    std::size_t unit = 0;
-    for (std::size_t s = 0; s < run; ++s) unit += runs[s].extent;
+    std::uint32_t unit = 0;
+    for (std::size_t s = 0; s < run; ++s) unit += extents[s];
     return unit;
   }
   // How much of a run's content, which begins at `unit`, its first elements take.
-  std::size_t units(const Run& run, std::size_t unit, std::size_t elements) const {
-    if (!run.live) return 0;
-    if (run.extent == run.length) return elements;
-    return Content<Buffer>::units(slice(unit, run.extent), elements);
+  std::size_t units(std::size_t run, std::size_t unit, std::size_t elements) const {
+    if (!runs[run].live) return 0;
+    if (extents[run] == runs[run].length) return elements;
+    return Content<Buffer>::units(slice(unit, extents[run]), elements);
   }
   Sums sums() const {
     Sums sums;
@@ -169,8 +171,8 @@ struct Sequenced<Buffer>::Leaf : Node {
   // `n` elements of a run from `offset` on; the run's content begins at `unit`.
   Piece piece(std::size_t at, std::uint32_t offset, std::uint32_t n, std::size_t unit) const {
     const Run& run = runs[at];
-    const std::size_t begin = units(run, unit, offset);
-    const std::size_t end = offset + n == run.length ? run.extent : units(run, unit, offset + n);
+    const std::size_t begin = units(at, unit, offset);
+    const std::size_t end = offset + n == run.length ? extents[at] : units(at, unit, offset + n);
     return {run.id(offset), n,        offset == 0 ? run.left : run.id(offset - 1),
             run.right,      run.live, slice(unit + begin, end - begin)};
   }
@@ -503,12 +505,15 @@ template <class Buffer>
 void Sequenced<Buffer>::open_slot(Leaf* leaf, std::size_t slot) {
   REJOIN_ASSERT(leaf->count < runs_max);
   std::move_backward(leaf->runs + slot, leaf->runs + leaf->count, leaf->runs + leaf->count + 1);
+  std::move_backward(leaf->extents + slot, leaf->extents + leaf->count,
+                     leaf->extents + leaf->count + 1);
   ++leaf->count;
 }
 
 template <class Buffer>
 void Sequenced<Buffer>::close_slot(Leaf* leaf, std::size_t slot) {
   std::move(leaf->runs + slot + 1, leaf->runs + leaf->count, leaf->runs + slot);
+  std::move(leaf->extents + slot + 1, leaf->extents + leaf->count, leaf->extents + slot);
   --leaf->count;
 }
 
@@ -528,9 +533,10 @@ void Sequenced<Buffer>::merge_with_next(Leaf* leaf, std::size_t slot) {
   if (slot + 1 >= leaf->count) return;
   Run& run = leaf->runs[slot];
   const Run& next = leaf->runs[slot + 1];
-  if (!continues(run, next) || run.extent + next.extent > Content<Buffer>::run_max) return;
+  const std::size_t extent = std::size_t{leaf->extents[slot]} + leaf->extents[slot + 1];
+  if (!continues(run, next) || extent > Content<Buffer>::run_max) return;
   run.length += next.length;
-  run.extent += next.extent;
+  leaf->extents[slot] = static_cast<std::uint16_t>(extent);
   close_slot(leaf, slot + 1);
 }
 
@@ -591,6 +597,7 @@ void Sequenced<Buffer>::split_leaf(Leaf* leaf, std::size_t at) {
   leaf->content.resize(unit);
   for (std::size_t s = at; s < leaf->count; ++s) {
     const Run& run = leaf->runs[s];
+    fresh->extents[fresh->count] = leaf->extents[s];
     fresh->runs[fresh->count++] = run;
     index_.put(run.id(), run.length, fresh);
   }
@@ -616,9 +623,9 @@ auto Sequenced<Buffer>::make_room(Place place, std::size_t extra) -> Place {
   }
   if (!full) {
     at = 1;
-    for (std::size_t unit = leaf->runs[0].extent;
+    for (std::size_t unit = leaf->extents[0];
          at + 1 < leaf->count && unit * 2 < leaf->content.size(); ++at) {
-      unit += leaf->runs[at].extent;
+      unit += leaf->extents[at];
     }
   }
   split_leaf(leaf, at);
@@ -634,12 +641,12 @@ auto Sequenced<Buffer>::split_run(Place place) -> Place {
   Run& run = leaf->runs[place.slot];
   Run& rest = leaf->runs[place.slot + 1];
   rest = run;
-  const std::size_t units = leaf->units(run, leaf->unit_of(place.slot), place.offset);
+  const std::size_t units = leaf->units(place.slot, leaf->unit_of(place.slot), place.offset);
+  leaf->extents[place.slot + 1] = static_cast<std::uint16_t>(leaf->extents[place.slot] - units);
+  leaf->extents[place.slot] = static_cast<std::uint16_t>(units);
   run.length = place.offset;
-  run.extent = static_cast<std::uint32_t>(units);
   rest.first += place.offset;
   rest.length -= place.offset;
-  rest.extent -= run.extent;
   rest.left = run.last();
   changed_at({leaf, place.slot, 1});
   return {leaf, place.slot + 1, 0};
@@ -667,8 +674,14 @@ void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
     ++place.offset;
     if (run.length == 0) return;
   }
-  run.extent = static_cast<std::uint32_t>(content.size());
-  const Sums sums{run.live ? run.length : 0u, run.length, run.extent, C::wide(content)};
+  put_short_run(place, run, content);
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::put_short_run(Place place, const Run& run, Slice content) {
+  using C = Content<Buffer>;
+  const auto extent = static_cast<std::uint16_t>(content.size());
+  const Sums sums{run.live ? run.length : 0u, run.length, extent, C::wide(content)};
   if (place.offset == 0 && place.slot > 0) {
     --place.slot;
     place.offset = place.leaf->runs[place.slot].length;
@@ -677,7 +690,7 @@ void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
     if (place.slot >= place.leaf->count) return false;
     const Run& before = place.leaf->runs[place.slot];
     return place.offset == before.length && continues(before, run) &&
-           before.extent + run.extent <= C::run_max;
+           std::size_t{place.leaf->extents[place.slot]} + extent <= C::run_max;
   };
   bool extends = types_on();
   if (!extends || place.leaf->content.size() > C::leaf_max) {
@@ -688,9 +701,9 @@ void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
   std::size_t unit;
   if (extends) {
     Run& before = leaf->runs[place.slot];
-    unit = leaf->unit_of(place.slot) + before.extent;
+    unit = leaf->unit_of(place.slot + 1u);
     before.length += run.length;
-    before.extent += run.extent;
+    leaf->extents[place.slot] = static_cast<std::uint16_t>(leaf->extents[place.slot] + extent);
     changed_at({leaf, place.slot, 1});
   } else {
     if (place.slot < leaf->count && place.offset > 0) {
@@ -703,6 +716,7 @@ void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
     leaf = place.leaf;
     open_slot(leaf, place.slot);
     leaf->runs[place.slot] = run;
+    leaf->extents[place.slot] = extent;
     unit = leaf->unit_of(place.slot);
     changed_at(place.slot == 0 ? place : Place{leaf, place.slot - 1, 1});
   }
@@ -729,7 +743,7 @@ StateHash Sequenced<Buffer>::hash_of_insertion(const SequenceContext& context, E
   if (after.leaf != nullptr) {
     const Run& run = after.leaf->runs[after.slot];
     const std::size_t begin = after.leaf->unit_of(after.slot);
-    const std::size_t unit = begin + after.leaf->units(run, begin, after.offset);
+    const std::size_t unit = begin + after.leaf->units(after.slot, begin, after.offset);
     const std::uint64_t value = C::value(after.leaf->content, unit);
     sum += element_hash(context, run.id(after.offset), value, before);
     sum -= element_hash(context, run.id(after.offset), value, first_before);
@@ -755,10 +769,9 @@ template <class Buffer>
 StateHash Sequenced<Buffer>::insert(const SequenceContext& context, const Gap& gap, ElementId id,
                                     std::uint64_t count, Slice content) {
   const StateHash hash = hash_of_insertion(context, gap.left, live_from(gap.place), id, content);
-  put_run(
-      gap.place,
-      {id.sequence, gap.left, gap.right, id.replica, static_cast<std::uint32_t>(count), 0, true},
-      content);
+  put_run(gap.place,
+          {id.sequence, gap.left, gap.right, id.replica, static_cast<std::uint32_t>(count), true},
+          content);
   return hash;
 }
 
@@ -780,7 +793,7 @@ StateHash Sequenced<Buffer>::integrate(const SequenceContext& context, Piece pie
   }
   put_run(place,
           {piece.id.sequence, piece.left, piece.right, piece.id.replica,
-           static_cast<std::uint32_t>(piece.count), 0, piece.live},
+           static_cast<std::uint32_t>(piece.count), piece.live},
           piece.content);
   return hash;
 }
@@ -798,7 +811,7 @@ StateHash Sequenced<Buffer>::append_stored(const SequenceContext& context, const
   }
   put_run(place,
           {piece.id.sequence, piece.left, piece.right, piece.id.replica,
-           static_cast<std::uint32_t>(piece.count), 0, piece.live},
+           static_cast<std::uint32_t>(piece.count), piece.live},
           piece.content);
   return hash;
 }
@@ -823,9 +836,10 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
     leaf = place.leaf;
   }
   const std::size_t begin = leaf->unit_of(place.slot);
-  const std::size_t skipped = leaf->units(at(), begin, place.offset);
+  const std::size_t all = leaf->extents[place.slot];
+  const std::size_t skipped = leaf->units(place.slot, begin, place.offset);
   const std::size_t units =
-      (to_end ? at().extent : leaf->units(at(), begin, place.offset + count)) - skipped;
+      (to_end ? all : leaf->units(place.slot, begin, place.offset + count)) - skipped;
   const auto from = leaf->content.begin() + static_cast<std::ptrdiff_t>(begin + skipped);
   const Sums sums{count, 0, units, Content<Buffer>::wide(leaf->slice(begin + skipped, units))};
   leaf->content.erase(from, from + static_cast<std::ptrdiff_t>(units));
@@ -837,14 +851,14 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
     next.length += count;
     next.left = at().id(place.offset - 1);
     at().length -= count;
-    at().extent -= static_cast<std::uint32_t>(units);
+    leaf->extents[place.slot] = static_cast<std::uint16_t>(all - units);
     return;
   }
   const Run whole = at();
   std::uint32_t slot = place.slot;
   if (!from_begin) {
     at().length = place.offset;
-    at().extent = static_cast<std::uint32_t>(skipped);
+    leaf->extents[slot] = static_cast<std::uint16_t>(skipped);
     open_slot(leaf, ++slot);
   }
   leaf->runs[slot] = {whole.first + place.offset,
@@ -852,8 +866,8 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
                       whole.right,
                       whole.replica,
                       count,
-                      0,
                       false};
+  leaf->extents[slot] = 0;
   if (!to_end) {
     open_slot(leaf, slot + 1u);
     leaf->runs[slot + 1] = {whole.first + place.offset + count,
@@ -861,8 +875,8 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
                             whole.right,
                             whole.replica,
                             whole.length - place.offset - count,
-                            static_cast<std::uint32_t>(whole.extent - skipped - units),
                             true};
+    leaf->extents[slot + 1] = static_cast<std::uint16_t>(all - skipped - units);
   }
   merge_with_next(leaf, slot);
   if (slot > 0) merge_with_next(leaf, slot - 1u);
@@ -983,10 +997,11 @@ void Sequenced<Buffer>::erase(ElementId id, std::uint64_t count) {
     Leaf* leaf = place.leaf;
     const Run run = leaf->runs[place.slot];
     const std::size_t unit = leaf->unit_of(place.slot);
-    const Sums sums{run.live ? run.length : 0u, run.length, run.extent,
-                    Content<Buffer>::wide(leaf->slice(unit, run.extent))};
+    const std::uint16_t extent = leaf->extents[place.slot];
+    const Sums sums{run.live ? run.length : 0u, run.length, extent,
+                    Content<Buffer>::wide(leaf->slice(unit, extent))};
     const auto from = leaf->content.begin() + static_cast<std::ptrdiff_t>(unit);
-    leaf->content.erase(from, from + run.extent);
+    leaf->content.erase(from, from + extent);
     close_slot(leaf, place.slot);
     if (place.slot > 0) merge_with_next(leaf, place.slot - 1u);
     subtract_sums(leaf, sums);
@@ -1008,7 +1023,7 @@ void Sequenced<Buffer>::restore(ElementId id, std::uint64_t count, Slice content
         leaf->content.begin() + static_cast<std::ptrdiff_t>(leaf->unit_of(place.slot)),
         part.begin(), part.end());
     run.live = true;
-    run.extent = static_cast<std::uint32_t>(units);
+    leaf->extents[place.slot] = static_cast<std::uint16_t>(units);
     add_sums(leaf, {run.length, 0, units, Content<Buffer>::wide(part)});
     merge_with_next(leaf, place.slot);
     if (place.slot > 0) merge_with_next(leaf, place.slot - 1u);
@@ -1035,7 +1050,7 @@ void Sequenced<Buffer>::for_each_live(std::size_t index, std::size_t count, Visi
       count -= n;
       if (count == 0) return;
     }
-    if (at.slot < at.leaf->count) unit += run.extent;
+    if (at.slot < at.leaf->count) unit += at.leaf->extents[at.slot];
     at.offset = 0;
     if (++at.slot >= at.leaf->count) {
       at = {at.leaf->next, 0, 0};
@@ -1050,7 +1065,7 @@ void Sequenced<Buffer>::for_each_piece(Visit visit) const {
     std::size_t unit = 0;
     for (std::size_t s = 0; s < leaf->count; ++s) {
       visit(leaf->piece(s, 0, leaf->runs[s].length, unit));
-      unit += leaf->runs[s].extent;
+      unit += leaf->extents[s];
     }
   }
 }
@@ -1077,7 +1092,7 @@ void Sequenced<Buffer>::for_each_piece_since(const std::vector<Sequence>& base, 
             static_cast<std::uint32_t>(run.first > known ? 0 : known - run.first + 1);
         visit(leaf->piece(s, offset, run.length - offset, unit));
       }
-      unit += run.extent;
+      unit += leaf->extents[s];
     }
   }
 }
@@ -1111,11 +1126,12 @@ const char* Sequenced<Buffer>::check_node(const Node* node, const Sums& sums,
     for (std::size_t s = 0; s < leaf->count; ++s) {
       const Run& run = leaf->runs[s];
       if (run.length == 0) return "a run is empty";
-      if (unit + run.extent > leaf->content.size() || (!run.live && run.extent != 0) ||
-          (run.live && Content<Buffer>::elements(leaf->slice(unit, run.extent)) != run.length)) {
+      const std::size_t extent = leaf->extents[s];
+      if (unit + extent > leaf->content.size() || (!run.live && extent != 0) ||
+          (run.live && Content<Buffer>::elements(leaf->slice(unit, extent)) != run.length)) {
         return "a run's contents are not those of its elements";
       }
-      unit += run.extent;
+      unit += extent;
     }
     return unit == leaf->content.size() ? nullptr : "contents of no run";
   }
@@ -1147,10 +1163,11 @@ const char* Sequenced<Buffer>::check(const SequenceContext& context,
         if (place.leaf != leaf || place.slot != s) return "an element cannot be found by its id";
       }
       if (run.live) {
-        hash += hash_of_insertion(context, before, {}, run.id(), leaf->slice(unit, run.extent));
+        hash +=
+            hash_of_insertion(context, before, {}, run.id(), leaf->slice(unit, leaf->extents[s]));
         before = run.last();
       }
-      unit += run.extent;
+      unit += leaf->extents[s];
     }
   }
   return nullptr;

@@ -46,7 +46,6 @@ struct Run {
   ElementId right;
   std::uint32_t replica = 0;
   std::uint32_t length = 0;
-  std::uint32_t extent = 0;  // of its contents in the leaf's buffer: 0 when removed
   bool live = false;
   ElementId id(std::uint64_t offset = 0) const { return {replica, first + offset}; }
   ElementId last() const { return id(length - 1); }
@@ -234,6 +233,7 @@ class Sequenced {
 
   // -- changing --
   void put_run(Place place, Run run, Slice content);
+  void put_short_run(Place place, const Run& run, Slice content);
   // Makes `extra` free slots and room in the buffer of the leaf; gives the place as it is then.
   Place make_room(Place place, std::size_t extra);
   void split_leaf(Leaf* leaf, std::size_t at);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -195,10 +196,13 @@ class Store {
   StateHash entry_hash(const Node& node, const Entry& entry) const;
   // Brackets a change of a cell: keeps hash, live counts, dirtiness and changes up to date.
   class Change;
+  class SequenceChange;
   void mark_dirty(NodeIndex index);
   void mark_changed(NodeIndex index);
   void set_live(NodeIndex index, bool was, bool is);
   CellExtra& extra(Node& node);
+  template <class Buffer>
+  Sequenced<Buffer>& sequence_of(NodeIndex index);
   // Calls use(sequence) with the list or text of a node of such a type, made when it is not there.
   template <class Use>
   void with_sequence(NodeIndex index, Use use);
@@ -316,15 +320,24 @@ class Store {
   std::uint32_t epoch_ = 0;  // of undo: a cell is saved once an epoch
 };
 
-template <class Use>
-void Store::with_sequence(NodeIndex index, Use use) {
+template <class Buffer>
+Sequenced<Buffer>& Store::sequence_of(NodeIndex index) {
   CellExtra& e = extra(node(index));
-  if (node(index).type == Type::text) {
+  if constexpr (std::is_same_v<Buffer, std::string>) {
     if (!e.text) e.text = std::make_unique<TextSequence>();
-    use(*e.text);
+    return *e.text;
   } else {
     if (!e.list) e.list = std::make_unique<ListSequence>();
-    use(*e.list);
+    return *e.list;
+  }
+}
+
+template <class Use>
+void Store::with_sequence(NodeIndex index, Use use) {
+  if (node(index).type == Type::text) {
+    use(sequence_of<std::string>(index));
+  } else {
+    use(sequence_of<std::vector<Value>>(index));
   }
 }
 

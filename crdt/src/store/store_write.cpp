@@ -301,35 +301,31 @@ void Store::sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
                             typename Sequenced<Buffer>::Slice content) {
   constexpr bool text = std::is_same_v<Buffer, std::string>;
   constexpr EffectKind kind = text ? EffectKind::text_insert : EffectKind::list_insert;
-  const Sequence first = take_sequence_dots(index, count);
-  const ElementId id{self_, first};
-  Change change(*this, index);
-  with_sequence(index, [&](auto& sequence) {
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(sequence)>, Sequenced<Buffer>>) {
-      const auto gap = sequence.gap_at(at);
-      TransactionState::SequenceEffect& open = transaction_->open;
-      const bool goes_on = open.node == index && open.kind == kind && open.next == id &&
-                           gap.left == ElementId{self_, first - 1} && gap.right == open.right;
-      if (!goes_on) {
-        close_sequence_effect();
-        open.node = index;
-        open.kind = kind;
-        open.left = gap.left;
-        open.right = gap.right;
-        open.count = 0;
-      }
-      open.next = id.plus(count);
-      open.count += count;
-      if constexpr (text) {
-        open.content.append(content);
-      } else {
-        Writer out(open.content);
-        for (const Value& value : content) value.encode(out);
-      }
-      sequence_undo(index).note_insertion(id, count);
-      hash_ += sequence.insert(context_of(index), gap, id, count, content);
-    }
-  });
+  Sequenced<Buffer>& sequence = sequence_of<Buffer>(index);
+  const ElementId id{self_, take_sequence_dots(index, count)};
+  const auto gap = sequence.gap_at(at);
+  TransactionState::SequenceEffect& open = transaction_->open;
+  const bool goes_on = open.node == index && open.kind == kind && open.next == id &&
+                       gap.left == ElementId{self_, id.sequence - 1} && gap.right == open.right;
+  if (!goes_on) {
+    close_sequence_effect();
+    open.node = index;
+    open.kind = kind;
+    open.left = gap.left;
+    open.right = gap.right;
+    open.count = 0;
+  }
+  open.next = id.plus(count);
+  open.count += count;
+  if constexpr (text) {
+    open.content.append(content);
+  } else {
+    Writer out(open.content);
+    for (const Value& value : content) value.encode(out);
+  }
+  sequence_undo(index).note_insertion(id, count);
+  SequenceChange change(*this, index);
+  hash_ += sequence.insert(context_of(index), gap, id, count, content);
 }
 
 void Store::list_insert(NodeIndex index, std::size_t at, std::span<const Value> values) {
@@ -349,7 +345,7 @@ void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) 
     open.kind = EffectKind::sequence_remove;
   }
   SequenceUndo& undo = sequence_undo(index);
-  Change change(*this, index);
+  SequenceChange change(*this, index);
   with_sequence(index, [&](auto& sequence) {
     hash_ += sequence.remove(context_of(index), at, count, [&](const auto& piece) {
       const SequenceRemoval removal{by, piece.id, piece.count, false};
