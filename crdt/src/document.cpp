@@ -17,14 +17,21 @@ const ReplicaId& Document::self() const { return store_->self(); }
 void Document::become(ReplicaId self) { store_->become(self); }
 MapView Document::root() const { return {store_.get(), store_->ref(Store::root)}; }
 const Clock& Document::clock() const { return store_->clock(); }
-StateHash Document::hash() const { return store_->hash(); }
+StateHash Document::hash() const {
+  store_->settle();
+  return store_->hash();
+}
 std::size_t Document::cell_count() const { return store_->cell_count(); }
 std::size_t Document::touch_count() const { return store_->touch_count(); }
 std::size_t Document::memory_bytes() const { return store_->memory_bytes(); }
 bool Document::exists(const Path& path) const {
+  store_->settle();
   return View(store_.get(), store_->ref(store_->find(path))).exists();
 }
-std::string Document::canonical_state() const { return store_->canonical_state(); }
+std::string Document::canonical_state() const {
+  store_->settle();
+  return store_->canonical_state();
+}
 
 Transaction Document::begin(TransactionOptions options) {
   REJOIN_ASSERT(options.author.size() <= limits::author_bytes_max && is_valid_utf8(options.author));
@@ -51,7 +58,10 @@ Status Document::load_cell(std::string_view key, std::string_view bytes) {
   return store_->load_cell(key, bytes);
 }
 Status Document::finish_load() { return store_->finish_load(); }
-Status Document::check_invariants() const { return store_->check_invariants(); }
+Status Document::check_invariants() const {
+  store_->settle();
+  return store_->check_invariants();
+}
 
 std::string Delta::encoded() const {
   std::string bytes;

@@ -92,21 +92,53 @@ struct Content<std::string> {
 
 // ---- Hash ----
 
-// Of one live element: who it is, what it holds, and which live element stands before it, so that
-// the sum over a sequence depends on the order too. Text pays this for every character, so it is
-// three multiplications (in the manner of wyhash) and no call.
-StateHash element_hash(const SequenceContext& context, ElementId id, std::uint64_t value,
-                       ElementId before) {
-  const StateHash& writer = context.writers[id.replica].id_hash;
-  std::uint64_t previous = 0x2D358DCCAA6C78A5ull;
+// The state hash of a sequence is a sum of two things, neither of which depends on how its elements
+// make up runs, so that an edit costs what it changes and typing on costs next to nothing:
+// - of each live element, who it is and what it holds;
+// - of each live element that does not stand right behind its predecessor by id, behind which it
+//   stands: the order.
+// Text pays the first for each character. Both are sums of products of names, which are as good as
+// random, so that no multiplication waits for another.
+std::uint64_t name_of(const SequenceContext& context, ElementId id) {
+  return multiply_fold(context.writers[id.replica].id_hash.low + id.sequence,
+                       context.path.low ^ 0x9E3779B97F4A7C15ull);
+}
+
+StateHash product(std::uint64_t name, std::uint64_t value) {
+  return {name * (2 * value + 1), (name ^ 0x2D358DCCAA6C78A5ull) * (value + 0x4B33A62ED433D4A3ull)};
+}
+
+StateHash break_hash(const SequenceContext& context, ElementId before, ElementId id) {
+  std::uint64_t behind = 0x8BB84B93962EACC9ull;  // the beginning
   if (!before.is_boundary()) {
-    previous ^= context.writers[before.replica].id_hash.low + before.sequence;
+    if (before.replica == id.replica && before.sequence + 1 == id.sequence) return {};
+    behind = name_of(context, before);
   }
-  const std::uint64_t a = (writer.low ^ context.path.high) + id.sequence * 0x9E3779B97F4A7C15ull;
-  const std::uint64_t b = writer.high ^ context.path.low ^ (previous << 17 | previous >> 47);
-  const std::uint64_t mixed = multiply_fold(a ^ 0x8BB84B93962EACC9ull, b ^ 0x4B33A62ED433D4A3ull);
-  return {multiply_fold(mixed ^ value, a ^ 0x589965CC75374CC3ull),
-          multiply_fold(mixed + 0x1D8E4E27C47D124Full, b + value * 0xEB44ACCAB455D165ull)};
+  return product(name_of(context, id) ^ 0x589965CC75374CC3ull, behind);
+}
+
+template <class Buffer>
+StateHash content_hash(const SequenceContext& context, ElementId id,
+                       typename Content<Buffer>::Slice content) {
+  StateHash sum;
+  for (std::size_t unit = 0; unit < content.size(); ++id.sequence) {
+    sum += product(name_of(context, id), Content<Buffer>::value(content, unit));
+    unit += Content<Buffer>::width(content, unit);
+  }
+  return sum;
+}
+
+// By how much the hash changes when elements come between two others, or go from there.
+template <class Buffer>
+StateHash hash_between(const SequenceContext& context, ElementId before, ElementId after,
+                       ElementId id, std::uint64_t count, typename Content<Buffer>::Slice content) {
+  StateHash sum = content_hash<Buffer>(context, id, content);
+  sum += break_hash(context, before, id);
+  if (!after.is_boundary()) {
+    sum += break_hash(context, id.plus(count - 1), after);
+    sum -= break_hash(context, before, after);
+  }
+  return sum;
 }
 
 }  // namespace
@@ -300,6 +332,7 @@ auto Sequenced<Buffer>::go_to_live(std::size_t index) -> Place {
     if (wanted < cursor_.run_start) {
       cursor_.slot = 0;
       cursor_.run_start = 0;
+      cursor_.unit = 0;
     }
     for (std::size_t rest = wanted - cursor_.run_start;; ++cursor_.slot) {
       const Run& run = cursor_.leaf->runs[cursor_.slot];
@@ -307,12 +340,14 @@ auto Sequenced<Buffer>::go_to_live(std::size_t index) -> Place {
       if (rest < run.length) return {cursor_.leaf, cursor_.slot, static_cast<std::uint32_t>(rest)};
       rest -= run.length;
       cursor_.run_start += run.length;
+      cursor_.unit += cursor_.leaf->extents[cursor_.slot];
     }
   }
   const Place place = find_live(index, cursor_.leaf_start);
   cursor_.leaf = place.leaf;
   cursor_.slot = place.slot;
   cursor_.run_start = index - cursor_.leaf_start - place.offset;
+  cursor_.unit = place.leaf->unit_of(place.slot);
   return place;
 }
 
@@ -364,59 +399,59 @@ std::size_t Sequenced<Buffer>::rank(const Place& place) const {
 }
 
 template <class Buffer>
-auto Sequenced<Buffer>::live_before(const Place& place) const -> Place {
-  const auto last_in = [](Leaf* leaf, std::uint32_t end) -> Place {
+ElementId Sequenced<Buffer>::live_before(const Place& place) const {
+  if (place.offset > 0 && place.leaf->runs[place.slot].live) {
+    return place.leaf->runs[place.slot].id(place.offset - 1);
+  }
+  const auto last_in = [](const Leaf* leaf, std::uint32_t end) -> ElementId {
     for (std::uint32_t slot = end; slot-- > 0;) {
-      if (leaf->runs[slot].live) return {leaf, slot, leaf->runs[slot].length - 1};
+      if (leaf->runs[slot].live) return leaf->runs[slot].last();
     }
     return {};
   };
-  if (place.offset > 0 && place.leaf->runs[place.slot].live) {
-    return {place.leaf, place.slot, place.offset - 1};
-  }
-  if (const Place found = last_in(place.leaf, place.slot); found.leaf != nullptr) return found;
+  if (const ElementId found = last_in(place.leaf, place.slot); !found.is_boundary()) return found;
   for (const Node* node = place.leaf; node->parent != nullptr; node = node->parent) {
     for (std::size_t i = node->slot; i-- > 0;) {
       if (node->parent->sums[i].live == 0) continue;
-      Node* below = node->parent->children[i];
+      const Node* below = node->parent->children[i];
       while (!below->is_leaf) {
         const auto* inner = static_cast<const Inner*>(below);
         std::size_t child = inner->count - 1u;
         while (inner->sums[child].live == 0) --child;
         below = inner->children[child];
       }
-      return last_in(static_cast<Leaf*>(below), below->count);
+      return last_in(static_cast<const Leaf*>(below), below->count);
     }
   }
   return {};
 }
 
 template <class Buffer>
-auto Sequenced<Buffer>::live_from(const Place& place) const -> Place {
-  const auto first_in = [](Leaf* leaf, std::uint32_t begin) -> Place {
+ElementId Sequenced<Buffer>::live_from(const Place& place) const {
+  const auto first_in = [](const Leaf* leaf, std::uint32_t begin) -> ElementId {
     for (std::uint32_t slot = begin; slot < leaf->count; ++slot) {
-      if (leaf->runs[slot].live) return {leaf, slot, 0};
+      if (leaf->runs[slot].live) return leaf->runs[slot].id();
     }
     return {};
   };
   std::uint32_t slot = place.slot;
-  if (slot < place.leaf->count && place.offset > 0) {
+  if (place.offset > 0) {
     const Run& run = place.leaf->runs[slot];
-    if (run.live && place.offset < run.length) return place;
+    if (run.live && place.offset < run.length) return run.id(place.offset);
     ++slot;
   }
-  if (const Place found = first_in(place.leaf, slot); found.leaf != nullptr) return found;
+  if (const ElementId found = first_in(place.leaf, slot); !found.is_boundary()) return found;
   for (const Node* node = place.leaf; node->parent != nullptr; node = node->parent) {
     for (std::size_t i = node->slot + 1u; i < node->parent->count; ++i) {
       if (node->parent->sums[i].live == 0) continue;
-      Node* below = node->parent->children[i];
+      const Node* below = node->parent->children[i];
       while (!below->is_leaf) {
         const auto* inner = static_cast<const Inner*>(below);
         std::size_t child = 0;
         while (inner->sums[child].live == 0) ++child;
         below = inner->children[child];
       }
-      return first_in(static_cast<Leaf*>(below), 0);
+      return first_in(static_cast<const Leaf*>(below), 0);
     }
   }
   return {};
@@ -498,6 +533,7 @@ void Sequenced<Buffer>::changed_at(const Place& place) {
   } else if (place.slot < cursor_.slot || place.offset == 0) {
     cursor_.slot = 0;
     cursor_.run_start = 0;
+    cursor_.unit = 0;
   }
 }
 
@@ -523,7 +559,7 @@ namespace {
 bool continues(const Run& run, const Run& next) {
   return run.live == next.live && run.replica == next.replica &&
          run.first + run.length == next.first && next.left == run.last() &&
-         next.right == run.right && run.length + next.length <= run_length_max;
+         next.right == run.right && std::uint32_t{run.length} + next.length <= run_length_max;
 }
 
 }  // namespace
@@ -729,50 +765,54 @@ void Sequenced<Buffer>::put_short_run(Place place, const Run& run, Slice content
 // ---- Insertion ----
 
 template <class Buffer>
-StateHash Sequenced<Buffer>::hash_of_insertion(const SequenceContext& context, ElementId before,
-                                               const Place& after, ElementId id,
-                                               Slice content) const {
-  using C = Content<Buffer>;
-  StateHash sum;
-  const ElementId first_before = before;
-  for (std::size_t unit = 0; unit < content.size(); unit += C::width(content, unit)) {
-    sum += element_hash(context, id, C::value(content, unit), before);
-    before = id;
-    ++id.sequence;
-  }
-  if (after.leaf != nullptr) {
-    const Run& run = after.leaf->runs[after.slot];
-    const std::size_t begin = after.leaf->unit_of(after.slot);
-    const std::size_t unit = begin + after.leaf->units(after.slot, begin, after.offset);
-    const std::uint64_t value = C::value(after.leaf->content, unit);
-    sum += element_hash(context, run.id(after.offset), value, before);
-    sum -= element_hash(context, run.id(after.offset), value, first_before);
-  }
-  return sum;
-}
-
-template <class Buffer>
 auto Sequenced<Buffer>::gap_at(std::size_t index) -> Gap {
   Gap gap;
   if (index == 0) {
     gap.place = {edge_leaf(false), 0, 0};
   } else {
     gap.place = go_to_live(index - 1);
-    gap.left = gap.place.leaf->runs[gap.place.slot].id(gap.place.offset);
-    ++gap.place.offset;
+    const Run& run = gap.place.leaf->runs[gap.place.slot];
+    gap.left = run.id(gap.place.offset++);
+    if (gap.place.offset < run.length) {
+      gap.right = gap.live_right = run.id(gap.place.offset);
+      return gap;
+    }
   }
   gap.right = next_id(gap.place);
+  gap.live_right = live_from(gap.place);
   return gap;
+}
+
+template <class Buffer>
+bool Sequenced<Buffer>::type_on(const Gap& gap, ElementId id, std::uint32_t count, Slice content) {
+  using C = Content<Buffer>;
+  const Place& place = gap.place;
+  Leaf* leaf = place.leaf;
+  if (cursor_.leaf != leaf || cursor_.slot != place.slot || place.offset == 0) return false;
+  Run& run = leaf->runs[place.slot];
+  std::uint16_t& extent = leaf->extents[place.slot];
+  if (place.offset != run.length || run.replica != id.replica ||
+      run.first + run.length != id.sequence || !(run.right == gap.right) ||
+      extent + content.size() > C::run_max || leaf->content.size() > C::leaf_max) {
+    return false;
+  }
+  leaf->content.insert(leaf->content.begin() + static_cast<std::ptrdiff_t>(cursor_.unit + extent),
+                       content.begin(), content.end());
+  run.length += count;
+  extent = static_cast<std::uint16_t>(extent + content.size());
+  index_.put(id, count, leaf);
+  add_sums(leaf, {count, count, content.size(), C::wide(content)});
+  return true;
 }
 
 template <class Buffer>
 StateHash Sequenced<Buffer>::insert(const SequenceContext& context, const Gap& gap, ElementId id,
                                     std::uint64_t count, Slice content) {
-  const StateHash hash = hash_of_insertion(context, gap.left, live_from(gap.place), id, content);
-  put_run(gap.place,
-          {id.sequence, gap.left, gap.right, id.replica, static_cast<std::uint32_t>(count), true},
-          content);
-  return hash;
+  const auto length = static_cast<std::uint32_t>(count);
+  if (!type_on(gap, id, length, content)) {
+    put_run(gap.place, {id.sequence, gap.left, gap.right, id.replica, length, true}, content);
+  }
+  return hash_between<Buffer>(context, gap.left, gap.live_right, id, count, content);
 }
 
 template <class Buffer>
@@ -786,10 +826,8 @@ StateHash Sequenced<Buffer>::integrate(const SequenceContext& context, Piece pie
   const Place place = place_in_order(context, piece);
   StateHash hash;
   if (piece.live) {
-    const Place before = live_before(place);
-    const ElementId id_before =
-        before.leaf == nullptr ? ElementId{} : before.leaf->runs[before.slot].id(before.offset);
-    hash = hash_of_insertion(context, id_before, live_from(place), piece.id, piece.content);
+    hash = hash_between<Buffer>(context, live_before(place), live_from(place), piece.id,
+                                piece.count, piece.content);
   }
   put_run(place,
           {piece.id.sequence, piece.left, piece.right, piece.id.replica,
@@ -804,10 +842,8 @@ StateHash Sequenced<Buffer>::append_stored(const SequenceContext& context, const
   const Place place{leaf, leaf->count, 0};
   StateHash hash;
   if (piece.live) {
-    const Place before = live_before(place);
-    const ElementId id_before =
-        before.leaf == nullptr ? ElementId{} : before.leaf->runs[before.slot].id(before.offset);
-    hash = hash_of_insertion(context, id_before, {}, piece.id, piece.content);
+    hash =
+        hash_between<Buffer>(context, live_before(place), {}, piece.id, piece.count, piece.content);
   }
   put_run(place,
           {piece.id.sequence, piece.left, piece.right, piece.id.replica,
@@ -885,14 +921,13 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
 template <class Buffer>
 StateHash Sequenced<Buffer>::remove_piece(const SequenceContext& context, const Place& place,
                                           std::uint32_t count, Visit visit) {
-  const Piece piece =
-      place.leaf->piece(place.slot, place.offset, count, place.leaf->unit_of(place.slot));
-  const Place before = live_before(place);
-  const ElementId id_before =
-      before.leaf == nullptr ? ElementId{} : before.leaf->runs[before.slot].id(before.offset);
-  const Place after = live_from({place.leaf, place.slot, place.offset + count});
+  const bool at_cursor = cursor_.leaf == place.leaf && cursor_.slot == place.slot;
+  const Piece piece = place.leaf->piece(place.slot, place.offset, count,
+                                        at_cursor ? cursor_.unit : place.leaf->unit_of(place.slot));
+  const ElementId before = live_before(place);
+  const ElementId after = live_from({place.leaf, place.slot, place.offset + count});
   StateHash hash;
-  hash -= hash_of_insertion(context, id_before, after, piece.id, piece.content);
+  hash -= hash_between<Buffer>(context, before, after, piece.id, count, piece.content);
   visit(piece);
   mark_removed(place, count);
   return hash;
@@ -1163,8 +1198,8 @@ const char* Sequenced<Buffer>::check(const SequenceContext& context,
         if (place.leaf != leaf || place.slot != s) return "an element cannot be found by its id";
       }
       if (run.live) {
-        hash +=
-            hash_of_insertion(context, before, {}, run.id(), leaf->slice(unit, leaf->extents[s]));
+        hash += hash_between<Buffer>(context, before, {}, run.id(), run.length,
+                                     leaf->slice(unit, leaf->extents[s]));
         before = run.last();
       }
       unit += leaf->extents[s];

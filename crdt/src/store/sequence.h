@@ -45,11 +45,12 @@ struct Run {
   ElementId left;  // origins of the first element
   ElementId right;
   std::uint32_t replica = 0;
-  std::uint32_t length = 0;
-  bool live = false;
+  std::uint32_t length : 31 = 0;
+  bool live : 1 = false;
   ElementId id(std::uint64_t offset = 0) const { return {replica, first + offset}; }
   ElementId last() const { return id(length - 1); }
 };
+static_assert(sizeof(Run) == 40);
 
 // The elements of one run, at most.
 inline constexpr std::uint32_t run_length_max = std::uint32_t{1} << 30;
@@ -149,6 +150,7 @@ class Sequenced {
   struct Gap {
     ElementId left;
     ElementId right;
+    ElementId live_right;  // the next live element; boundary at the end
     Place place;
   };
   Gap gap_at(std::size_t index);
@@ -225,13 +227,15 @@ class Sequenced {
   // The number of elements, removed ones included, before a place.
   std::size_t rank(const Place& place) const;
   Leaf* edge_leaf(bool last) const;
-  // The nearest live elements before and from a place on; leaf null when there is none.
-  Place live_before(const Place& place) const;
-  Place live_from(const Place& place) const;
+  // The nearest live elements before and from a place on; boundary when there is none.
+  ElementId live_before(const Place& place) const;
+  ElementId live_from(const Place& place) const;
   ElementId next_id(const Place& place) const;  // boundary at the end
   Place place_in_order(const SequenceContext& context, const Piece& piece) const;
 
   // -- changing --
+  // Lengthens the run at the cursor when the insertion goes on there; false when it does not.
+  bool type_on(const Gap& gap, ElementId id, std::uint32_t count, Slice content);
   void put_run(Place place, Run run, Slice content);
   void put_short_run(Place place, const Run& run, Slice content);
   // Makes `extra` free slots and room in the buffer of the leaf; gives the place as it is then.
@@ -247,8 +251,6 @@ class Sequenced {
   void mark_removed(Place place, std::uint32_t count);
   StateHash remove_piece(const SequenceContext& context, const Place& place, std::uint32_t count,
                          Visit visit);
-  StateHash hash_of_insertion(const SequenceContext& context, ElementId before, const Place& after,
-                              ElementId id, Slice content) const;
   // Isolates the run that holds [id, id + count) or its beginning; gives its place.
   Place isolate(ElementId id, std::uint64_t& count);
   void changed_at(const Place& place);
@@ -271,6 +273,7 @@ class Sequenced {
     std::size_t leaf_start = 0;
     std::uint32_t slot = 0;
     std::size_t run_start = 0;
+    std::size_t unit = 0;  // where the run's contents begin
   };
   Cursor cursor_;
 };

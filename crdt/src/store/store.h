@@ -142,6 +142,12 @@ class Store {
   void list_insert(NodeIndex index, std::size_t at, std::span<const Value> values);
   void text_insert(NodeIndex index, std::size_t at, std::string_view text, std::size_t count);
   void sequence_remove(NodeIndex index, std::size_t at, std::size_t count);
+  // The number of live elements, with the edits that settle() has yet to do.
+  std::size_t sequence_size(NodeIndex index) const;
+  // Edits of a sequence wait for others that go on with them; whoever reads calls this first.
+  void settle() {
+    if (edit_waits_) do_waiting_edit();
+  }
   // Checks shared by all writes: that the path fits the limits.
   Status check_writable(NodeIndex index) const;
 
@@ -236,6 +242,10 @@ class Store {
   template <class Buffer>
   void sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
                        typename Sequenced<Buffer>::Slice content);
+  void do_waiting_edit();
+  void do_sequence_remove(NodeIndex index, std::size_t at, std::size_t count);
+  // Opens an edit that others may go on with.
+  void let_edit_wait(NodeIndex index, bool insertion, std::size_t at);
   // Takes the dots of a write to a sequence; gives the first.
   Sequence take_sequence_dots(NodeIndex index, std::size_t count);
   SequenceUndo& sequence_undo(NodeIndex index);
@@ -317,6 +327,7 @@ class Store {
   // Kept between transactions for the memory that it holds.
   std::unique_ptr<TransactionState> transaction_;
   bool in_transaction_ = false;
+  bool edit_waits_ = false;
   std::uint32_t epoch_ = 0;  // of undo: a cell is saved once an epoch
 };
 

@@ -20,6 +20,7 @@ void Store::begin(TransactionOptions options) {
 }
 
 std::size_t Store::savepoint() {
+  settle();
   close_sequence_effect();
   TransactionState& t = *transaction_;
   const Writer_& writer = writers_[self_];
@@ -31,11 +32,13 @@ std::size_t Store::savepoint() {
 }
 
 std::size_t Store::transaction_size() const {
-  return transaction_->writes + (transaction_->open.node == no_node ? 0 : 1);
+  return transaction_->writes + (transaction_->open.node == no_node ? 0 : 1) +
+         (edit_waits_ && transaction_->waiting.count > 0 ? 1 : 0);
 }
 
 Status Store::check_writable(NodeIndex index) const {
-  const std::size_t bytes = transaction_->effects.size() + transaction_->open.content.size();
+  std::size_t bytes = transaction_->effects.size() + transaction_->open.content.size();
+  if (edit_waits_) bytes += transaction_->waiting.text.size() + transaction_->waiting.count;
   if (bytes > limits::event_bytes_max / 2 || transaction_->writes >= limits::event_effects_max) {
     return make_error(ErrorCode::limit_exceeded, "the transaction is too large; commit it in parts",
                       path_of(index).to_string());
@@ -92,6 +95,7 @@ void Store::encode_dot(LocalDot dot, Writer& out) {
 }
 
 Sequence Store::begin_write(EffectKind kind, NodeIndex index, Sequence dots) {
+  settle();
   close_sequence_effect();
   Writer_& writer = writers_[self_];
   const Sequence first = writer.clock + 1;
@@ -329,14 +333,86 @@ void Store::sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
 }
 
 void Store::list_insert(NodeIndex index, std::size_t at, std::span<const Value> values) {
-  sequence_insert<std::vector<Value>>(index, at, values.size(), values);
+  TransactionState::SequenceEdit& edit = transaction_->waiting;
+  if (!edit_waits_ || edit.node != index || !edit.insertion || at != edit.at + edit.count) {
+    let_edit_wait(index, true, at);
+  }
+  edit.count += values.size();
+  edit.values.insert(edit.values.end(), values.begin(), values.end());
 }
 
 void Store::text_insert(NodeIndex index, std::size_t at, std::string_view text, std::size_t count) {
-  sequence_insert<std::string>(index, at, count, text);
+  TransactionState::SequenceEdit& edit = transaction_->waiting;
+  if (!edit_waits_ || edit.node != index || !edit.insertion || at != edit.at + edit.count) {
+    let_edit_wait(index, true, at);
+  }
+  edit.count += count;
+  edit.text.append(text);
 }
 
 void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) {
+  TransactionState::SequenceEdit& edit = transaction_->waiting;
+  if (edit_waits_ && edit.node == index) {
+    if (!edit.insertion && (at == edit.at || at + count == edit.at)) {
+      edit.at = at;
+      edit.count += count;
+      return;
+    }
+    // What was just typed and is taken back was never there.
+    if (edit.insertion && at >= edit.at && at + count == edit.at + edit.count) {
+      edit.count -= count;
+      if (node(index).type == Type::list) {
+        edit.values.resize(edit.count);
+      } else {
+        for (std::size_t n = count; n > 0; --n) {
+          while ((static_cast<unsigned char>(edit.text.back()) & 0xC0) == 0x80) {
+            edit.text.pop_back();
+          }
+          edit.text.pop_back();
+        }
+      }
+      return;
+    }
+  }
+  let_edit_wait(index, false, at);
+  edit.count = count;
+}
+
+void Store::let_edit_wait(NodeIndex index, bool insertion, std::size_t at) {
+  settle();
+  TransactionState::SequenceEdit& edit = transaction_->waiting;
+  edit.node = index;
+  edit.insertion = insertion;
+  edit.at = at;
+  edit.count = 0;
+  edit.text.clear();
+  edit.values.clear();
+  edit_waits_ = true;
+}
+
+void Store::do_waiting_edit() {
+  edit_waits_ = false;
+  TransactionState::SequenceEdit& edit = transaction_->waiting;
+  if (edit.count == 0) return;
+  if (!edit.insertion) {
+    do_sequence_remove(edit.node, edit.at, edit.count);
+  } else if (node(edit.node).type == Type::text) {
+    sequence_insert<std::string>(edit.node, edit.at, edit.count, edit.text);
+  } else {
+    sequence_insert<std::vector<Value>>(edit.node, edit.at, edit.count, edit.values);
+  }
+}
+
+std::size_t Store::sequence_size(NodeIndex index) const {
+  std::size_t size = 0;
+  with_existing_sequence(node(index), [&](const auto& sequence) { size = sequence.live_count(); });
+  if (!edit_waits_) return size;
+  const TransactionState::SequenceEdit& edit = transaction_->waiting;
+  if (edit.node != index) return size;
+  return edit.insertion ? size + edit.count : size - edit.count;
+}
+
+void Store::do_sequence_remove(NodeIndex index, std::size_t at, std::size_t count) {
   Sequence by = take_sequence_dots(index, count);
   TransactionState::SequenceEffect& open = transaction_->open;
   if (open.node != index || open.kind != EffectKind::sequence_remove) {
@@ -362,6 +438,7 @@ void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) 
 void Store::rollback_to(std::size_t savepoint) {
   TransactionState& t = *transaction_;
   REJOIN_ASSERT(savepoint < t.savepoints.size());
+  edit_waits_ = false;
   t.open.node = no_node;
   t.open.content.clear();
   t.open.removals.clear();
@@ -423,6 +500,7 @@ void Store::end_transaction() {
 }
 
 EventPtr Store::commit() {
+  settle();
   close_sequence_effect();
   TransactionState* t = transaction_.get();
   in_transaction_ = false;

@@ -90,6 +90,18 @@ struct Store::TransactionState {
   };
   SequenceEffect open;
 
+  // Typing and deleting on at one place of a sequence, not yet done: keystrokes only gather here
+  // until something else happens there, or anything is read.
+  struct SequenceEdit {
+    NodeIndex node = no_node;  // no_node: nothing waits
+    bool insertion = false;
+    std::size_t at = 0;  // live index
+    std::size_t count = 0;
+    std::string text;
+    std::vector<Value> values;
+  };
+  SequenceEdit waiting;
+
   struct Savepoint {
     std::size_t writes;
     std::size_t effects;
@@ -110,6 +122,7 @@ struct Store::TransactionState {
     undo.clear();
     savepoints.clear();
     open.node = no_node;
+    waiting.node = no_node;
     // A very large transaction's memory is not kept for small ones.
     if (effects.capacity() > bytes_kept_max) effects.shrink_to_fit();
     if (undo.capacity() * sizeof(Undo) > bytes_kept_max) undo.shrink_to_fit();

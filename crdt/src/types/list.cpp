@@ -51,9 +51,10 @@ Status ListRef::insert(std::size_t at, const Value& value) {
 }
 
 Status ListRef::insert(std::size_t at, const std::vector<Value>& values) {
-  Result<std::uint32_t> i = writable();
+  Result<std::uint32_t> i = writable_sequence();
   if (!i.ok()) return i.error();
-  if (at > size()) return beyond(*store_, *i, at, size());
+  const std::size_t size = store_->sequence_size(*i);
+  if (at > size) return beyond(*store_, *i, at, size);
   for (const Value& value : values) {
     Status valid = check_value(value, limits::value_bytes_max, *store_, *i);
     if (!valid.ok()) return valid;
@@ -65,9 +66,10 @@ Status ListRef::insert(std::size_t at, const std::vector<Value>& values) {
 Status ListRef::push(const Value& value) { return insert(size(), value); }
 
 Status ListRef::remove(std::size_t at, std::size_t count) {
-  Result<std::uint32_t> i = writable();
+  Result<std::uint32_t> i = writable_sequence();
   if (!i.ok()) return i.error();
-  if (at > size() || count > size() - at) return beyond(*store_, *i, at + count, size());
+  const std::size_t size = store_->sequence_size(*i);
+  if (at > size || count > size - at) return beyond(*store_, *i, at + count, size);
   if (count > 0) store_->sequence_remove(*i, at, count);
   return {};
 }

@@ -52,9 +52,14 @@ Result<std::string> TextView::slice(std::size_t at, std::size_t count) const {
 }
 
 Status TextRef::insert(std::size_t at, std::string_view text) {
-  Result<std::uint32_t> i = writable();
+  Result<std::uint32_t> i = writable_sequence();
   if (!i.ok()) return i.error();
-  if (at > size()) return beyond(*store_, *i, at, size());
+  const std::size_t size = store_->sequence_size(*i);
+  if (at > size) return beyond(*store_, *i, at, size);
+  if (text.size() == 1 && static_cast<unsigned char>(text[0]) < 0x80) {
+    store_->text_insert(*i, at, text, 1);  // a keystroke
+    return {};
+  }
   if (text.size() > limits::value_bytes_max) {
     return make_error(ErrorCode::limit_exceeded,
                       "a text may grow by " + std::to_string(limits::value_bytes_max) +
@@ -72,9 +77,10 @@ Status TextRef::insert(std::size_t at, std::string_view text) {
 Status TextRef::append(std::string_view text) { return insert(size(), text); }
 
 Status TextRef::remove(std::size_t at, std::size_t count) {
-  Result<std::uint32_t> i = writable();
+  Result<std::uint32_t> i = writable_sequence();
   if (!i.ok()) return i.error();
-  if (at > size() || count > size() - at) return beyond(*store_, *i, at + count, size());
+  const std::size_t size = store_->sequence_size(*i);
+  if (at > size || count > size - at) return beyond(*store_, *i, at + count, size);
   if (count > 0) store_->sequence_remove(*i, at, count);
   return {};
 }

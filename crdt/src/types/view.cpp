@@ -6,7 +6,11 @@
 
 namespace rejoin {
 
-std::uint32_t View::index() const { return store_ == nullptr ? no_node : store_->resolve(node_); }
+std::uint32_t View::index() const {
+  if (store_ == nullptr) return no_node;
+  store_->settle();
+  return store_->resolve(node_);
+}
 
 bool View::exists() const {
   const NodeIndex i = index();
@@ -20,8 +24,14 @@ Path View::path() const {
 }
 
 Result<std::uint32_t> View::writable() const {
+  REJOIN_ASSERT(store_ != nullptr);
+  store_->settle();
+  return writable_sequence();
+}
+
+Result<std::uint32_t> View::writable_sequence() const {
   REJOIN_ASSERT(store_ != nullptr && store_->in_transaction());
-  const NodeIndex i = index();
+  const NodeIndex i = store_->resolve(node_);
   REJOIN_ASSERT(i != no_node);  // a reference outlived its transaction
   Status status = store_->check_writable(i);
   if (!status.ok()) return std::move(status).error();

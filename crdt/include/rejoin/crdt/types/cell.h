@@ -52,6 +52,8 @@ class View {
   std::uint32_t index() const;
   // The same for a reference of an open transaction, if a write there keeps the limits.
   Result<std::uint32_t> writable() const;
+  // The same for writes that may wait (Store::settle).
+  Result<std::uint32_t> writable_sequence() const;
 
   Store* store_ = nullptr;
   NodeRef node_;
