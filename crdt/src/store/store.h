@@ -72,6 +72,9 @@ struct Writer_ {
   bool changed_since_commit = true;  // our next event must name it among its dependencies
 };
 
+struct CellReaders;
+struct CellWriters;
+
 class Store {
  public:
   explicit Store(ReplicaId self);
@@ -258,6 +261,9 @@ class Store {
 
   // -- effects (store_apply.cpp) --
   struct EventContext;
+  // Up to which of a replica's writes an effect of an event may refer to.
+  Sequence known_before(const Effect& effect, ReplicaIndex replica,
+                        const EventContext& context) const;
   void apply_effect(const Effect& effect, NodeIndex index, EventContext& context);
   void apply_put(NodeIndex index, const Effect& effect, EventContext& context);
   void apply_counter(NodeIndex index, const CounterEntry& entry);
@@ -273,17 +279,18 @@ class Store {
   // Encodes what `base` lacks of a cell (all of it when null). Replica ids go through `number`.
   using Numbering = std::function<std::uint64_t(ReplicaIndex)>;
   void encode_cell(const Node& node, const std::vector<Sequence>* base, const Numbering& number,
-                   Writer& out) const;
+                   CellWriters& out) const;
   struct DecodedCell;
-  // Replica numbers must be below `replicas`; they are left as they are.
-  static bool decode_cell(Reader& in, Type type, Type parent, std::uint64_t replicas,
-                          DecodedCell& out);
+  struct DecodedSequence;
+  // Replica numbers are left as they are.
+  static bool decode_cell(CellReaders& in, Type type, Type parent, DecodedCell& out);
+  static bool decode_sequence(CellReaders& in, Type type, DecodedSequence& out);
   std::vector<NodeIndex> touched_since(const Clock& base) const;
   void encode_node_path(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out) const;
+  void encode_delta_path(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out) const;
   using NewItems = std::vector<std::pair<ReplicaIndex, IndexItem>>;
   void join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequence>& ours,
                  const std::vector<Sequence>& theirs, NewItems& items);
-  struct DecodedSequence;
   void join_sequence(NodeIndex index, DecodedSequence& decoded, const std::vector<Sequence>& ours,
                      NewItems& items);
   std::string stored_key(NodeIndex index) const;

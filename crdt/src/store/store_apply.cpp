@@ -54,6 +54,12 @@ Result<Applied> Store::apply(const Event& event) {
   return Applied::applied;
 }
 
+Sequence Store::known_before(const Effect& effect, ReplicaIndex replica,
+                             const EventContext& context) const {
+  if (replica == no_replica) return 0;
+  return replica == context.writer ? effect.first - 1 : writers_[replica].clock;
+}
+
 void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& context) {
   const LocalDot dot{context.writer, effect.first};
   switch (effect.kind) {
@@ -72,10 +78,10 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
     case EffectKind::remove_subtree: {
       Clock clock;
       for (const EventDot& d : effect.dots) {
+        // Nobody honest has seen more than what came before.
         const LocalDot local = context.dot(d);
-        if (local.replica != no_replica && d.sequence > 0) {
-          clock.set(replica_id(local.replica), d.sequence);
-        }
+        const Sequence seen = std::min(d.sequence, known_before(effect, local.replica, context));
+        if (seen > 0) clock.set(replica_id(local.replica), seen);
       }
       apply_subtree_removal({dot, index, std::move(clock), effect.keep_self});
       return;
@@ -126,6 +132,11 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
           const SequenceRemoval removal{
               by, {target.replica, target.sequence}, range.count, range.descending};
           by += range.count;
+          // Nobody honest removes what is not here.
+          if (removal.first().sequence + (range.count - 1) >
+              known_before(effect, target.replica, context)) {
+            continue;
+          }
           sequence.note_removal(context.writer, removal);
           hash_ += sequence.remove_ids(context_of(index), removal.first(), range.count,
                                        [](const auto&) {});

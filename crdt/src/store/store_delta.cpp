@@ -7,8 +7,21 @@
 #include "rejoin/crdt/limits.h"
 #include "store/cell_codec.h"
 #include "store/change.h"
+#include "store/packing.h"
 
 namespace rejoin {
+
+namespace {
+
+// How many bytes two names have in common at their beginning, in whole code points.
+std::size_t common_name(std::string_view a, std::string_view b) {
+  std::size_t n = 0;
+  while (n < a.size() && n < b.size() && a[n] == b[n]) ++n;
+  while (n > 0 && n < b.size() && (static_cast<unsigned char>(b[n]) & 0xC0) == 0x80) --n;
+  return n;
+}
+
+}  // namespace
 
 std::vector<NodeIndex> Store::touched_since(const Clock& base) const {
   std::vector<NodeIndex> nodes;
@@ -23,9 +36,13 @@ std::vector<NodeIndex> Store::touched_since(const Clock& base) const {
   }
   std::sort(nodes.begin(), nodes.end());
   nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-  // Siblings beside each other, so that paths shorten well.
+  // Siblings beside each other and, unless there are very many, by name, so that paths shorten well.
+  constexpr std::size_t by_name_max = 100'000;
+  const bool by_name = nodes.size() <= by_name_max;
   std::sort(nodes.begin(), nodes.end(), [&](NodeIndex a, NodeIndex b) {
-    return node(a).parent != node(b).parent ? node(a).parent < node(b).parent : a < b;
+    if (node(a).parent != node(b).parent) return node(a).parent < node(b).parent;
+    if (by_name && node(a).key != node(b).key) return node(a).key < node(b).key;
+    return a < b;
   });
   return nodes;
 }
@@ -41,6 +58,29 @@ void Store::encode_node_path(NodeIndex index, std::vector<NodeIndex>& previous, 
   for (std::size_t i = shared; i < depth; ++i) {
     out.u8(static_cast<std::uint8_t>(node(chain[i]).type));
     node(chain[i]).key.encode(out);
+  }
+  previous.assign(chain, chain + depth);
+}
+
+// Names of siblings are told without what they have in common with the name before.
+void Store::encode_delta_path(NodeIndex index, std::vector<NodeIndex>& previous,
+                              Writer& out) const {
+  NodeIndex chain[limits::path_depth_max];
+  const std::size_t depth = depth_of(index);
+  for (std::size_t i = depth; i-- > 0; index = node(index).parent) chain[i] = index;
+  std::size_t shared = 0;
+  while (shared < depth && shared < previous.size() && previous[shared] == chain[shared]) ++shared;
+  out.varint(shared);
+  out.varint(depth - shared);
+  for (std::size_t i = shared; i < depth; ++i) {
+    const Value& key = node(chain[i]).key;
+    out.u8(static_cast<std::uint8_t>(node(chain[i]).type));
+    std::size_t common = 0;
+    if (i < previous.size() && key.is_string() && node(previous[i]).key.is_string()) {
+      common = common_name(node(previous[i]).key.as_string(), key.as_string());
+    }
+    out.varint(common);
+    (common == 0 ? key : Value(key.as_string().substr(common))).encode(out);
   }
   previous.assign(chain, chain + depth);
 }
@@ -120,17 +160,24 @@ Delta Store::delta_since(const Clock& base) const {
   }
   const std::vector<NodeIndex> nodes = touched_since(delta.base);
   out.varint(nodes.size());
+  std::string columns[5];
+  Writer paths(columns[0]), shapes(columns[1]), ids(columns[2]), times(columns[3]),
+      contents(columns[4]);
+  CellWriters cell{shapes, ids, times, contents, {}};
+  previous.clear();
   for (NodeIndex index : nodes) {
-    encode_node_path(index, previous, out);
-    encode_cell(node(index), &since, number, out);
+    encode_delta_path(index, previous, paths);
+    encode_cell(node(index), &since, number, cell);
   }
+  for (const std::string& column : columns) out.bytes(column);
   delta.cells = removals.size() + nodes.size();
 
-  Writer body(delta.body);
-  delta.body.reserve(cells.size() + 16 * table.size() + 8);
+  std::string plain;
+  Writer body(plain);
   body.varint(table.size());
   for (ReplicaIndex r : table) body.replica(replica_id(r));
   body.raw(cells);
+  delta.body = packed(plain);
   return delta;
 }
 
@@ -140,7 +187,9 @@ Result<Applied> Store::join(const Delta& delta) {
   if (clock_.includes(delta.clock)) return Applied::duplicate;
 
   // Decode all of it before anything changes.
-  Reader in(delta.body);
+  const Result<std::string> plain = unpacked(delta.body);
+  if (!plain.ok()) return plain.error();
+  Reader in(*plain);
   const auto malformed = [&](const char* what) {
     return make_error(ErrorCode::malformed, std::string("delta: ") + what + " near byte " +
                                                 std::to_string(in.position()));
@@ -165,6 +214,34 @@ Result<Applied> Store::join(const Delta& delta) {
   std::vector<DecodedRemoval> removals;
   std::vector<DecodedNode> cells;
   std::vector<Type> types;
+  std::vector<std::string> names;  // along the path before
+  const auto read_delta_path = [&](Reader& paths, std::size_t& shared, std::vector<Step>& steps) {
+    shared = static_cast<std::size_t>(paths.varint_at_most(types.size()));
+    types.resize(shared);
+    const std::size_t depth =
+        shared + static_cast<std::size_t>(paths.varint_at_most(limits::path_depth_max - shared));
+    for (std::size_t i = shared; i < depth && paths.ok(); ++i) {
+      const std::uint8_t type = paths.u8();
+      const auto common = static_cast<std::size_t>(
+          paths.varint_at_most(i < names.size() ? names[i].size() : 0));
+      Result<Value> key = Value::decode(paths);
+      if (key.ok() && common > 0) {
+        if (!key->is_string()) paths.fail();
+        if (paths.ok()) key = Value(names[i].substr(0, common) + std::string(key->as_string()));
+      }
+      if (!paths.ok() || !key.ok() || !is_known_type(type) ||
+          !may_contain(types.empty() ? Type::map : types.back(), static_cast<Type>(type), *key) ||
+          (key->is_string() && common > 0 && !is_valid_utf8(key->as_string()))) {
+        paths.fail();
+        return;
+      }
+      if (names.size() <= i) names.resize(i + 1);
+      names[i] = key->is_string() ? std::string(key->as_string()) : std::string();
+      steps.push_back({static_cast<Type>(type), *std::move(key)});
+      types.push_back(static_cast<Type>(type));
+    }
+    names.resize(std::min(names.size(), depth));
+  };
   const auto read_path = [&](std::size_t& shared, std::vector<Step>& steps) {
     shared = static_cast<std::size_t>(in.varint_at_most(types.size()));
     types.resize(shared);
@@ -205,13 +282,25 @@ Result<Applied> Store::join(const Delta& delta) {
     }
     if (in.ok()) check_dot(r.dot.replica, r.dot.sequence);
   }
-  for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
+  const std::uint64_t cell_count = in.varint();
+  const auto column = [&] { return Reader(in.bytes(in.remaining())); };
+  Reader paths = column(), shapes = column(), ids = column(), times = column(), contents = column();
+  CellReaders cell{shapes, ids, times, contents, table.size(), {}};
+  types.clear();
+  for (std::uint64_t n = cell_count; n > 0 && in.ok(); --n) {
     DecodedNode& d = cells.emplace_back();
-    read_path(d.shared, d.steps);
+    read_delta_path(paths, d.shared, d.steps);
     const Type type = types.empty() ? Type::map : types.back();
     const Type parent = types.size() < 2 ? Type::map : types[types.size() - 2];
-    if (!in.ok() || !decode_cell(in, type, parent, table.size(), d.cell)) break;
+    if (!paths.ok() || !decode_cell(cell, type, parent, d.cell)) {
+      in.fail();
+      break;
+    }
     d.cell.for_each_dot([&](ReplicaIndex& r, Sequence s) { check_dot(r, s); });
+  }
+  if (!paths.at_end() || !shapes.at_end() || !ids.at_end() || !times.at_end() ||
+      !contents.at_end()) {
+    in.fail();
   }
   if (!in.ok() || !in.at_end()) return malformed("it does not parse");
   if (beyond) return malformed("a dot beyond its clock");
@@ -321,10 +410,12 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
       mine.erase(mine.begin() + static_cast<std::ptrdiff_t>(i));
     }
     for (const CounterEntry& t : cell.counters) {
-      const bool mine_too = std::any_of(
+      const auto held = std::find_if(
           mine.begin(), mine.end(), [&](const CounterEntry& e) { return e.replica == t.replica; });
+      const bool mine_too = held != mine.end();
       if (!mine_too && we_saw(t.replica, t.sequence)) continue;  // we forgot it
-      if (!we_saw(t.replica, t.sequence)) {
+      // (A later part that we should have seen comes from nobody honest; it is indexed like others.)
+      if (!we_saw(t.replica, t.sequence) || (mine_too && t.sequence > held->sequence)) {
         items.push_back({t.replica, {t.sequence, ref(index)}});
         subsume_touches(index, t.replica);
       }

@@ -78,8 +78,9 @@ void Store::take_dirty(const std::function<void(Document::StoredCell)>& sink) {
     }
     std::string bytes;
     Writer out(bytes);
+    CellWriters column{out, out, out, out, {}};
     encode_cell(
-        n, nullptr, [](ReplicaIndex r) { return std::uint64_t{r}; }, out);
+        n, nullptr, [](ReplicaIndex r) { return std::uint64_t{r}; }, column);
     n.stored = true;
     sink({stored_key(index), std::move(bytes)});
   }
@@ -180,7 +181,8 @@ Status Store::load_cell(std::string_view key, std::string_view bytes) {
   const Type parent = steps.size() < 2 ? Type::map : steps[steps.size() - 2].type;
   DecodedCell cell;
   Reader in(bytes);
-  if (!decode_cell(in, type, parent, writers_.size(), cell) || !in.at_end()) {
+  CellReaders column{in, in, in, in, writers_.size(), {}};
+  if (!decode_cell(column, type, parent, cell) || !in.at_end()) {
     return make_error(ErrorCode::corrupt, "stored cell does not parse",
                       Path(std::move(steps)).to_string());
   }
