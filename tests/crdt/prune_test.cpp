@@ -136,5 +136,38 @@ TEST_F(Prune, a_counter_starts_again_from_zero_where_its_writers_part_was_forgot
   EXPECT_EQ(counting.hash(), resetting.hash());
 }
 
+// Removed elements that are stable go, but for one where they stood; whoever has not forgotten them
+// yet goes on to agree with those who have.
+TEST_F(Prune, removed_text_leaves_one_element_a_gap_and_stays_mergeable) {
+  Document forgetful(a);
+  Document mindful(b);
+  const auto edit = [&](Document& document, const std::function<void(TextRef)>& change) {
+    return write(document, [&](MapRef root) { change(root.text("t")); });
+  };
+  apply(mindful, edit(forgetful, [](TextRef t) {
+          ASSERT_TRUE(t.insert(0, "<" + std::string(5000, 'x') + ">").ok());
+        }));
+  for (int i = 0; i < 2500; ++i) {  // from both sides, so that the records do not become one
+    const std::size_t at = i % 2 == 0 ? 1 : forgetful.root().text("t").size() - 2;
+    apply(mindful, edit(forgetful, [&](TextRef t) { ASSERT_TRUE(t.remove(at, 1).ok()); }));
+  }
+  const std::size_t remembered = forgetful.delta_since({}).body.size();
+  const StateHash hash = forgetful.hash();
+  forgetful.prune(mindful.clock());
+  EXPECT_EQ(forgetful.hash(), hash);
+  EXPECT_TRUE(forgetful.check_invariants().ok());
+  EXPECT_LT(forgetful.delta_since({}).body.size(), remembered / 4);
+  // Both insert where the gap is; only one has forgotten what was there.
+  const EventPtr one = edit(forgetful, [](TextRef t) { ASSERT_TRUE(t.insert(1, "one").ok()); });
+  const EventPtr two = edit(mindful, [](TextRef t) { ASSERT_TRUE(t.insert(1, "two").ok()); });
+  apply(mindful, one);
+  apply(forgetful, two);
+  EXPECT_EQ(forgetful.root().text("t").to_string(), mindful.root().text("t").to_string());
+  EXPECT_EQ(forgetful.hash(), mindful.hash());
+  Document loaded(ReplicaId::from_words(0, 7));
+  ASSERT_TRUE(loaded.join(forgetful.delta_since({})).ok());
+  EXPECT_EQ(loaded.hash(), mindful.hash());
+}
+
 }  // namespace
 }  // namespace rejoin

@@ -67,14 +67,13 @@ void Store::encode_cell(const Node& n, const std::vector<Sequence>* base, const 
     ElementId right;
     bool first = true;
     sequence.for_each_piece_since(since, [&](const auto& piece) {
-      const auto flags = static_cast<std::uint8_t>(
-          (piece.live ? live : 0) |
-          (piece.left.is_boundary()       ? from_left
-           : !first && piece.left == last ? goes_on
-                                          : 0) |
-          (piece.right.is_boundary()         ? to_right
-           : !first && piece.right == right  ? same_right
-                                             : 0));
+      const auto flags = static_cast<std::uint8_t>((piece.live ? live : 0) |
+                                                   (piece.left.is_boundary()       ? from_left
+                                                    : !first && piece.left == last ? goes_on
+                                                                                   : 0) |
+                                                   (piece.right.is_boundary()        ? to_right
+                                                    : !first && piece.right == right ? same_right
+                                                                                     : 0));
       out.shapes.u8(flags);
       put_dot(piece.id.replica, piece.id.sequence);
       out.ids.varint(piece.count);
@@ -96,13 +95,12 @@ void Store::encode_cell(const Node& n, const std::vector<Sequence>* base, const 
       right = piece.right;
       first = false;
     });
-    sequence.for_each_removal_since(since,
-                                    [&](ReplicaIndex replica, const SequenceRemoval& removal) {
-                                      put_dot(replica, removal.by);
-                                      put_dot(removal.target.replica, removal.target.sequence);
-                                      out.ids.varint(removal.count << 1 |
-                                                     (removal.descending ? 1 : 0));
-                                    });
+    sequence.for_each_removal_since(
+        since, [&](ReplicaIndex replica, const SequenceRemoval& removal) {
+          put_dot(replica, removal.by);
+          put_dot(removal.target.replica, removal.target.sequence);
+          out.ids.varint(removal.count << 1 | (removal.descending ? 1 : 0));
+        });
   });
 }
 

@@ -16,9 +16,9 @@ inline void encode_content(std::span<const Value> values, Writer& out) {
   for (const Value& value : values) value.encode(out);
 }
 
-// Where the parts of cells go, and come from. A delta keeps like with like in columns, which compress
-// well; a stored cell has one column for all. Sequences are told as differences to the last one of
-// their replica, times to the last time.
+// Where the parts of cells go, and come from. A delta keeps like with like in columns, which
+// compress well; a stored cell has one column for all. Sequences are told as differences to the
+// last one of their replica, times to the last time.
 struct CellWriters {
   Writer& shapes;  // counts, flags, replicas
   Writer& ids;     // sequences

@@ -25,10 +25,9 @@ Error malformed(const char* what) {
 std::string packed(std::string_view plain) {
   if (plain.size() >= worth_packing) {
     std::string out(1 + ZSTD_compressBound(plain.size()), '\0');
-    const std::size_t size =
-        ZSTD_compress(out.data() + 1, out.size() - 1, plain.data(), plain.size(), ZSTD_CLEVEL_DEFAULT);
-    const bool plausible =
-        plain.size() <= unpacked_always || plain.size() / unpacked_times <= size;
+    const std::size_t size = ZSTD_compress(out.data() + 1, out.size() - 1, plain.data(),
+                                           plain.size(), ZSTD_CLEVEL_DEFAULT);
+    const bool plausible = plain.size() <= unpacked_always || plain.size() / unpacked_times <= size;
     if (!ZSTD_isError(size) && size < plain.size() && plausible) {
       out[0] = zstd_bytes;
       out.resize(1 + size);

@@ -716,6 +716,7 @@ void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
 template <class Buffer>
 void Sequenced<Buffer>::put_short_run(Place place, const Run& run, Slice content) {
   using C = Content<Buffer>;
+  unpruned_ = true;
   const auto extent = static_cast<std::uint16_t>(content.size());
   const Sums sums{run.live ? run.length : 0u, run.length, extent, C::wide(content)};
   if (place.offset == 0 && place.slot > 0) {
@@ -798,6 +799,7 @@ bool Sequenced<Buffer>::type_on(const Gap& gap, ElementId id, std::uint32_t coun
   }
   leaf->content.insert(leaf->content.begin() + static_cast<std::ptrdiff_t>(cursor_.unit + extent),
                        content.begin(), content.end());
+  unpruned_ = true;
   run.length += count;
   extent = static_cast<std::uint16_t>(extent + content.size());
   index_.put(id, count, leaf);
@@ -937,6 +939,7 @@ template <class Buffer>
 StateHash Sequenced<Buffer>::remove(const SequenceContext& context, std::size_t index,
                                     std::uint64_t count, Visit visit) {
   StateHash hash;
+  unpruned_ = true;
   while (count > 0) {
     const Place place = go_to_live(index);
     const auto n = static_cast<std::uint32_t>(
@@ -960,6 +963,7 @@ StateHash Sequenced<Buffer>::remove_ids(const SequenceContext& context, ElementI
     const auto n = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(end - id.sequence, run.length - place.offset));
     if (run.live) hash += remove_piece(context, place, n, visit);
+    unpruned_ = true;
     id.sequence += n;
   }
   return hash;
@@ -1005,6 +1009,136 @@ void Sequenced<Buffer>::forget_removals_from(std::uint32_t replica, Sequence by)
     last.count = std::min(last.count, by - last.by);
     last.descending &= last.count > 1;
   }
+}
+
+// ---- Forgetting ----
+
+template <class Buffer>
+auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, bool& pending) const
+    -> std::vector<std::pair<ElementId, std::uint64_t>> {
+  // Removals that are remembered are not stable: their elements stay.
+  std::vector<std::pair<ElementId, std::uint64_t>> unstable;
+  for (const RemovalsOf& of : removals_) {
+    for (const SequenceRemoval& removal : of.removals) {
+      unstable.push_back({removal.first(), removal.count});
+    }
+  }
+  const auto before = [](ElementId a, ElementId b) {
+    return a.replica != b.replica ? a.replica < b.replica : a.sequence < b.sequence;
+  };
+  std::sort(unstable.begin(), unstable.end(),
+            [&](const auto& a, const auto& b) { return before(a.first, b.first); });
+  // Ranges may overlap where two removed the same: up to where any so far reaches.
+  for (std::size_t i = 1; i < unstable.size(); ++i) {
+    auto& [id, count] = unstable[i];
+    const auto& [earlier, length] = unstable[i - 1];
+    if (earlier.replica != id.replica) continue;
+    const Sequence end = std::max(id.sequence + count, earlier.sequence + length);
+    count = end - id.sequence;
+  }
+  const auto is_unstable = [&](const Run& run) {
+    if (run.last().sequence > stable[run.replica]) return true;
+    const auto after =
+        std::upper_bound(unstable.begin(), unstable.end(), run.last(),
+                         [&](ElementId id, const auto& u) { return before(id, u.first); });
+    if (after == unstable.begin()) return false;
+    const auto& [id, count] = *std::prev(after);
+    return id.replica == run.replica && id.sequence + count > run.first;
+  };
+
+  std::vector<std::pair<ElementId, std::uint64_t>> gone;
+  std::vector<std::pair<ElementId, std::uint64_t>> gap;
+  bool gap_stable = true;
+  const auto end_gap = [&] {
+    if (!gap.empty()) {
+      // Its first element stays: it is what a later insertion here names as its right origin.
+      if (gap_stable) {
+        if (--gap.front().second > 0) {
+          gone.push_back({gap.front().first.plus(1), gap.front().second});
+        }
+        gone.insert(gone.end(), gap.begin() + 1, gap.end());
+      } else {
+        pending = true;
+      }
+    }
+    gap.clear();
+    gap_stable = true;
+  };
+  for (const Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
+    for (std::size_t s = 0; s < leaf->count; ++s) {
+      const Run& run = leaf->runs[s];
+      if (run.live) {
+        end_gap();
+        continue;
+      }
+      gap.push_back({run.id(), run.length});
+      if (gap_stable) gap_stable = !is_unstable(run);
+    }
+  }
+  end_gap();
+  return gone;
+}
+
+template <class Buffer>
+bool Sequenced<Buffer>::drop_origins(const std::vector<Sequence>& stable) {
+  bool all = true;
+  for (Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
+    for (std::size_t s = 0; s < leaf->count; ++s) {
+      Run& run = leaf->runs[s];
+      if (run.last().sequence <= stable[run.replica]) {
+        run.left = run.right = ElementId{};
+      } else {
+        all = false;
+      }
+    }
+  }
+  return all;
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::rebuild() {
+  Sequenced fresh;
+  for_each_piece([&](const Piece& piece) {
+    Leaf* leaf = fresh.edge_leaf(true);
+    fresh.put_run({leaf, leaf->count, 0},
+                  {piece.id.sequence, piece.left, piece.right, piece.id.replica,
+                   static_cast<std::uint32_t>(piece.count), piece.live},
+                  piece.content);
+  });
+  std::swap(root_, fresh.root_);
+  std::swap(root_sums_, fresh.root_sums_);
+  std::swap(index_, fresh.index_);
+  cursor_.leaf = nullptr;
+}
+
+template <class Buffer>
+auto Sequenced<Buffer>::prune(const std::vector<Sequence>& stable, bool elements) -> Pruned {
+  Pruned pruned;
+  for (RemovalsOf& of : removals_) {
+    const Sequence known = stable[of.replica];
+    const std::size_t before = of.removals.size();
+    std::erase_if(of.removals, [&](const SequenceRemoval& removal) {
+      return removal.by + (removal.count - 1) <= known;
+    });
+    pruned.changed |= of.removals.size() != before;
+    pruned.pending |= !of.removals.empty();
+  }
+  unpruned_ |= pruned.changed;
+  if (!elements) {
+    pruned.pending |= unpruned_;
+    return pruned;
+  }
+  if (!unpruned_ && !pruned.changed) return pruned;
+  bool later = false;
+  const auto gone = forgettable(stable, later);
+  later |= !drop_origins(stable);
+  unpruned_ = later;
+  pruned.pending |= later;
+  if (gone.empty()) return pruned;
+  pruned.changed = true;
+  for (const auto& [id, count] : gone) erase(id, count);
+  rebuild();
+  return pruned;
 }
 
 // ---- Undo ----

@@ -171,6 +171,15 @@ class Sequenced {
   StateHash remove_seen(const SequenceContext& context, const std::vector<Sequence>& clock,
                         Visit visit);
   void note_removal(std::uint32_t replica, const SequenceRemoval& removal);
+  // Forgets removals that `stable` includes; removed elements that nothing can refer to any more;
+  // and the origins of elements with which nothing can be concurrent any more (docs/sequence.md).
+  // Elements stay if not `elements`: then another removal of some of them may be unstable. The
+  // state hash stays. O(runs) after changes, until all of them are stable.
+  struct Pruned {
+    bool changed = false;  // more than origins
+    bool pending = false;  // something is left to forget later
+  };
+  Pruned prune(const std::vector<Sequence>& stable, bool elements);
   // Undo insert, remove, and note_removal (of what was removed from the dot `by` on). The state
   // hash is the caller's.
   void erase(ElementId id, std::uint64_t count);
@@ -251,6 +260,12 @@ class Sequenced {
   void mark_removed(Place place, std::uint32_t count);
   StateHash remove_piece(const SequenceContext& context, const Place& place, std::uint32_t count,
                          Visit visit);
+  // The elements that may be forgotten now; `pending` when others may be later.
+  std::vector<std::pair<ElementId, std::uint64_t>> forgettable(const std::vector<Sequence>& stable,
+                                                               bool& pending) const;
+  // True when nothing is left whose origins are still needed.
+  bool drop_origins(const std::vector<Sequence>& stable);
+  void rebuild();
   // Isolates the run that holds [id, id + count) or its beginning; gives its place.
   Place isolate(ElementId id, std::uint64_t& count);
   void changed_at(const Place& place);
@@ -259,6 +274,7 @@ class Sequenced {
 
   Node* root_;
   Sums root_sums_;
+  bool unpruned_ = false;  // something changed since the last look for what to forget
   IdIndex<Leaf> index_;
   struct RemovalsOf {
     std::uint32_t replica;

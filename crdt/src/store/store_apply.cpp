@@ -103,6 +103,7 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
     }
     case EffectKind::list_insert:
     case EffectKind::text_insert: {
+      remember_for_prune(index);
       Change change(*this, index);
       const auto id = [&](EventDot d) {
         const LocalDot local = context.dot(d);
@@ -124,6 +125,7 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
       return;
     }
     case EffectKind::sequence_remove: {
+      remember_for_prune(index);
       Change change(*this, index);
       with_sequence(index, [&](auto& sequence) {
         Sequence by = effect.first;
@@ -249,6 +251,7 @@ void Store::remove_below(NodeIndex index, const SubtreeRemoval& removal,
     if (sequence.live_count() == 0) return;
     save_cell(index);
     Change change(*this, index);
+    remember_for_prune(index);
     hash_ += sequence.remove_seen(context_of(index), clock, [&](const auto& piece) {
       if (in_transaction()) sequence_undo(index).note_removal(piece);
     });
@@ -344,6 +347,19 @@ std::size_t Store::prune(const Clock& stable) {
         pending |= out;
       }
     }
+    with_existing_sequence(n, [&](auto& sequence) {
+      // The removal of a subtree around it may not be stable, and is not noted with the elements.
+      bool elements = true;
+      for (NodeIndex i = index; i != no_node; i = node(i).parent) {
+        if (!node(i).extra || node(i).extra->subtree_removals == 0) continue;
+        elements &= std::none_of(removals_.begin(), removals_.end(), [&](const auto& removal) {
+          return removal.node == i && !is_stable(removal.dot);
+        });
+      }
+      const auto pruned = sequence.prune(clock, elements);
+      changed |= pruned.changed;
+      pending |= pruned.pending;
+    });
     if (changed) {
       mark_dirty(index);
       doom(index);

@@ -36,7 +36,8 @@ std::vector<NodeIndex> Store::touched_since(const Clock& base) const {
   }
   std::sort(nodes.begin(), nodes.end());
   nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-  // Siblings beside each other and, unless there are very many, by name, so that paths shorten well.
+  // Siblings beside each other and, unless there are very many, by name, so that paths shorten
+  // well.
   constexpr std::size_t by_name_max = 100'000;
   const bool by_name = nodes.size() <= by_name_max;
   std::sort(nodes.begin(), nodes.end(), [&](NodeIndex a, NodeIndex b) {
@@ -222,8 +223,8 @@ Result<Applied> Store::join(const Delta& delta) {
         shared + static_cast<std::size_t>(paths.varint_at_most(limits::path_depth_max - shared));
     for (std::size_t i = shared; i < depth && paths.ok(); ++i) {
       const std::uint8_t type = paths.u8();
-      const auto common = static_cast<std::size_t>(
-          paths.varint_at_most(i < names.size() ? names[i].size() : 0));
+      const auto common =
+          static_cast<std::size_t>(paths.varint_at_most(i < names.size() ? names[i].size() : 0));
       Result<Value> key = Value::decode(paths);
       if (key.ok() && common > 0) {
         if (!key->is_string()) paths.fail();
@@ -410,11 +411,12 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
       mine.erase(mine.begin() + static_cast<std::ptrdiff_t>(i));
     }
     for (const CounterEntry& t : cell.counters) {
-      const auto held = std::find_if(
-          mine.begin(), mine.end(), [&](const CounterEntry& e) { return e.replica == t.replica; });
+      const auto held = std::find_if(mine.begin(), mine.end(),
+                                     [&](const CounterEntry& e) { return e.replica == t.replica; });
       const bool mine_too = held != mine.end();
       if (!mine_too && we_saw(t.replica, t.sequence)) continue;  // we forgot it
-      // (A later part that we should have seen comes from nobody honest; it is indexed like others.)
+      // (A later part that we should have seen comes from nobody honest; it is indexed like
+      // others.)
       if (!we_saw(t.replica, t.sequence) || (mine_too && t.sequence > held->sequence)) {
         items.push_back({t.replica, {t.sequence, ref(index)}});
         subsume_touches(index, t.replica);
@@ -461,6 +463,7 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
     }
     last.push_back({replica, sequence});
   };
+  remember_for_prune(index);
   const SequenceContext context = context_of(index);
   with_sequence(index, [&](auto& sequence) {
     using Tree = std::remove_cvref_t<decltype(sequence)>;

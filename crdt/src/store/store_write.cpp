@@ -328,6 +328,7 @@ void Store::sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
     for (const Value& value : content) value.encode(out);
   }
   sequence_undo(index).note_insertion(id, count);
+  remember_for_prune(index);
   SequenceChange change(*this, index);
   hash_ += sequence.insert(context_of(index), gap, id, count, content);
 }
@@ -421,6 +422,7 @@ void Store::do_sequence_remove(NodeIndex index, std::size_t at, std::size_t coun
     open.kind = EffectKind::sequence_remove;
   }
   SequenceUndo& undo = sequence_undo(index);
+  remember_for_prune(index);
   SequenceChange change(*this, index);
   with_sequence(index, [&](auto& sequence) {
     hash_ += sequence.remove(context_of(index), at, count, [&](const auto& piece) {
