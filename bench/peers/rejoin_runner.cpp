@@ -367,6 +367,7 @@ void measure_save(const Trace& trace, const Report& report) {
   report.figure("bytes_history_unbatched", static_cast<double>(history_bytes(trace)), "bytes");
   const auto source = replay(batched);
   source->document.prune(source->document.clock());
+  source->document.forget_elements(source->document.clock());
   const std::string state = source->document.delta_since(Clock()).encoded();
   report.figure("bytes_state", static_cast<double>(state.size()), "bytes");
   measure_load("load", state, report);

@@ -48,6 +48,7 @@ std::size_t Document::delta_bytes_estimate(const Clock& base) const {
 Result<Applied> Document::join(const Delta& delta) { return store_->join(delta); }
 Result<Applied> Document::join(const Document& other) { return join(other.delta_since(clock())); }
 std::size_t Document::prune(const Clock& stable) { return store_->prune(stable); }
+void Document::forget_elements(const Clock& stable) { store_->forget_elements(stable); }
 void Document::track_changes(bool enabled) { store_->track_changes(enabled); }
 std::vector<Path> Document::take_changes() { return store_->take_changes(); }
 void Document::take_dirty(const std::function<void(StoredCell)>& sink) { store_->take_dirty(sink); }

@@ -795,7 +795,9 @@ Clock World::stable_at(const Peer& peer) const {
 void World::prune(Peer& peer) {
   const Snapshot before = snapshot(peer.document);
   const std::size_t touches = peer.document.touch_count();
-  const std::size_t pruned = peer.document.prune(stable_at(peer));
+  const Clock stable = stable_at(peer);
+  const std::size_t pruned = peer.document.prune(stable);
+  peer.document.forget_elements(stable);
   require(snapshot(peer.document) == before, "forgetting removals changed the state");
   require(peer.document.touch_count() <= touches, "forgetting removals made more of them");
   RC_LOG() << "  " << pruned << " removals forgotten" << std::endl;

@@ -1112,33 +1112,29 @@ void Sequenced<Buffer>::rebuild() {
 }
 
 template <class Buffer>
-auto Sequenced<Buffer>::prune(const std::vector<Sequence>& stable, bool elements) -> Pruned {
+auto Sequenced<Buffer>::prune(const std::vector<Sequence>& stable) -> Pruned {
   Pruned pruned;
   for (RemovalsOf& of : removals_) {
     const Sequence known = stable[of.replica];
-    const std::size_t before = of.removals.size();
-    std::erase_if(of.removals, [&](const SequenceRemoval& removal) {
-      return removal.by + (removal.count - 1) <= known;
-    });
-    pruned.changed |= of.removals.size() != before;
+    pruned.changed |= std::erase_if(of.removals, [&](const SequenceRemoval& removal) {
+                        return removal.by + (removal.count - 1) <= known;
+                      }) > 0;
     pruned.pending |= !of.removals.empty();
   }
-  unpruned_ |= pruned.changed;
-  if (!elements) {
-    pruned.pending |= unpruned_;
-    return pruned;
-  }
-  if (!unpruned_ && !pruned.changed) return pruned;
+  return pruned;
+}
+
+template <class Buffer>
+bool Sequenced<Buffer>::forget_elements(const std::vector<Sequence>& stable) {
+  if (!unpruned_) return false;
   bool later = false;
   const auto gone = forgettable(stable, later);
   later |= !drop_origins(stable);
   unpruned_ = later;
-  pruned.pending |= later;
-  if (gone.empty()) return pruned;
-  pruned.changed = true;
+  if (gone.empty()) return false;
   for (const auto& [id, count] : gone) erase(id, count);
   rebuild();
-  return pruned;
+  return true;
 }
 
 // ---- Undo ----

@@ -171,15 +171,16 @@ class Sequenced {
   StateHash remove_seen(const SequenceContext& context, const std::vector<Sequence>& clock,
                         Visit visit);
   void note_removal(std::uint32_t replica, const SequenceRemoval& removal);
-  // Forgets removals that `stable` includes; removed elements that nothing can refer to any more;
-  // and the origins of elements with which nothing can be concurrent any more (docs/sequence.md).
-  // Elements stay if not `elements`: then another removal of some of them may be unstable. The
-  // state hash stays. O(runs) after changes, until all of them are stable.
+  // Forgets the notes of removals that `stable` includes.
   struct Pruned {
-    bool changed = false;  // more than origins
-    bool pending = false;  // something is left to forget later
+    bool changed = false;
+    bool pending = false;  // notes are left
   };
-  Pruned prune(const std::vector<Sequence>& stable, bool elements);
+  Pruned prune(const std::vector<Sequence>& stable);
+  // Forgets removed elements that nothing can refer to any more, and the origins of elements with
+  // which nothing can be concurrent any more (docs/sequence.md). True when elements went. The state
+  // hash stays. O(runs) after changes, until all of them are stable.
+  bool forget_elements(const std::vector<Sequence>& stable);
   // Undo insert, remove, and note_removal (of what was removed from the dot `by` on). The state
   // hash is the caller's.
   void erase(ElementId id, std::uint64_t count);

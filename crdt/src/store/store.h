@@ -160,6 +160,7 @@ class Store {
   std::size_t delta_bytes_estimate(const Clock& base) const;
   Result<Applied> join(const Delta& delta);
   std::size_t prune(const Clock& stable);
+  void forget_elements(const Clock& stable);
 
   // ---- Keeping (store_keep.cpp) ----
   void track_changes(bool enabled);

@@ -103,7 +103,6 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
     }
     case EffectKind::list_insert:
     case EffectKind::text_insert: {
-      remember_for_prune(index);
       Change change(*this, index);
       const auto id = [&](EventDot d) {
         const LocalDot local = context.dot(d);
@@ -348,15 +347,7 @@ std::size_t Store::prune(const Clock& stable) {
       }
     }
     with_existing_sequence(n, [&](auto& sequence) {
-      // The removal of a subtree around it may not be stable, and is not noted with the elements.
-      bool elements = true;
-      for (NodeIndex i = index; i != no_node; i = node(i).parent) {
-        if (!node(i).extra || node(i).extra->subtree_removals == 0) continue;
-        elements &= std::none_of(removals_.begin(), removals_.end(), [&](const auto& removal) {
-          return removal.node == i && !is_stable(removal.dot);
-        });
-      }
-      const auto pruned = sequence.prune(clock, elements);
+      const auto pruned = sequence.prune(clock);
       changed |= pruned.changed;
       pending |= pruned.pending;
     });
@@ -378,6 +369,30 @@ std::size_t Store::prune(const Clock& stable) {
   }
   sweep_doomed();
   return before - touch_count_ - removals_.size();
+}
+
+void Store::forget_elements(const Clock& stable) {
+  REJOIN_ASSERT(!in_transaction());
+  const std::vector<Sequence> clock = dense(stable);
+  for (NodeIndex index = 0; index < node_end_; ++index) {
+    Node& n = node(index);
+    if (!n.in_use) continue;
+    with_existing_sequence(n, [&](auto& sequence) {
+      // The removal of a subtree around it may not be stable, and is not noted with the elements.
+      for (NodeIndex i = index; i != no_node; i = node(i).parent) {
+        if (!node(i).extra || node(i).extra->subtree_removals == 0) continue;
+        const bool unstable =
+            std::any_of(removals_.begin(), removals_.end(), [&](const SubtreeRemoval& removal) {
+              return removal.node == i && removal.dot.sequence > clock[removal.dot.replica];
+            });
+        if (unstable) return;
+      }
+      if (!sequence.forget_elements(clock)) return;
+      mark_dirty(index);
+      doom(index);
+    });
+  }
+  sweep_doomed();
 }
 
 }  // namespace rejoin

@@ -463,7 +463,7 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
     }
     last.push_back({replica, sequence});
   };
-  remember_for_prune(index);
+  if (!decoded.removals.empty()) remember_for_prune(index);
   const SequenceContext context = context_of(index);
   with_sequence(index, [&](auto& sequence) {
     using Tree = std::remove_cvref_t<decltype(sequence)>;

@@ -328,7 +328,6 @@ void Store::sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
     for (const Value& value : content) value.encode(out);
   }
   sequence_undo(index).note_insertion(id, count);
-  remember_for_prune(index);
   SequenceChange change(*this, index);
   hash_ += sequence.insert(context_of(index), gap, id, count, content);
 }

@@ -90,6 +90,12 @@ class Document {
   // includes, and all of whose concurrent writes are here. Never changes the hash. Returns how many
   // went.
   std::size_t prune(const Clock& stable);
+  // Forgets removed elements of lists and texts, and what orders those that are stable. Never
+  // changes the hash. Asks more of `stable` than prune(): nothing that is concurrent with it may
+  // come any more, not even from a replica whose writer lost its disk and its log; what came all
+  // the same would be put in another place here than elsewhere. Call prune() with the same clock
+  // before it. O(cells and runs).
+  void forget_elements(const Clock& stable);
 
   // Paths touched by writes, joins and loads since the last call, without duplicates, in no
   // meaningful order; an ancestor stands for all below it. Off (and free) until enabled.
