@@ -8,19 +8,14 @@
 namespace rejoin {
 
 // The dot of its insertion: interned replica and sequence. Sequence 0 is the beginning (as a left
-// origin) or the end (as a right origin). Twelve bytes: runs hold two of them.
-#pragma pack(push, 4)
+// origin) or the end (as a right origin).
 struct ElementId {
   std::uint32_t replica = 0;
   Sequence sequence = 0;
   bool is_boundary() const { return sequence == 0; }
   // Its `n`th successor among those that one replica inserted in one go.
   ElementId plus(std::uint64_t n) const { return {replica, sequence + n}; }
-  friend bool operator==(const ElementId& a, const ElementId& b) {
-    return a.sequence == b.sequence && a.replica == b.replica;
-  }
+  friend bool operator==(const ElementId&, const ElementId&) = default;
 };
-#pragma pack(pop)
-static_assert(sizeof(ElementId) == 12);
 
 }  // namespace rejoin

@@ -50,7 +50,7 @@ struct Run {
   ElementId id(std::uint64_t offset = 0) const { return {replica, first + offset}; }
   ElementId last() const { return id(length - 1); }
 };
-static_assert(sizeof(Run) == 40);
+static_assert(sizeof(Run) == 48);
 
 // The elements of one run, at most.
 inline constexpr std::uint32_t run_length_max = std::uint32_t{1} << 30;
