@@ -18,14 +18,7 @@
 
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/transaction.h"
-
-// Without the type, texts are a measure that this runner does not offer.
-#if __has_include("rejoin/crdt/types/text.h")
-#define REJOIN_HAS_TEXT 1
 #include "rejoin/crdt/types/text.h"
-#else
-#define REJOIN_HAS_TEXT 0
-#endif
 
 namespace {
 
@@ -266,8 +259,6 @@ int measure_map(const std::string& measure, const MapHistory& history, const Rep
 }
 
 // ---- Text ----
-#if REJOIN_HAS_TEXT
-
 constexpr std::size_t batch = 1000;  // patches a transaction where a trace is replayed in batches
 
 struct Patch {
@@ -445,12 +436,6 @@ int measure_text(const std::string& measure, const Json& json, const Report& rep
   }
   return 0;
 }
-
-#else
-
-int measure_text(const std::string&, const Json&, const Report&) { return not_offered; }
-
-#endif
 
 }  // namespace
 

@@ -59,10 +59,10 @@ void Store::encode_cell(const Node& n, const std::vector<Sequence>* base, const 
     sequence.for_each_piece_since(since, [&](const auto&) { ++pieces; });
     sequence.for_each_removal_since(since, [&](ReplicaIndex, const auto&) { ++removals; });
   };
-  (void)with_existing_sequence(n, count);
+  with_existing_sequence(n, count);
   out.shapes.varint(pieces);
   out.shapes.varint(removals);
-  (void)with_existing_sequence(n, [&](const auto& sequence) {
+  with_existing_sequence(n, [&](const auto& sequence) {
     ElementId last;
     ElementId right;
     bool first = true;

@@ -35,9 +35,9 @@ class Store::Change {
 class Store::SequenceChange {
  public:
   SequenceChange(Store& store, NodeIndex index)
-      : store_(store), index_(index), was_live_(shows_something()) {}
+      : store_(store), index_(index), was_live_(store.is_live(store.node(index))) {}
   ~SequenceChange() {
-    store_.set_live(index_, was_live_, shows_something());
+    store_.set_live(index_, was_live_, store_.is_live(store_.node(index_)));
     store_.mark_dirty(index_);
     store_.mark_changed(index_);
   }
@@ -45,14 +45,6 @@ class Store::SequenceChange {
   SequenceChange& operator=(const SequenceChange&) = delete;
 
  private:
-  bool shows_something() const {
-    const Node& n = store_.node(index_);
-    if (!std::get<Entries>(n.cell).empty()) return true;
-    bool live = false;
-    with_existing_sequence(n, [&](const auto& sequence) { live = sequence.live_count() > 0; });
-    return live;
-  }
-
   Store& store_;
   NodeIndex index_;
   bool was_live_;

@@ -85,12 +85,6 @@ class IdIndex {
     for (const Part& part : parts_) visit(part.replica);
   }
 
-  std::size_t memory_bytes() const {
-    std::size_t bytes = parts_.capacity() * sizeof(Part);
-    for (const Part& part : parts_) bytes += part.entries.capacity() * sizeof(Entry);
-    return bytes;
-  }
-
  private:
   struct Entry {
     Sequence first;

@@ -271,24 +271,13 @@ void Sequenced<Buffer>::subtract_sums(Node* node, const Sums& sums) {
 }
 
 template <class Buffer>
-std::size_t Sequenced<Buffer>::memory_bytes() const {
-  std::size_t bytes = sizeof(*this) + index_.memory_bytes();
-  const auto visit = [&](const auto& self, const Node* node) -> void {
-    if (node->is_leaf) {
-      const Buffer& content = static_cast<const Leaf*>(node)->content;
-      bytes += sizeof(Leaf) + content.capacity() * sizeof(typename Buffer::value_type);
-      return;
-    }
-    bytes += sizeof(Inner);
-    for (std::size_t i = 0; i < node->count; ++i) {
-      self(self, static_cast<const Inner*>(node)->children[i]);
-    }
-  };
-  visit(visit, root_);
-  for (const RemovalsOf& of : removals_) {
-    bytes += sizeof(RemovalsOf) + of.removals.capacity() * sizeof(SequenceRemoval);
-  }
-  return bytes;
+Run Sequenced<Buffer>::run_of(const Piece& piece) {
+  return {piece.id.sequence,
+          piece.left,
+          piece.right,
+          piece.id.replica,
+          static_cast<std::uint32_t>(piece.count),
+          piece.live};
 }
 
 // ---- Finding ----
@@ -825,32 +814,24 @@ StateHash Sequenced<Buffer>::integrate(const SequenceContext& context, Piece pie
       rank(find(piece.left)) >= rank(find(piece.right))) {
     piece.right = {};
   }
-  const Place place = place_in_order(context, piece);
-  StateHash hash;
-  if (piece.live) {
-    hash = hash_between<Buffer>(context, live_before(place), live_from(place), piece.id,
-                                piece.count, piece.content);
-  }
-  put_run(place,
-          {piece.id.sequence, piece.left, piece.right, piece.id.replica,
-           static_cast<std::uint32_t>(piece.count), piece.live},
-          piece.content);
-  return hash;
+  return put_piece(context, place_in_order(context, piece), piece);
 }
 
 template <class Buffer>
 StateHash Sequenced<Buffer>::append_stored(const SequenceContext& context, const Piece& piece) {
   Leaf* leaf = edge_leaf(true);
-  const Place place{leaf, leaf->count, 0};
+  return put_piece(context, {leaf, leaf->count, 0}, piece);
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::put_piece(const SequenceContext& context, const Place& place,
+                                       const Piece& piece) {
   StateHash hash;
   if (piece.live) {
-    hash =
-        hash_between<Buffer>(context, live_before(place), {}, piece.id, piece.count, piece.content);
+    hash = hash_between<Buffer>(context, live_before(place), live_from(place), piece.id,
+                                piece.count, piece.content);
   }
-  put_run(place,
-          {piece.id.sequence, piece.left, piece.right, piece.id.replica,
-           static_cast<std::uint32_t>(piece.count), piece.live},
-          piece.content);
+  put_run(place, run_of(piece), piece.content);
   return hash;
 }
 
@@ -1100,10 +1081,7 @@ void Sequenced<Buffer>::rebuild() {
   Sequenced fresh;
   for_each_piece([&](const Piece& piece) {
     Leaf* leaf = fresh.edge_leaf(true);
-    fresh.put_run({leaf, leaf->count, 0},
-                  {piece.id.sequence, piece.left, piece.right, piece.id.replica,
-                   static_cast<std::uint32_t>(piece.count), piece.live},
-                  piece.content);
+    fresh.put_run({leaf, leaf->count, 0}, run_of(piece), piece.content);
   });
   std::swap(root_, fresh.root_);
   std::swap(root_sums_, fresh.root_sums_);

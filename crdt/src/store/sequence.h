@@ -121,7 +121,6 @@ class Sequenced {
   bool empty() const { return root_sums_.total == 0; }
   std::size_t extent() const { return root_sums_.extent; }  // bytes of text, number of values
   std::size_t utf16_count() const { return root_sums_.live + root_sums_.wide; }
-  std::size_t memory_bytes() const;
 
   // ---- Reading ----
   // Live elements [index, index + count), piece by piece; the bounds must hold.
@@ -246,6 +245,8 @@ class Sequenced {
   // -- changing --
   // Lengthens the run at the cursor when the insertion goes on there; false when it does not.
   bool type_on(const Gap& gap, ElementId id, std::uint32_t count, Slice content);
+  static Run run_of(const Piece& piece);
+  StateHash put_piece(const SequenceContext& context, const Place& place, const Piece& piece);
   void put_run(Place place, Run run, Slice content);
   void put_short_run(Place place, const Run& run, Slice content);
   // Makes `extra` free slots and room in the buffer of the leaf; gives the place as it is then.

@@ -216,9 +216,9 @@ class Store {
   // Calls use(sequence) with the list or text of a node of such a type, made when it is not there.
   template <class Use>
   void with_sequence(NodeIndex index, Use use);
-  // The same where there is one already; false where there is none.
+  // The same where there is one already.
   template <class Use>
-  static bool with_existing_sequence(const Node& node, Use use);
+  static void with_existing_sequence(const Node& node, Use use);
   SequenceContext context_of(NodeIndex index) const {
     return {writers_.data(), node(index).path_hash};
   }
@@ -287,6 +287,10 @@ class Store {
   static bool decode_cell(CellReaders& in, Type type, Type parent, DecodedCell& out);
   static bool decode_sequence(CellReaders& in, Type type, DecodedSequence& out);
   std::vector<NodeIndex> touched_since(const Clock& base) const;
+  void sort_for_paths(std::vector<NodeIndex>& nodes) const;
+  template <class EncodeKey>
+  void encode_steps(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out,
+                    EncodeKey encode_key) const;
   void encode_node_path(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out) const;
   void encode_delta_path(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out) const;
   using NewItems = std::vector<std::pair<ReplicaIndex, IndexItem>>;
@@ -361,17 +365,13 @@ void Store::with_sequence(NodeIndex index, Use use) {
 }
 
 template <class Use>
-bool Store::with_existing_sequence(const Node& node, Use use) {
-  if (!node.extra) return false;
+void Store::with_existing_sequence(const Node& node, Use use) {
+  if (!node.extra) return;
   if (node.extra->text) {
     use(*node.extra->text);
-    return true;
-  }
-  if (node.extra->list) {
+  } else if (node.extra->list) {
     use(*node.extra->list);
-    return true;
   }
-  return false;
 }
 
 }  // namespace rejoin

@@ -36,8 +36,11 @@ std::vector<NodeIndex> Store::touched_since(const Clock& base) const {
   }
   std::sort(nodes.begin(), nodes.end());
   nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-  // Siblings beside each other and, unless there are very many, by name, so that paths shorten
-  // well.
+  return nodes;
+}
+
+// Siblings beside each other and, unless there are very many, by name, so that paths shorten well.
+void Store::sort_for_paths(std::vector<NodeIndex>& nodes) const {
   constexpr std::size_t by_name_max = 100'000;
   const bool by_name = nodes.size() <= by_name_max;
   std::sort(nodes.begin(), nodes.end(), [&](NodeIndex a, NodeIndex b) {
@@ -45,10 +48,12 @@ std::vector<NodeIndex> Store::touched_since(const Clock& base) const {
     if (by_name && node(a).key != node(b).key) return node(a).key < node(b).key;
     return a < b;
   });
-  return nodes;
 }
 
-void Store::encode_node_path(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out) const {
+// `encode_key` writes the key of the step at a depth, while `previous` is still the path before.
+template <class EncodeKey>
+void Store::encode_steps(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out,
+                         EncodeKey encode_key) const {
   NodeIndex chain[limits::path_depth_max];
   const std::size_t depth = depth_of(index);
   for (std::size_t i = depth; i-- > 0; index = node(index).parent) chain[i] = index;
@@ -58,32 +63,26 @@ void Store::encode_node_path(NodeIndex index, std::vector<NodeIndex>& previous, 
   out.varint(depth - shared);
   for (std::size_t i = shared; i < depth; ++i) {
     out.u8(static_cast<std::uint8_t>(node(chain[i]).type));
-    node(chain[i]).key.encode(out);
+    encode_key(i, node(chain[i]).key);
   }
   previous.assign(chain, chain + depth);
+}
+
+void Store::encode_node_path(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out) const {
+  encode_steps(index, previous, out, [&](std::size_t, const Value& key) { key.encode(out); });
 }
 
 // Names of siblings are told without what they have in common with the name before.
 void Store::encode_delta_path(NodeIndex index, std::vector<NodeIndex>& previous,
                               Writer& out) const {
-  NodeIndex chain[limits::path_depth_max];
-  const std::size_t depth = depth_of(index);
-  for (std::size_t i = depth; i-- > 0; index = node(index).parent) chain[i] = index;
-  std::size_t shared = 0;
-  while (shared < depth && shared < previous.size() && previous[shared] == chain[shared]) ++shared;
-  out.varint(shared);
-  out.varint(depth - shared);
-  for (std::size_t i = shared; i < depth; ++i) {
-    const Value& key = node(chain[i]).key;
-    out.u8(static_cast<std::uint8_t>(node(chain[i]).type));
+  encode_steps(index, previous, out, [&](std::size_t i, const Value& key) {
     std::size_t common = 0;
     if (i < previous.size() && key.is_string() && node(previous[i]).key.is_string()) {
       common = common_name(node(previous[i]).key.as_string(), key.as_string());
     }
     out.varint(common);
     (common == 0 ? key : Value(key.as_string().substr(common))).encode(out);
-  }
-  previous.assign(chain, chain + depth);
+  });
 }
 
 namespace {
@@ -159,7 +158,8 @@ Delta Store::delta_since(const Clock& base) const {
       out.varint(sequence);
     }
   }
-  const std::vector<NodeIndex> nodes = touched_since(delta.base);
+  std::vector<NodeIndex> nodes = touched_since(delta.base);
+  sort_for_paths(nodes);
   out.varint(nodes.size());
   std::string columns[5];
   Writer paths(columns[0]), shapes(columns[1]), ids(columns[2]), times(columns[3]),
