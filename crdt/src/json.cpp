@@ -10,6 +10,7 @@
 #include "base64.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/limits.h"
+#include "utf8.h"
 
 namespace rejoin {
 namespace {
@@ -233,12 +234,7 @@ Status write_list(ListRef list, const std::vector<Value>& wanted) {
 // Replaces what lies between the longest common beginning and end.
 Status write_text(TextRef text, std::string_view wanted) {
   const auto inside = [](std::string_view s, std::size_t i) {
-    return i < s.size() && (static_cast<unsigned char>(s[i]) & 0xC0) == 0x80;
-  };
-  const auto code_points = [&](std::string_view s) {
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < s.size(); ++i) count += inside(s, i) ? 0 : 1;
-    return count;
+    return i < s.size() && is_utf8_continuation(s[i]);
   };
   const std::string current = text.to_string();
   const std::size_t shorter = std::min(current.size(), wanted.size());
@@ -251,9 +247,9 @@ Status write_text(TextRef text, std::string_view wanted) {
     ++back;
   }
   while (inside(current, current.size() - back) || inside(wanted, wanted.size() - back)) --back;
-  const std::size_t at = code_points(wanted.substr(0, front));
+  const std::size_t at = count_code_points(wanted.substr(0, front));
   const std::size_t gone =
-      code_points(std::string_view(current).substr(front, current.size() - back - front));
+      count_code_points(std::string_view(current).substr(front, current.size() - back - front));
   if (Status status = text.remove(at, gone); !status.ok()) return status;
   return text.insert(at, wanted.substr(front, wanted.size() - back - front));
 }

@@ -51,57 +51,70 @@ void Store::encode_cell(const Node& n, const std::vector<Sequence>* base, const 
     e.value.encode(out.contents);
   }
   if (!is_sequence(n.type)) return;
-  std::uint64_t pieces = 0;
-  std::uint64_t removals = 0;
-  const std::vector<Sequence> nothing(base == nullptr ? writers_.size() : 0, 0);
-  const std::vector<Sequence>& since = base == nullptr ? nothing : *base;
-  const auto count = [&](const auto& sequence) {
-    sequence.for_each_piece_since(since, [&](const auto&) { ++pieces; });
-    sequence.for_each_removal_since(since, [&](ReplicaIndex, const auto&) { ++removals; });
-  };
-  with_existing_sequence(n, count);
-  out.shapes.varint(pieces);
-  out.shapes.varint(removals);
+  bool written = false;
   with_existing_sequence(n, [&](const auto& sequence) {
-    ElementId last;
-    ElementId right;
-    bool first = true;
-    sequence.for_each_piece_since(since, [&](const auto& piece) {
-      const auto flags = static_cast<std::uint8_t>((piece.live ? live : 0) |
-                                                   (piece.left.is_boundary()       ? from_left
-                                                    : !first && piece.left == last ? goes_on
-                                                                                   : 0) |
-                                                   (piece.right.is_boundary()        ? to_right
-                                                    : !first && piece.right == right ? same_right
-                                                                                     : 0));
-      out.shapes.u8(flags);
-      put_dot(piece.id.replica, piece.id.sequence);
-      out.ids.varint(piece.count);
-      if ((flags & (goes_on | from_left)) == 0) put_dot(piece.left.replica, piece.left.sequence);
-      if ((flags & (same_right | to_right)) == 0) {
-        put_dot(piece.right.replica, piece.right.sequence);
-      }
-      if (piece.live) {
-        if (n.type == Type::text && piece.content.size() != piece.count) {
-          out.ids.varint(piece.content.size());
-        } else if (n.type == Type::text) {
-          out.ids.varint(0);
-        }
-        encode_content(piece.content, out.contents);
-      }
-      // The next piece of this replica, and what stands beside it, are near its end.
-      last = piece.id.plus(piece.count - 1);
-      out.last[number(piece.id.replica)] = last.sequence;
-      right = piece.right;
-      first = false;
-    });
-    sequence.for_each_removal_since(
-        since, [&](ReplicaIndex replica, const SequenceRemoval& removal) {
-          put_dot(replica, removal.by);
-          put_dot(removal.target.replica, removal.target.sequence);
-          out.ids.varint(removal.count << 1 | (removal.descending ? 1 : 0));
-        });
+    encode_sequence(sequence, n.type, base, number, out);
+    written = true;
   });
+  if (written) return;
+  out.shapes.varint(0);
+  out.shapes.varint(0);
+}
+
+template <class Tree>
+void Store::encode_sequence(const Tree& sequence, Type type, const std::vector<Sequence>* base,
+                            const Numbering& number, CellWriters& out) const {
+  const auto put_dot = [&](ReplicaIndex replica, Sequence dot) { out.dot(number(replica), dot); };
+  std::vector<typename Tree::Piece> pieces;
+  const auto take_piece = [&](const auto& piece) { pieces.push_back(piece); };
+  if (base == nullptr) {
+    sequence.for_each_piece(take_piece);
+  } else {
+    sequence.for_each_piece_since(*base, take_piece);
+  }
+  std::vector<std::pair<ReplicaIndex, SequenceRemoval>> removals;
+  sequence.for_each_removal_since(
+      base == nullptr ? std::vector<Sequence>(writers_.size(), 0) : *base,
+      [&](ReplicaIndex replica, const SequenceRemoval& removal) {
+        removals.push_back({replica, removal});
+      });
+  out.shapes.varint(pieces.size());
+  out.shapes.varint(removals.size());
+  ElementId last;
+  ElementId right;
+  bool first = true;
+  for (const auto& piece : pieces) {
+    const auto flags = static_cast<std::uint8_t>((piece.live ? live : 0) |
+                                                 (piece.left.is_boundary()       ? from_left
+                                                  : !first && piece.left == last ? goes_on
+                                                                                 : 0) |
+                                                 (piece.right.is_boundary()        ? to_right
+                                                  : !first && piece.right == right ? same_right
+                                                                                   : 0));
+    out.shapes.u8(flags);
+    put_dot(piece.id.replica, piece.id.sequence);
+    out.ids.varint(piece.count);
+    if ((flags & (goes_on | from_left)) == 0) put_dot(piece.left.replica, piece.left.sequence);
+    if ((flags & (same_right | to_right)) == 0) {
+      put_dot(piece.right.replica, piece.right.sequence);
+    }
+    if (piece.live) {
+      if (type == Type::text) {
+        out.ids.varint(piece.content.size() == piece.count ? 0 : piece.content.size());
+      }
+      encode_content(piece.content, out.contents);
+    }
+    // The next piece of this replica, and what stands beside it, are near its end.
+    last = piece.id.plus(piece.count - 1);
+    out.last[number(piece.id.replica)] = last.sequence;
+    right = piece.right;
+    first = false;
+  }
+  for (const auto& [replica, removal] : removals) {
+    put_dot(replica, removal.by);
+    put_dot(removal.target.replica, removal.target.sequence);
+    out.ids.varint(removal.count << 1 | (removal.descending ? 1 : 0));
+  }
 }
 
 bool Store::decode_cell(CellReaders& in, Type type, Type parent, DecodedCell& out) {

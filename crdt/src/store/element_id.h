@@ -1,6 +1,7 @@
 // The identity of one element of a list or text.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 #include "rejoin/crdt/id.h"
@@ -15,7 +16,9 @@ struct ElementId {
   bool is_boundary() const { return sequence == 0; }
   // Its `n`th successor among those that one replica inserted in one go.
   ElementId plus(std::uint64_t n) const { return {replica, sequence + n}; }
-  friend bool operator==(const ElementId&, const ElementId&) = default;
+  // By replica index, so that ids can be sorted and looked up; it says nothing about their order in
+  // a sequence.
+  friend auto operator<=>(const ElementId&, const ElementId&) = default;
 };
 
 }  // namespace rejoin

@@ -47,10 +47,9 @@ std::uint64_t value_word(const Value& value) {
 }
 
 template <>
-struct Content<std::vector<Value>> {
+struct Content<std::vector<Value>> : SequenceContent<std::vector<Value>> {
   static constexpr std::size_t run_max = 64;    // units of one run
   static constexpr std::size_t leaf_max = 256;  // and of a leaf, beyond which it is divided
-  using Slice = std::span<const Value>;
   static std::size_t units(Slice, std::size_t elements) { return elements; }
   static std::size_t elements(Slice content) { return content.size(); }
   static std::size_t wide(Slice) { return 0; }
@@ -58,13 +57,10 @@ struct Content<std::vector<Value>> {
   static std::size_t width(Slice, std::size_t) { return 1; }
 };
 
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
 template <>
-struct Content<std::string> {
+struct Content<std::string> : SequenceContent<std::string> {
   static constexpr std::size_t run_max = 1024;
   static constexpr std::size_t leaf_max = 4096;
-  using Slice = std::string_view;
   static std::size_t units(Slice content, std::size_t elements) {
     std::size_t at = 0;
     for (; elements > 0; --elements) at += width(content, at);
@@ -85,7 +81,7 @@ struct Content<std::string> {
   }
   static std::size_t width(Slice content, std::size_t unit) {
     std::size_t n = 1;
-    while (unit + n < content.size() && is_continuation(content[unit + n])) ++n;
+    while (unit + n < content.size() && is_utf8_continuation(content[unit + n])) ++n;
     return n;
   }
 };
@@ -142,11 +138,6 @@ StateHash hash_between(const SequenceContext& context, ElementId before, Element
 }
 
 }  // namespace
-
-std::size_t count_code_points(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
-}
 
 bool extend(SequenceRemoval& last, const SequenceRemoval& next) {
   if (last.by + last.count != next.by || last.target.replica != next.target.replica) return false;
@@ -544,11 +535,17 @@ void Sequenced<Buffer>::close_slot(Leaf* leaf, std::size_t slot) {
 
 namespace {
 
-// True when `next`, which stands right behind `run`, could have been typed on after it.
+// True when the elements of `next`, which stands right behind `run`, were inserted as if typed on
+// after its own.
+bool follows(const Run& run, const Run& next) {
+  return run.replica == next.replica && run.first + run.length == next.first &&
+         next.left == run.last() && next.right == run.right;
+}
+
+// True when both can be one run.
 bool continues(const Run& run, const Run& next) {
-  return run.live == next.live && run.replica == next.replica &&
-         run.first + run.length == next.first && next.left == run.last() &&
-         next.right == run.right && std::uint32_t{run.length} + next.length <= run_length_max;
+  return run.live == next.live && follows(run, next) &&
+         std::uint32_t{run.length} + next.length <= run_length_max;
 }
 
 }  // namespace
@@ -846,9 +843,7 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
   // Removed on both sides, or next to nothing that was removed: at most two runs more.
   const bool joins_next = to_end && !from_begin && place.slot + 1u < leaf->count && [&] {
     const Run& next = leaf->runs[place.slot + 1];
-    return !next.live && next.replica == at().replica && next.first == at().first + at().length &&
-           next.left == at().last() && next.right == at().right &&
-           next.length + count <= run_length_max;
+    return !next.live && follows(at(), next) && next.length + count <= run_length_max;
   }();
   if (!joins_next && !(from_begin && to_end)) {
     place = make_room(place, 2);
@@ -1004,11 +999,7 @@ auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, bool& p
       unstable.push_back({removal.first(), removal.count});
     }
   }
-  const auto before = [](ElementId a, ElementId b) {
-    return a.replica != b.replica ? a.replica < b.replica : a.sequence < b.sequence;
-  };
-  std::sort(unstable.begin(), unstable.end(),
-            [&](const auto& a, const auto& b) { return before(a.first, b.first); });
+  std::sort(unstable.begin(), unstable.end());
   // Ranges may overlap where two removed the same: up to where any so far reaches.
   for (std::size_t i = 1; i < unstable.size(); ++i) {
     auto& [id, count] = unstable[i];
@@ -1019,9 +1010,8 @@ auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, bool& p
   }
   const auto is_unstable = [&](const Run& run) {
     if (run.last().sequence > stable[run.replica]) return true;
-    const auto after =
-        std::upper_bound(unstable.begin(), unstable.end(), run.last(),
-                         [&](ElementId id, const auto& u) { return before(id, u.first); });
+    const auto after = std::upper_bound(unstable.begin(), unstable.end(), run.last(),
+                                        [](ElementId id, const auto& u) { return id < u.first; });
     if (after == unstable.begin()) return false;
     const auto& [id, count] = *std::prev(after);
     return id.replica == run.replica && id.sequence + count > run.first;

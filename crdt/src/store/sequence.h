@@ -25,6 +25,7 @@
 #include "rejoin/crdt/value.h"
 #include "store/element_id.h"
 #include "store/id_index.h"
+#include "utf8.h"
 
 namespace rejoin {
 
@@ -87,9 +88,6 @@ struct SequenceRemoval {
 // Makes `next` part of `last` where it goes on with it, in either direction: deleting on, or
 // backwards, is one removal.
 bool extend(SequenceRemoval& last, const SequenceRemoval& next);
-
-// How many code points valid UTF-8 has.
-std::size_t count_code_points(std::string_view text);
 
 template <class Buffer>
 class Sequenced {

@@ -248,6 +248,8 @@ class Store {
                        typename Sequenced<Buffer>::Slice content);
   void do_waiting_edit();
   void do_sequence_remove(NodeIndex index, std::size_t at, std::size_t count);
+  // Opens an insertion unless the one that waits goes on at `at`.
+  void wait_to_insert(NodeIndex index, std::size_t at);
   // Opens an edit that others may go on with.
   void let_edit_wait(NodeIndex index, bool insertion, std::size_t at);
   // Takes the dots of a write to a sequence; gives the first.
@@ -281,6 +283,9 @@ class Store {
   using Numbering = std::function<std::uint64_t(ReplicaIndex)>;
   void encode_cell(const Node& node, const std::vector<Sequence>* base, const Numbering& number,
                    CellWriters& out) const;
+  template <class Tree>
+  void encode_sequence(const Tree& sequence, Type type, const std::vector<Sequence>* base,
+                       const Numbering& number, CellWriters& out) const;
   struct DecodedCell;
   struct DecodedSequence;
   // Replica numbers are left as they are.

@@ -17,7 +17,7 @@ namespace {
 std::size_t common_name(std::string_view a, std::string_view b) {
   std::size_t n = 0;
   while (n < a.size() && n < b.size() && a[n] == b[n]) ++n;
-  while (n > 0 && n < b.size() && (static_cast<unsigned char>(b[n]) & 0xC0) == 0x80) --n;
+  while (n > 0 && n < b.size() && is_utf8_continuation(b[n])) --n;
   return n;
 }
 
@@ -350,16 +350,13 @@ template <class Pieces, class Visit>
 void for_each_after_origins(const Pieces& pieces, Visit visit) {
   std::vector<std::size_t> by_id(pieces.size());
   for (std::size_t i = 0; i < pieces.size(); ++i) by_id[i] = i;
-  const auto before = [](ElementId a, ElementId b) {
-    return a.replica != b.replica ? a.replica < b.replica : a.sequence < b.sequence;
-  };
   std::sort(by_id.begin(), by_id.end(),
-            [&](std::size_t a, std::size_t b) { return before(pieces[a].id, pieces[b].id); });
+            [&](std::size_t a, std::size_t b) { return pieces[a].id < pieces[b].id; });
   constexpr auto none = static_cast<std::size_t>(-1);
   const auto holder = [&](ElementId id) {
-    const auto after = std::upper_bound(
-        by_id.begin(), by_id.end(), id,
-        [&](ElementId wanted, std::size_t i) { return before(wanted, pieces[i].id); });
+    const auto after =
+        std::upper_bound(by_id.begin(), by_id.end(), id,
+                         [&](ElementId wanted, std::size_t i) { return wanted < pieces[i].id; });
     if (id.is_boundary() || after == by_id.begin()) return none;
     const auto& piece = pieces[*std::prev(after)];
     const bool holds =

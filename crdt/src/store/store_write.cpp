@@ -275,9 +275,7 @@ void Store::close_sequence_effect() {
     out.varint(open.kind == EffectKind::list_insert ? open.count : open.content.size());
     out.raw(open.content);
   }
-  open.node = no_node;
-  open.content.clear();
-  open.removals.clear();
+  open.clear();
 }
 
 Sequence Store::take_sequence_dots(NodeIndex index, std::size_t count) {
@@ -333,19 +331,15 @@ void Store::sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
 }
 
 void Store::list_insert(NodeIndex index, std::size_t at, std::span<const Value> values) {
+  wait_to_insert(index, at);
   TransactionState::SequenceEdit& edit = transaction_->waiting;
-  if (!edit_waits_ || edit.node != index || !edit.insertion || at != edit.at + edit.count) {
-    let_edit_wait(index, true, at);
-  }
   edit.count += values.size();
   edit.values.insert(edit.values.end(), values.begin(), values.end());
 }
 
 void Store::text_insert(NodeIndex index, std::size_t at, std::string_view text, std::size_t count) {
+  wait_to_insert(index, at);
   TransactionState::SequenceEdit& edit = transaction_->waiting;
-  if (!edit_waits_ || edit.node != index || !edit.insertion || at != edit.at + edit.count) {
-    let_edit_wait(index, true, at);
-  }
   edit.count += count;
   edit.text.append(text);
 }
@@ -365,9 +359,7 @@ void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) 
         edit.values.resize(edit.count);
       } else {
         for (std::size_t n = count; n > 0; --n) {
-          while ((static_cast<unsigned char>(edit.text.back()) & 0xC0) == 0x80) {
-            edit.text.pop_back();
-          }
+          while (is_utf8_continuation(edit.text.back())) edit.text.pop_back();
           edit.text.pop_back();
         }
       }
@@ -376,6 +368,13 @@ void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) 
   }
   let_edit_wait(index, false, at);
   edit.count = count;
+}
+
+void Store::wait_to_insert(NodeIndex index, std::size_t at) {
+  const TransactionState::SequenceEdit& edit = transaction_->waiting;
+  const bool goes_on =
+      edit_waits_ && edit.node == index && edit.insertion && at == edit.at + edit.count;
+  if (!goes_on) let_edit_wait(index, true, at);
 }
 
 void Store::let_edit_wait(NodeIndex index, bool insertion, std::size_t at) {
@@ -440,9 +439,7 @@ void Store::rollback_to(std::size_t savepoint) {
   TransactionState& t = *transaction_;
   REJOIN_ASSERT(savepoint < t.savepoints.size());
   edit_waits_ = false;
-  t.open.node = no_node;
-  t.open.content.clear();
-  t.open.removals.clear();
+  t.open.clear();
   t.savepoints.resize(savepoint + 1);
   const TransactionState::Savepoint& to = t.savepoints.back();
   while (t.undo.size() > to.undo) {

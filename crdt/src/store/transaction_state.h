@@ -87,13 +87,20 @@ struct Store::TransactionState {
     std::uint64_t count = 0;
     std::string content;  // encoded values, or text
     std::vector<SequenceRemoval> removals;
+
+    void clear() {
+      node = no_node;
+      content.clear();
+      removals.clear();
+    }
   };
   SequenceEffect open;
 
   // Typing and deleting on at one place of a sequence, not yet done: keystrokes only gather here
-  // until something else happens there, or anything is read.
+  // until something else happens there, or anything is read. Store::edit_waits_ says whether one
+  // does.
   struct SequenceEdit {
-    NodeIndex node = no_node;  // no_node: nothing waits
+    NodeIndex node = no_node;
     bool insertion = false;
     std::size_t at = 0;  // live index
     std::size_t count = 0;
@@ -121,8 +128,7 @@ struct Store::TransactionState {
     path.clear();
     undo.clear();
     savepoints.clear();
-    open.node = no_node;
-    waiting.node = no_node;
+    open.clear();
     // A very large transaction's memory is not kept for small ones.
     if (effects.capacity() > bytes_kept_max) effects.shrink_to_fit();
     if (undo.capacity() * sizeof(Undo) > bytes_kept_max) undo.shrink_to_fit();

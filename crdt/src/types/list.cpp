@@ -14,9 +14,7 @@ const ListSequence* elements_of(const Store* store, NodeIndex index) {
 }
 
 Error beyond(const Store& store, NodeIndex index, std::size_t at, std::size_t size) {
-  return make_error(ErrorCode::out_of_range,
-                    "index " + std::to_string(at) + " in a list of " + std::to_string(size),
-                    index == no_node ? std::string() : store.path_of(index).to_string());
+  return index_beyond(at, "a list of " + std::to_string(size), store, index);
 }
 
 }  // namespace

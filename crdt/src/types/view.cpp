@@ -53,4 +53,9 @@ Status check_value(const Value& value, std::size_t bytes_max, const Store& store
   return {};
 }
 
+Error index_beyond(std::size_t index, const std::string& whole, const Store& store, NodeIndex at) {
+  return make_error(ErrorCode::out_of_range, "index " + std::to_string(index) + " in " + whole,
+                    at == no_node ? std::string() : store.path_of(at).to_string());
+}
+
 }  // namespace rejoin
