@@ -147,6 +147,8 @@ json from_child(const MapView& map, std::string_view name, Type type) {
     }
     case Type::counter:
       return map.counter(name).value();
+    case Type::bounded_counter:
+      return map.bounded_counter(name).value();
     case Type::enable_flag:
     case Type::disable_flag:
       return map.flag(name, type).get();
@@ -275,6 +277,16 @@ Status write_counter(CounterRef counter, std::int64_t wanted) {
   return counter.add(difference);
 }
 
+Status write_bounded_counter(BoundedCounterRef counter, std::int64_t wanted) {
+  std::int64_t difference = 0;
+  if (__builtin_sub_overflow(wanted, counter.value(), &difference) ||
+      difference == std::numeric_limits<std::int64_t>::min()) {
+    return make_error(ErrorCode::out_of_range,
+                      "a counter cannot change by more than 64 bits with a sign at once");
+  }
+  return difference < 0 ? counter.decrement(-difference) : counter.increment(difference);
+}
+
 bool is_distinct(std::vector<Value> values) {
   std::sort(values.begin(), values.end());
   return std::adjacent_find(values.begin(), values.end()) == values.end();
@@ -293,6 +305,7 @@ Type type_for(const json& wanted, std::optional<Type> shown) {
     case Type::multi_register:
       return wanted.is_array() && wanted.size() == 1 ? *shown : plain;
     case Type::counter:
+    case Type::bounded_counter:
       return wanted.is_number_integer() ? *shown : plain;
     case Type::enable_flag:
     case Type::disable_flag:
@@ -333,6 +346,9 @@ Status write_as(MapRef map, const std::string& name, Type type, const Path& path
   Result<Value> value = to_value(type == Type::multi_register ? wanted[0] : wanted);
   if (!value.ok()) return std::move(value).error();
   if (type == Type::counter) return write_counter(map.counter(name), value->as_integer());
+  if (type == Type::bounded_counter) {
+    return write_bounded_counter(map.bounded_counter(name), value->as_integer());
+  }
   if (type == Type::enable_flag || type == Type::disable_flag) {
     return map.flag(name, type).set(value->as_bool());
   }

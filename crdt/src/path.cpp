@@ -7,12 +7,13 @@
 #include <optional>
 
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/id.h"
 #include "rejoin/crdt/limits.h"
 
 namespace rejoin {
 namespace {
 
-constexpr std::array<std::string_view, 14> type_names = {"",
+constexpr std::array<std::string_view, 15> type_names = {"",
                                                          "map",
                                                          "list",
                                                          "set",
@@ -25,7 +26,8 @@ constexpr std::array<std::string_view, 14> type_names = {"",
                                                          "enable_flag",
                                                          "disable_flag",
                                                          "element",
-                                                         "text"};
+                                                         "text",
+                                                         "bounded_counter"};
 
 constexpr std::array<std::string_view, 6> kind_names = {"null", "boolean", "integer",
                                                         "real", "string",  "bytes"};
@@ -169,15 +171,20 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
     step.type = *type;
     name = text.substr(colon + 1);
   }
-  if (!is_set(above) && above != Type::map) {
+  const bool below_bounded = above == Type::bounded_counter;
+  if (!is_set(above) && !below_bounded && above != Type::map) {
     return wrong("nothing lives below type " + std::string(to_string(above)));
   }
-  if (is_set(above) != (step.type == Type::element)) {
-    return wrong("an element lives below a set, and everything else below a map");
+  if (below_bounded ? step.type != Type::counter && step.type != Type::reg
+                    : is_set(above) != (step.type == Type::element)) {
+    return wrong(
+        "an element lives below a set, counters and registers below a bounded counter, and "
+        "everything else below a map");
   }
   if (const std::size_t colon = name.find(':'); colon != std::string_view::npos) {
     std::optional<Value> key;
-    if (step.type == Type::element) key = parse_key(name.substr(0, colon), name.substr(colon + 1));
+    if (step.type == Type::element || below_bounded)
+      key = parse_key(name.substr(0, colon), name.substr(colon + 1));
     if (!key) return wrong("a path has a ':' too many; write it %3A inside a name");
     step.key = *std::move(key);
   } else {
@@ -185,6 +192,9 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
     if (!plain) return wrong("a '%' in a path is not followed by two hexadecimal digits");
     if (!is_valid_utf8(*plain)) return wrong("a name in a path is not valid UTF-8");
     step.key = Value(*plain);
+  }
+  if (below_bounded && !(step.key.is_bytes() && step.key.contents().size() == sizeof(ReplicaId))) {
+    return wrong("the children of a bounded counter are named by replica ids, as bytes:<32 hex>");
   }
   if (step.key.contents().size() > limits::key_bytes_max) {
     return make_error(
@@ -211,7 +221,7 @@ Result<Type> parse_type(std::string_view name) {
   return make_error(ErrorCode::invalid_argument,
                     "unknown type; known are map, list, set, remove_wins_set, register, "
                     "multi_register, max_register, min_register, counter, enable_flag, "
-                    "disable_flag, element",
+                    "disable_flag, element, text, bounded_counter",
                     std::string(name.substr(0, 64)));
 }
 

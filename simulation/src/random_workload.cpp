@@ -344,6 +344,7 @@ Status RandomWorkload::write_leaf(MapRef map, const Leaf& leaf, LeafIndex index,
           [&](std::size_t at, std::size_t count) { return map.text(leaf.name).remove(at, count); });
     case Type::map:
     case Type::element:
+    case Type::bounded_counter:
       break;
   }
   return make_error(ErrorCode::invalid_argument, "no workload writes this type");

@@ -87,7 +87,8 @@ inline rc::Gen<Value> value() {
       rc::gen::map(any_bytes(), [](const std::string& v) { return Value::bytes(v); }));
 }
 
-// A path that can exist: elements below sets, everything else below maps.
+// A path that can exist: elements below sets, replicas' parts below bounded
+// counters, everything else below maps.
 inline rc::Gen<Path> path() {
   return rc::gen::exec([] {
     Path path;
@@ -95,6 +96,12 @@ inline rc::Gen<Path> path() {
     for (int i = 0; i < depth; ++i) path = path.map(*utf8());
     const auto last = static_cast<Type>(*rc::gen::inRange(0, 12));
     if (last == Type{}) return path;
+    if (last == Type::counter && *rc::gen::arbitrary<bool>()) {
+      const ReplicaId id = *replica();
+      return path.child(Type::bounded_counter, *utf8())
+          .child(*rc::gen::element(Type::counter, Type::reg),
+                 Value::bytes(std::string(id.bytes.begin(), id.bytes.end())));
+    }
     path = path.child(last, *utf8());
     const bool is_set = last == Type::set || last == Type::remove_wins_set;
     if (is_set && *rc::gen::arbitrary<bool>()) path = path.child(Type::element, *value());

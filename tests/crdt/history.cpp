@@ -47,12 +47,15 @@ const std::vector<std::string>& code_points() {
   return list;
 }
 
+// Two for each type that can be removed.
+constexpr unsigned leaf_names = 26;
+
 // "x" or "y"; a map's are "a" or "b".
 const char* leaf_name(unsigned n) { return n % 2 == 0 ? "x" : "y"; }
 
 bool is_container(Type type) {
   return type == Type::map || type == Type::list || type == Type::text || type == Type::set ||
-         type == Type::remove_wins_set;
+         type == Type::remove_wins_set || type == Type::bounded_counter;
 }
 
 bool is_subset(const std::set<std::size_t>& part, const std::set<std::size_t>& whole) {
@@ -64,10 +67,27 @@ void merge(std::set<std::size_t>& into, const std::set<std::size_t>& from) {
 }
 
 const char* name_of(Write::Kind kind) {
-  static constexpr const char* names[] = {
-      "set_register", "clear_register",  "add_to_counter", "reset_counter",   "set_flag",
-      "add_to_set",   "remove_from_set", "insert",         "remove_elements", "insert_text",
-      "remove_text",  "create_map",      "remove",         "clear_map",       "rollback"};
+  static constexpr const char* names[] = {"set_register",
+                                          "clear_register",
+                                          "add_to_counter",
+                                          "reset_counter",
+                                          "create_bounded",
+                                          "increment_bounded",
+                                          "decrement_bounded",
+                                          "transfer_rights",
+                                          "ask_for_rights",
+                                          "answer_requests",
+                                          "set_flag",
+                                          "add_to_set",
+                                          "remove_from_set",
+                                          "insert",
+                                          "remove_elements",
+                                          "insert_text",
+                                          "remove_text",
+                                          "create_map",
+                                          "remove",
+                                          "clear_map",
+                                          "rollback"};
   static_assert(std::size(names) == static_cast<std::size_t>(Write::Kind::count));
   return names[static_cast<std::size_t>(kind)];
 }
@@ -150,6 +170,27 @@ void see(const MapView& map, const Path& path, std::map<std::string, std::string
       case Type::counter:
         text = std::to_string(map.counter(child.name).value());
         break;
+      case Type::bounded_counter: {
+        const BoundedCounterView counter = map.bounded_counter(child.name);
+        require(counter.value() >= counter.bound(), "a bounded counter is below its bound");
+        text = std::to_string(counter.value()) + " from " + std::to_string(counter.bound());
+        std::map<ReplicaId, std::int64_t> by_id;
+        std::int64_t last = std::numeric_limits<std::int64_t>::max();
+        for (const RightsHolder& holder : counter.holders()) {
+          require(holder.rights > 0 && holder.rights <= last &&
+                      holder.rights == counter.rights(holder.replica),
+                  "holders come by what they hold");
+          last = by_id[holder.replica] = holder.rights;
+        }
+        for (const auto& [id, rights] : by_id) {
+          text += " " + id.short_name() + ":" + std::to_string(rights);
+        }
+        for (const RightsRequest& r : counter.all_requests()) {
+          text += " " + r.asker.short_name() + "?" + r.asked.short_name() + ":" +
+                  std::to_string(r.amount) + "@" + r.time.to_string();
+        }
+        break;
+      }
       case Type::enable_flag:
       case Type::disable_flag:
         text = map.flag(child.name, child.type).get() ? "on" : "off";
@@ -222,6 +263,12 @@ rc::Gen<Focus> any_focus() {
                                {2, W::clear_register},
                                {5, W::add_to_counter},
                                {3, W::reset_counter},
+                               {1, W::create_bounded},
+                               {4, W::increment_bounded},
+                               {8, W::decrement_bounded},
+                               {6, W::transfer_rights},
+                               {4, W::ask_for_rights},
+                               {4, W::answer_requests},
                                {4, W::set_flag},
                                {6, W::add_to_set},
                                {6, W::remove_from_set},
@@ -247,8 +294,8 @@ rc::Gen<Focus> any_focus() {
     focus.actions.insert(focus.actions.end(), 20, A::commit);
     focus.actions.insert(focus.actions.end(), 4, A::join_delta);
     focus.maps = *rc::gen::inRange(1u, 6u);
-    focus.first_name = *rc::gen::inRange(0u, 24u);
-    focus.names = *rc::gen::element(1u, 2u, 3u, 4u, 8u, 24u);
+    focus.first_name = *rc::gen::inRange(0u, leaf_names);
+    focus.names = *rc::gen::element(1u, 2u, 3u, 4u, 8u, leaf_names);
     return focus;
   });
 }
@@ -259,7 +306,7 @@ rc::Gen<Write> any_write(const Focus& focus) {
       rc::gen::set(&Write::map, rc::gen::inRange(0u, focus.maps)),
       rc::gen::set(&Write::name, rc::gen::map(rc::gen::inRange(0u, focus.names),
                                               [first = focus.first_name](unsigned n) {
-                                                return (first + n) % 24;
+                                                return (first + n) % leaf_names;
                                               })),
       rc::gen::set(&Write::value, rc::gen::inRange(0u, 16u)));
 }
@@ -489,7 +536,9 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
                                        Type::counter,
                                        Type::enable_flag,
                                        Type::disable_flag,
-                                       Type::text};
+                                       Type::text,
+                                       Type::bounded_counter};
+  static_assert(2 * std::size(removable) == leaf_names);
   const Path& at = pick(maps(), w.map);
   MapRef map = transaction.root().at(at);
   specification::Replica& model = peer.model;
@@ -528,6 +577,15 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
       path = at.child(Type::counter, name);
       status = map.counter(name).reset();
       model.reset_counter(path);
+      break;
+    case Write::Kind::create_bounded:
+    case Write::Kind::increment_bounded:
+    case Write::Kind::decrement_bounded:
+    case Write::Kind::transfer_rights:
+    case Write::Kind::ask_for_rights:
+    case Write::Kind::answer_requests:
+      path = at.child(Type::bounded_counter, name);
+      write_bounded(map.bounded_counter(name), path, peer, w);
       break;
     case Write::Kind::set_flag: {
       const Type type = kind % 2 == 0 ? Type::enable_flag : Type::disable_flag;
@@ -622,6 +680,72 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
   require(status.ok(), status.ok() ? "" : "a write failed: " + status.error().to_string());
 }
 
+void World::write_bounded(BoundedCounterRef counter, const Path& path, Peer& peer, const Write& w) {
+  specification::Replica& model = peer.model;
+  const auto amount = static_cast<std::int64_t>(w.value % 6);
+  Status status;
+  bool allowed = true;
+  ErrorCode refusal = ErrorCode::out_of_range;
+  switch (w.kind) {
+    case Write::Kind::create_bounded: {
+      const std::int64_t bound = w.value % 3 == 0 ? -5 : 0;
+      status = counter.create(bound);
+      allowed = model.create_bounded(path, bound);
+      refusal = ErrorCode::invalid_argument;
+      break;
+    }
+    case Write::Kind::increment_bounded:
+      status = counter.increment(amount);
+      model.increment(path, amount);
+      break;
+    case Write::Kind::decrement_bounded:
+      status = counter.decrement(amount);
+      allowed = model.decrement(path, amount);
+      break;
+    case Write::Kind::transfer_rights: {
+      const ReplicaId to = this->peer(w.value / 6 + w.name).model.self;
+      status = counter.transfer(amount, to);
+      allowed = model.transfer(path, amount, to);
+      if (to == model.self) refusal = ErrorCode::invalid_argument;
+      break;
+    }
+    case Write::Kind::ask_for_rights:
+      if (w.value % 7 == 6) {
+        status = counter.withdraw();
+        model.withdraw(path);
+      } else {
+        const Result<ReplicaId> asked = counter.ask(amount);
+        if (!asked.ok()) status = asked.error();
+        allowed = model.ask(path, amount);
+        refusal = amount == 0 ? ErrorCode::invalid_argument : ErrorCode::not_found;
+      }
+      break;
+    default: {
+      const Result<std::int64_t> given = counter.answer(w.value % 3);
+      if (!given.ok()) status = given.error();
+      model.answer(path, w.value % 3);
+    }
+  }
+  require(status.ok() == allowed, std::string(name_of(w.kind)) + " was " +
+                                      (allowed ? "refused" : "allowed") + " at " +
+                                      path.to_string());
+  require(allowed || (status.error().code == refusal && status.error().where == path.to_string()),
+          allowed ? "" : "a refusal says " + status.error().to_string());
+}
+
+// Whatever was cut off, removed or lost: nobody used or gave away more rights of a bounded counter
+// than it ever received.
+void World::check_rights(const std::vector<Operation>& operations) {
+  for (const Operation& operation : operations) {
+    if (operation.kind != Operation::Kind::increment) continue;
+    if (operation.path.parent().type() != Type::bounded_counter) continue;
+    rights_[operation.path] += operation.amount;
+  }
+  for (const auto& [path, sum] : rights_) {
+    require(sum >= 0, "more rights were used than there were at " + path.to_string());
+  }
+}
+
 void World::commit(Peer& peer, const Action& action) {
   begin(peer, action);
   Transaction transaction = peer.document.begin({peer.last_time, "author", ""});
@@ -636,6 +760,7 @@ void World::commit(Peer& peer, const Action& action) {
   specification::Event e{peer.model.self, peer.last_time, std::move(peer.model.pending),
                          peer.model.known};
   peer.model.pending.clear();
+  check_rights(e.operations);
   history_.push_back(std::move(e));
   peer.model.known.insert(events_.size() - 1);
 }

@@ -26,6 +26,12 @@ struct Write {
     clear_register,
     add_to_counter,
     reset_counter,
+    create_bounded,
+    increment_bounded,
+    decrement_bounded,
+    transfer_rights,
+    ask_for_rights,
+    answer_requests,
     set_flag,
     add_to_set,
     remove_from_set,
@@ -135,6 +141,8 @@ class World {
 
  private:
   void write_one(Transaction& transaction, Peer& peer, const Write& write);
+  void write_bounded(BoundedCounterRef counter, const Path& path, Peer& peer, const Write& write);
+  void check_rights(const std::vector<specification::Operation>& operations);
   void begin(Peer& peer, const Action& action);
   void commit(Peer& peer, const Action& action);
   void abort(Peer& peer, const Action& action);
@@ -150,6 +158,8 @@ class World {
   std::vector<EventPtr> events_;
   specification::History history_;
   std::uint64_t ids_ = 0;
+  // What ever came into and went out of each account of a bounded counter.
+  std::map<Path, std::int64_t> rights_;
   // Promise 1 over the whole history: one clock, one state; one state, one hash, one export.
   std::map<std::string, Snapshot> by_clock_;
   std::map<std::string, StateHash> hash_of_state_;

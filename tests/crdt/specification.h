@@ -43,7 +43,8 @@ struct Operation {
   Kind kind = Kind::put;
   Path path;
   Value value;                        // put, insert
-  std::int64_t amount = 0;            // increment
+  std::int64_t amount = 0;            // increment; put, of a request for rights
+  ReplicaId asked;                    // put, of a request for rights
   bool keep_self = false;             // remove_subtree: what is at the path itself stays
   ElementName element;                // insert
   std::optional<ElementName> parent;  // insert: in FugueMax's tree; none is the root
@@ -139,6 +140,30 @@ class Replica {
     return register_value(path.type(), cell(path));
   }
   std::int64_t counter_value(const Path& path) const { return counter_value(cell(path)); }
+  // Of a bounded counter. Rights that are gone, though they were used meanwhile, are none.
+  std::int64_t rights(const Path& path, const ReplicaId& of) const {
+    return std::max<std::int64_t>(counter_value(account(path, of)), 0);
+  }
+  static Path account(const Path& path, const ReplicaId& of) {
+    return path.child(Type::counter, bytes_of(of));
+  }
+  // Who asked, whom, for how much; by the time of asking.
+  struct Request {
+    HybridTime time;
+    ReplicaId asker;
+    ReplicaId asked;
+    std::int64_t amount;
+    friend auto operator<=>(const Request&, const Request&) = default;
+  };
+  std::vector<Request> requests(const Path& path) const {
+    std::vector<Request> result;
+    for (const Live& l : live()) {
+      if (l.operation->path.type() != Type::reg || l.operation->path.parent() != path) continue;
+      result.push_back({l.time, l.writer, l.operation->asked, l.operation->amount});
+    }
+    std::sort(result.begin(), result.end());
+    return result;
+  }
   bool contains(const Path& set, const Value& element) const {
     return is_in(cell(set.child(Type::element, element)));
   }
@@ -163,7 +188,9 @@ class Replica {
                        [](const Live& a, const Live& b) { return a.writer < b.writer; });
       const std::optional<std::string> text = describe(path, content);
       if (!text) continue;
-      if (path.type() == Type::element) {
+      if (path.parent().type() == Type::bounded_counter) {
+        result.try_emplace(path.parent().to_string(), describe_bounded(path.parent()));
+      } else if (path.type() == Type::element) {
         // Paths are in order, so elements come in Value order.
         result[path.parent().to_string()] += *text;
       } else {
@@ -211,6 +238,71 @@ class Replica {
     } else if (!cell(path).empty()) {
       add(Operation::Kind::clear, path);
     }
+  }
+  // Each says whether it is allowed.
+  bool create_bounded(const Path& path, std::int64_t bound) {
+    if (exists(path) && this->bound(path) != bound) return false;
+    if (cell(path).empty()) put(path, Value(bound));
+    return true;
+  }
+  void increment(const Path& path, std::int64_t amount) {
+    if (amount > 0) add(Operation::Kind::increment, account(path, self)).amount = amount;
+  }
+  bool decrement(const Path& path, std::int64_t amount) {
+    if (rights(path, self) < amount) return false;
+    if (amount > 0) add(Operation::Kind::increment, account(path, self)).amount = -amount;
+    return true;
+  }
+  bool transfer(const Path& path, std::int64_t amount, const ReplicaId& to) {
+    if (to == self || rights(path, self) < amount) return false;
+    if (amount == 0) return true;
+    add(Operation::Kind::increment, account(path, self)).amount = -amount;
+    add(Operation::Kind::increment, account(path, to)).amount = amount;
+    return true;
+  }
+  // The richest of the others; the second when the richest was asked already.
+  bool ask(const Path& path, std::int64_t amount) {
+    const Path place = path.child(Type::reg, bytes_of(self));
+    std::vector<std::pair<std::int64_t, ReplicaId>> others;
+    for (const ReplicaId& of : holders(path)) {
+      if (of != self && rights(path, of) > 0) others.push_back({-rights(path, of), of});
+    }
+    std::sort(others.begin(), others.end());
+    if (amount <= 0 || others.empty()) return false;
+    ReplicaId asked = others[0].second;
+    const std::vector<Live> open = cell(place);
+    if (!open.empty() && open[0].operation->asked == asked && others.size() > 1) {
+      asked = others[1].second;
+    }
+    if (!open.empty() && open[0].operation->asked == asked && open[0].operation->amount == amount) {
+      return true;
+    }
+    Operation& operation = add(Operation::Kind::put, place);
+    operation.asked = asked;
+    operation.amount = amount;
+    return true;
+  }
+  void withdraw(const Path& path) {
+    const Path place = path.child(Type::reg, bytes_of(self));
+    if (!cell(place).empty()) add(Operation::Kind::clear, place);
+  }
+  void answer(const Path& path, std::int64_t keep) {
+    for (const Request& request : requests(path)) {
+      if (request.asked != self) continue;
+      const std::int64_t amount = std::min(request.amount, rights(path, self) - keep);
+      if (amount <= 0) return;
+      transfer(path, amount, request.asker);
+      add(Operation::Kind::clear, path.child(Type::reg, bytes_of(request.asker)));
+    }
+  }
+  // 0, or the greatest that was given.
+  std::int64_t bound(const Path& path) const {
+    std::optional<std::int64_t> greatest;
+    for (const Live& l : cell(path)) {
+      const std::int64_t given = l.operation->value.as_integer();
+      greatest = std::max(greatest.value_or(given), given);
+    }
+    return greatest.value_or(0);
   }
   void create_map(const Path& path) { put(path, Value()); }
   void remove(const Path& path) {
@@ -268,6 +360,37 @@ class Replica {
   }
 
  private:
+  static Value bytes_of(const ReplicaId& id) {
+    return Value::bytes(std::string(id.bytes.begin(), id.bytes.end()));
+  }
+  // Everybody with an account.
+  std::set<ReplicaId> holders(const Path& path) const {
+    std::set<ReplicaId> result;
+    for (const Live& l : live()) {
+      const Path& at = l.operation->path;
+      if (at.type() != Type::counter || at.parent() != path) continue;
+      ReplicaId id;
+      const std::string_view bytes = at.steps().back().key.as_bytes();
+      std::copy(bytes.begin(), bytes.end(), id.bytes.begin());
+      result.insert(id);
+    }
+    return result;
+  }
+  std::string describe_bounded(const Path& path) const {
+    std::int64_t sum = bound(path);
+    std::string text;
+    for (const ReplicaId& of : holders(path)) {
+      const std::int64_t held = rights(path, of);
+      sum += held;
+      if (held > 0) text += " " + of.short_name() + ":" + std::to_string(held);
+    }
+    for (const Request& r : requests(path)) {
+      text += " " + r.asker.short_name() + "?" + r.asked.short_name() + ":" +
+              std::to_string(r.amount) + "@" + r.time.to_string();
+    }
+    return std::to_string(sum) + " from " + std::to_string(bound(path)) + text;
+  }
+
   // The order of a list: the tree of all its known elements, removed or not, as the paper defines
   // it (Weidner, Kleppmann: "The Art of the Fugue", 2023, section 5).
   class Tree {
@@ -401,6 +524,8 @@ class Replica {
         return text;
       case Type::counter:
         return std::to_string(counter_value(content));
+      case Type::bounded_counter:
+        return describe_bounded(path);
       case Type::enable_flag:
       case Type::disable_flag:
         return all_on(content) ? "on" : "off";

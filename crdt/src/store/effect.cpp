@@ -9,7 +9,7 @@ bool is_register(Type type) { return type >= Type::reg && type <= Type::min_regi
 
 bool is_container(Type type) {
   return type == Type::map || type == Type::list || type == Type::set ||
-         type == Type::remove_wins_set || type == Type::text;
+         type == Type::remove_wins_set || type == Type::text || type == Type::bounded_counter;
 }
 
 bool is_remove_wins(Type type, Type parent) {
@@ -19,6 +19,7 @@ bool is_remove_wins(Type type, Type parent) {
 bool valid_entry_value(Type type, Type parent, const Value& value) {
   if (is_register(type)) return true;
   if (is_remove_wins(type, parent)) return value.is_bool();
+  if (type == Type::bounded_counter) return value.is_integer();  // its bound
   return value.is_null();
 }
 
@@ -30,6 +31,9 @@ bool may_contain(Type parent, Type child, const Value& key) {
     case Type::set:
     case Type::remove_wins_set:
       return child == Type::element;
+    case Type::bounded_counter:
+      return (child == Type::counter || child == Type::reg) && key.is_bytes() &&
+             key.contents().size() == sizeof(ReplicaId);
     default:
       return false;
   }

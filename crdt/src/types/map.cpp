@@ -34,6 +34,9 @@ TextView MapView::text(std::string_view name) const { return {store_, find(Type:
 CounterView MapView::counter(std::string_view name) const {
   return {store_, find(Type::counter, name)};
 }
+BoundedCounterView MapView::bounded_counter(std::string_view name) const {
+  return {store_, find(Type::bounded_counter, name)};
+}
 RegisterView MapView::reg(std::string_view name, Type type) const {
   REJOIN_ASSERT(is_register(type));
   return {store_, find(type, name)};
@@ -67,6 +70,9 @@ MapRef MapRef::map(std::string_view name) { return {store_, child(Type::map, nam
 ListRef MapRef::list(std::string_view name) { return {store_, child(Type::list, name)}; }
 TextRef MapRef::text(std::string_view name) { return {store_, child(Type::text, name)}; }
 CounterRef MapRef::counter(std::string_view name) { return {store_, child(Type::counter, name)}; }
+BoundedCounterRef MapRef::bounded_counter(std::string_view name) {
+  return {store_, child(Type::bounded_counter, name)};
+}
 RegisterRef MapRef::reg(std::string_view name, Type type) {
   REJOIN_ASSERT(is_register(type));
   return {store_, child(type, name)};

@@ -21,14 +21,15 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 // Names that `json` lacks are removed, whatever their type, when `remove_missing`.
 //
 // The inverse of to_json: a child that already says the same is left alone. A counter is told an
-// integer by adding the difference, a flag a boolean, a set an array of distinct scalars (in any
-// order), a register a scalar, a multi-value register an array of one. Otherwise a child of another
-// type gives way, and objects are written as maps, arrays as lists (of which only the elements that
-// differ are replaced), scalars as registers. An empty array leaves nothing under its name, as an
-// empty list does.
+// integer by adding the difference (a bounded one within the rights that are here), a flag a
+// boolean, a set an array of distinct scalars (in any order), a register a scalar, a multi-value
+// register an array of one. Otherwise a child of another type gives way, and objects are written as
+// maps, arrays as lists (of which only the elements that differ are replaced), scalars as
+// registers. An empty array leaves nothing under its name, as an empty list does.
 //
 // `wrong_type` when `json` is no object, or an array holds arrays or objects: a list's elements are
-// scalars. `out_of_range` for integers beyond int64. Otherwise what the writes say (limits, UTF-8).
+// scalars. `out_of_range` for integers beyond int64, and for a bounded counter that would have
+// to fall by more rights than are here. Otherwise what the writes say (limits, UTF-8).
 // The error names the path; nothing of the import is left in the transaction then.
 Status from_json(Transaction& transaction, const Path& path, const nlohmann::json& json,
                  bool remove_missing = true);

@@ -31,6 +31,7 @@ enum class Type : std::uint8_t {
   disable_flag = 11,  // disable wins
   element = 12,       // one element of a set: never named by callers
   text = 13,
+  bounded_counter = 14,
 };
 
 bool is_known_type(std::uint8_t number);
@@ -39,7 +40,9 @@ Result<Type> parse_type(std::string_view name);
 
 struct Step {
   Type type = Type::map;
-  Value key;  // a string below a map; any value below a set (type element)
+  // A string below a map; any value below a set (type element); the bytes of a replica id below a
+  // bounded counter.
+  Value key;
 
   friend bool operator==(const Step&, const Step&) = default;
   friend std::strong_ordering operator<=>(const Step& a, const Step& b) {
@@ -71,7 +74,8 @@ class Path {
   // "/sessions/s1/tokens" with last = counter is the same. In a name '/', ':', '%' and control
   // characters are written %2F, %3A, %25, %XX. A set's elements that are no strings carry their
   // kind: "/set:ids/element:integer:7", "null:", "boolean:true", "real:0.5" (or "real:0x" and the
-  // bits), "bytes:<hex>".
+  // bits), "bytes:<hex>". So do a bounded counter's children: "/bounded_counter:stock/
+  // counter:bytes:<32 hex>" and "register:bytes:<32 hex>".
   //
   // `invalid_argument` says what is wrong with the text, `limit_exceeded` which limit it passes.
   // to_string() gives the one form that names all types; parsing it gives the same path.

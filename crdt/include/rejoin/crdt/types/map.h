@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rejoin/crdt/types/bounded_counter.h"
 #include "rejoin/crdt/types/cell.h"
 #include "rejoin/crdt/types/counter.h"
 #include "rejoin/crdt/types/flag.h"
@@ -41,6 +42,7 @@ class MapView : public View {
   ListView list(std::string_view name) const;
   TextView text(std::string_view name) const;
   CounterView counter(std::string_view name) const;
+  BoundedCounterView bounded_counter(std::string_view name) const;
   RegisterView reg(std::string_view name, Type type = Type::reg) const;
   FlagView flag(std::string_view name, Type type = Type::enable_flag) const;
   SetView set(std::string_view name, Type type = Type::set) const;
@@ -62,6 +64,7 @@ class MapRef : public MapView {
   ListRef list(std::string_view name);
   TextRef text(std::string_view name);
   CounterRef counter(std::string_view name);
+  BoundedCounterRef bounded_counter(std::string_view name);
   RegisterRef reg(std::string_view name, Type type = Type::reg);
   FlagRef flag(std::string_view name, Type type = Type::enable_flag);
   SetRef set(std::string_view name, Type type = Type::set);
