@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base64.h"
@@ -19,6 +21,7 @@ using nlohmann::json;
 
 constexpr const char* bytes_member = "$bytes";
 constexpr const char* double_member = "$double";
+constexpr const char* tree_member = "$tree";
 
 // ---- Values ----
 
@@ -122,6 +125,23 @@ Result<std::vector<Value>> to_values(const json& array) {
 
 json from_map(const MapView& map);
 
+// A node after the other, parents first: as deep as a tree may be, JSON need not nest.
+json from_tree(const TreeView& tree) {
+  json array = json::array();
+  for (const TreeItem& item : tree.items()) {
+    json& node = array.emplace_back(json{{"name", item.name}});
+    if (!item.parent.empty()) node["parent"] = item.parent;
+    json properties = from_map(tree.properties(item.name));
+    if (!properties.empty()) node["properties"] = std::move(properties);
+  }
+  return json{{tree_member, std::move(array)}};
+}
+
+bool is_tree(const json& wanted) {
+  return wanted.is_object() && wanted.size() == 1 && wanted.contains(tree_member) &&
+         wanted[tree_member].is_array();
+}
+
 json from_child(const MapView& map, std::string_view name, Type type) {
   switch (type) {
     case Type::map:
@@ -130,6 +150,8 @@ json from_child(const MapView& map, std::string_view name, Type type) {
       return from_values(map.list(name).values());
     case Type::text:
       return map.text(name).to_string();
+    case Type::tree:
+      return from_tree(map.tree(name));
     case Type::set:
     case Type::remove_wins_set:
       return from_values(map.set(name, type).elements());
@@ -295,7 +317,10 @@ bool is_distinct(std::vector<Value> values) {
 // The type under which `wanted` is written to a child that is shown with type `shown`.
 Type type_for(const json& wanted, std::optional<Type> shown) {
   const bool scalar = is_scalar(wanted);
-  const Type plain = scalar ? Type::reg : wanted.is_array() ? Type::list : Type::map;
+  const Type plain = scalar              ? Type::reg
+                     : wanted.is_array() ? Type::list
+                     : is_tree(wanted)   ? Type::tree
+                                         : Type::map;
   if (!shown) return plain;
   switch (*shown) {
     case Type::reg:
@@ -317,6 +342,7 @@ Type type_for(const json& wanted, std::optional<Type> shown) {
       return wanted.is_string() ? *shown : plain;
     case Type::map:
     case Type::list:
+    case Type::tree:
     case Type::element:
       break;
   }
@@ -324,6 +350,51 @@ Type type_for(const json& wanted, std::optional<Type> shown) {
 }
 
 Status write_map(MapRef map, const Path& path, const json& wanted, bool remove_missing);
+
+// The array of from_tree(). Nodes are created, moved and, where asked, removed; each stands where
+// the array has it.
+Status write_tree(TreeRef tree, const Path& path, const json& wanted, bool remove_missing) {
+  std::map<std::string, std::size_t> placed;  // children by parent
+  std::set<std::string> names;
+  for (const json& node : wanted) {
+    const auto text = [&](const char* member) -> std::optional<std::string> {
+      const auto it = node.find(member);
+      if (it == node.end() || !it->is_string()) return std::nullopt;
+      return it->get<std::string>();
+    };
+    const std::optional<std::string> name = node.is_object() ? text("name") : std::nullopt;
+    if (!name || name->empty() || (node.contains("parent") && !text("parent")) ||
+        (node.contains("properties") && !node["properties"].is_object())) {
+      return make_error(
+          ErrorCode::wrong_type,
+          "a tree is written from an array of objects with a \"name\", and where they "
+          "have one a \"parent\" (a name) and \"properties\" (an object)",
+          path.to_string());
+    }
+    if (!names.insert(*name).second) {
+      return make_error(ErrorCode::invalid_argument,
+                        "the tree has the node \"" + *name + "\" twice", path.to_string());
+    }
+    const std::string parent = text("parent").value_or("");
+    const std::size_t at = placed[parent]++;
+    const std::vector<std::string> siblings = tree.children(parent);
+    if (at >= siblings.size() || siblings[at] != *name) {
+      Status status =
+          tree.contains(*name) ? tree.move(*name, parent, at) : tree.create(*name, parent, at);
+      if (!status.ok()) return status;
+    }
+    const json properties = node.value("properties", json::object());
+    if (properties.empty() && !tree.properties(*name).exists()) continue;
+    Status status =
+        write_map(tree.properties(*name), path.child(Type::map, *name), properties, remove_missing);
+    if (!status.ok()) return status;
+  }
+  for (const TreeItem& item : tree.items()) {
+    if (!remove_missing || names.contains(item.name) || !tree.contains(item.name)) continue;
+    if (Status status = tree.remove(item.name); !status.ok()) return status;
+  }
+  return {};
+}
 
 Status write_as(MapRef map, const std::string& name, Type type, const Path& path,
                 const json& wanted, bool remove_missing) {
@@ -340,6 +411,8 @@ Status write_as(MapRef map, const std::string& name, Type type, const Path& path
     }
     case Type::text:
       return write_text(map.text(name), wanted.get<std::string>());
+    case Type::tree:
+      return write_tree(map.tree(name), path, wanted[tree_member], remove_missing);
     default:
       break;
   }
@@ -441,6 +514,7 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path) {
   if (path.is_root()) return from_map(document.root());
   const Step& last = path.steps().back();
   if (last.type == Type::element) return from_value(last.key);
+  if (last.type == Type::map) return from_map(document.root().at(path));
   return from_child(document.root().at(path.parent()), last.key.as_string(), last.type);
 }
 

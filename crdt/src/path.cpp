@@ -13,7 +13,7 @@
 namespace rejoin {
 namespace {
 
-constexpr std::array<std::string_view, 15> type_names = {"",
+constexpr std::array<std::string_view, 17> type_names = {"",
                                                          "map",
                                                          "list",
                                                          "set",
@@ -27,7 +27,9 @@ constexpr std::array<std::string_view, 15> type_names = {"",
                                                          "disable_flag",
                                                          "element",
                                                          "text",
-                                                         "bounded_counter"};
+                                                         "bounded_counter",
+                                                         "",
+                                                         "tree"};
 
 constexpr std::array<std::string_view, 6> kind_names = {"null", "boolean", "integer",
                                                         "real", "string",  "bytes"};
@@ -160,7 +162,7 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
     return make_error(ErrorCode::invalid_argument, std::move(message), std::string(text));
   };
   Step step;
-  step.type = is_set(above) ? Type::element : untyped;
+  step.type = is_set(above) ? Type::element : above == Type::tree ? Type::map : untyped;
   if (text.empty()) {
     return wrong("a path has an empty step; write the type before an empty name, as in \"map:\"");
   }
@@ -172,19 +174,23 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
     name = text.substr(colon + 1);
   }
   const bool below_bounded = above == Type::bounded_counter;
-  if (!is_set(above) && !below_bounded && above != Type::map) {
+  if (above == Type::tree) {
+    if (step.type != Type::map && step.type != Type::element) {
+      return wrong("a node's properties (map) or place (element) live below a tree");
+    }
+  } else if (!is_set(above) && !below_bounded && above != Type::map) {
     return wrong("nothing lives below type " + std::string(to_string(above)));
-  }
-  if (below_bounded ? step.type != Type::counter && step.type != Type::reg
-                    : is_set(above) != (step.type == Type::element)) {
+  } else if (below_bounded ? step.type != Type::counter && step.type != Type::reg
+                           : is_set(above) != (step.type == Type::element)) {
     return wrong(
         "an element lives below a set, counters and registers below a bounded counter, and "
         "everything else below a map");
   }
   if (const std::size_t colon = name.find(':'); colon != std::string_view::npos) {
     std::optional<Value> key;
-    if (step.type == Type::element || below_bounded)
+    if (is_set(above) || below_bounded) {
       key = parse_key(name.substr(0, colon), name.substr(colon + 1));
+    }
     if (!key) return wrong("a path has a ':' too many; write it %3A inside a name");
     step.key = *std::move(key);
   } else {
@@ -192,6 +198,7 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
     if (!plain) return wrong("a '%' in a path is not followed by two hexadecimal digits");
     if (!is_valid_utf8(*plain)) return wrong("a name in a path is not valid UTF-8");
     step.key = Value(*plain);
+    if (above == Type::tree && plain->empty()) return wrong("a node of a tree has a name");
   }
   if (below_bounded && !(step.key.is_bytes() && step.key.contents().size() == sizeof(ReplicaId))) {
     return wrong("the children of a bounded counter are named by replica ids, as bytes:<32 hex>");
@@ -207,7 +214,9 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
 
 }  // namespace
 
-bool is_known_type(std::uint8_t number) { return number >= 1 && number < type_names.size(); }
+bool is_known_type(std::uint8_t number) {
+  return number < type_names.size() && !type_names[number].empty();
+}
 
 std::string_view to_string(Type type) {
   REJOIN_ASSERT(is_known_type(static_cast<std::uint8_t>(type)));
@@ -216,12 +225,12 @@ std::string_view to_string(Type type) {
 
 Result<Type> parse_type(std::string_view name) {
   for (std::size_t i = 1; i < type_names.size(); ++i) {
-    if (type_names[i] == name) return static_cast<Type>(i);
+    if (type_names[i] == name && !name.empty()) return static_cast<Type>(i);
   }
   return make_error(ErrorCode::invalid_argument,
                     "unknown type; known are map, list, set, remove_wins_set, register, "
                     "multi_register, max_register, min_register, counter, enable_flag, "
-                    "disable_flag, element, text, bounded_counter",
+                    "disable_flag, element, text, bounded_counter, tree",
                     std::string(name.substr(0, 64)));
 }
 

@@ -345,6 +345,7 @@ Status RandomWorkload::write_leaf(MapRef map, const Leaf& leaf, LeafIndex index,
     case Type::map:
     case Type::element:
     case Type::bounded_counter:
+    case Type::tree:
       break;
   }
   return make_error(ErrorCode::invalid_argument, "no workload writes this type");

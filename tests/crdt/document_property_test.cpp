@@ -1,6 +1,7 @@
 // The kernel against its specification, and the laws of its join, over random histories. The number
-// of cases grows with REJOIN_PROPERTY_RUNS (1 by default: 4,000 a property); RC_PARAMS has
-// RapidCheck's own settings, among them the seed that a failure prints.
+// of cases grows with REJOIN_PROPERTY_RUNS (1 by default: 4,000 a property); REJOIN_HISTORY_TYPE
+// keeps to one type (scripts/histories does each in turn); RC_PARAMS has RapidCheck's own settings,
+// among them the seed that a failure prints.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 

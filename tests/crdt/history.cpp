@@ -1,8 +1,10 @@
 #include "history.h"
 
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "rejoin/crdt/json.h"
 
@@ -48,14 +50,14 @@ const std::vector<std::string>& code_points() {
 }
 
 // Two for each type that can be removed.
-constexpr unsigned leaf_names = 26;
+constexpr unsigned leaf_names = 28;
 
 // "x" or "y"; a map's are "a" or "b".
 const char* leaf_name(unsigned n) { return n % 2 == 0 ? "x" : "y"; }
 
 bool is_container(Type type) {
   return type == Type::map || type == Type::list || type == Type::text || type == Type::set ||
-         type == Type::remove_wins_set || type == Type::bounded_counter;
+         type == Type::remove_wins_set || type == Type::bounded_counter || type == Type::tree;
 }
 
 bool is_subset(const std::set<std::size_t>& part, const std::set<std::size_t>& whole) {
@@ -66,30 +68,46 @@ void merge(std::set<std::size_t>& into, const std::set<std::size_t>& from) {
   into.insert(from.begin(), from.end());
 }
 
+// Every kind of write: how often it is chosen, and which type it is about; none: any.
+struct WriteKind {
+  Write::Kind kind;
+  const char* name;
+  std::size_t weight;
+  const char* type;
+};
+constexpr WriteKind write_kinds[] = {
+    {Write::Kind::set_register, "set_register", 6, "register"},
+    {Write::Kind::clear_register, "clear_register", 2, "register"},
+    {Write::Kind::add_to_counter, "add_to_counter", 5, "counter"},
+    {Write::Kind::reset_counter, "reset_counter", 3, "counter"},
+    {Write::Kind::create_bounded, "create_bounded", 1, "bounded_counter"},
+    {Write::Kind::increment_bounded, "increment_bounded", 4, "bounded_counter"},
+    {Write::Kind::decrement_bounded, "decrement_bounded", 8, "bounded_counter"},
+    {Write::Kind::transfer_rights, "transfer_rights", 6, "bounded_counter"},
+    {Write::Kind::ask_for_rights, "ask_for_rights", 4, "bounded_counter"},
+    {Write::Kind::answer_requests, "answer_requests", 4, "bounded_counter"},
+    {Write::Kind::set_flag, "set_flag", 4, "flag"},
+    {Write::Kind::add_to_set, "add_to_set", 6, "set"},
+    {Write::Kind::remove_from_set, "remove_from_set", 6, "set"},
+    {Write::Kind::insert, "insert", 7, "list"},
+    {Write::Kind::remove_elements, "remove_elements", 4, "list"},
+    {Write::Kind::insert_text, "insert_text", 7, "text"},
+    {Write::Kind::remove_text, "remove_text", 4, "text"},
+    {Write::Kind::create_node, "create_node", 6, "tree"},
+    {Write::Kind::move_node, "move_node", 8, "tree"},
+    {Write::Kind::remove_node, "remove_node", 3, "tree"},
+    {Write::Kind::set_property, "set_property", 2, "tree"},
+    {Write::Kind::create_map, "create_map", 2, nullptr},
+    {Write::Kind::remove, "remove", 5, nullptr},
+    {Write::Kind::clear_map, "clear_map", 3, nullptr},
+    {Write::Kind::rollback, "rollback", 2, nullptr},
+};
+static_assert(std::size(write_kinds) == static_cast<std::size_t>(Write::Kind::count));
+
 const char* name_of(Write::Kind kind) {
-  static constexpr const char* names[] = {"set_register",
-                                          "clear_register",
-                                          "add_to_counter",
-                                          "reset_counter",
-                                          "create_bounded",
-                                          "increment_bounded",
-                                          "decrement_bounded",
-                                          "transfer_rights",
-                                          "ask_for_rights",
-                                          "answer_requests",
-                                          "set_flag",
-                                          "add_to_set",
-                                          "remove_from_set",
-                                          "insert",
-                                          "remove_elements",
-                                          "insert_text",
-                                          "remove_text",
-                                          "create_map",
-                                          "remove",
-                                          "clear_map",
-                                          "rollback"};
-  static_assert(std::size(names) == static_cast<std::size_t>(Write::Kind::count));
-  return names[static_cast<std::size_t>(kind)];
+  const auto at = std::find_if(std::begin(write_kinds), std::end(write_kinds),
+                               [&](const WriteKind& w) { return w.kind == kind; });
+  return at->name;
 }
 
 const char* name_of(Action::Kind kind) {
@@ -195,6 +213,33 @@ void see(const MapView& map, const Path& path, std::map<std::string, std::string
       case Type::disable_flag:
         text = map.flag(child.name, child.type).get() ? "on" : "off";
         break;
+      case Type::tree: {
+        const TreeView tree = map.tree(child.name);
+        const std::vector<TreeItem> items = tree.items();
+        std::map<std::string, std::string> parents;
+        std::map<std::string, std::vector<std::string>> children;
+        for (const TreeItem& item : items) {
+          require(item.parent.empty() || parents.contains(item.parent),
+                  "a node comes before its parent");
+          parents[item.name] = item.parent;
+          children[item.parent].push_back(item.name);
+          require(tree.parent(item.name) == item.parent && tree.contains(item.name),
+                  "a node's parent is not the one it has in items()");
+          if (tree.properties(item.name).exists()) {
+            const Path properties = at.child(Type::map, item.name);
+            lines[properties.to_string()] = "map";
+            see(tree.properties(item.name), properties, lines);
+          }
+        }
+        require(tree.size() == items.size() && parents.size() == items.size(),
+                "a tree's size is not the number of its nodes");
+        for (const auto& [name, below] : children) {
+          require(tree.children(name) == below, "a node's children are not those in items()");
+        }
+        std::string& line = lines[at.to_string()];
+        for (const auto& [name, parent] : parents) line += name + "<" + parent + " ";
+        break;
+      }
       case Type::element:
         require(false, "a map has an element for a child");
     }
@@ -254,32 +299,28 @@ std::vector<Kind> some_of(const std::vector<std::pair<std::size_t, Kind>>& weigh
   return chosen;
 }
 
+// The writes of the type that REJOIN_HISTORY_TYPE names, and those of any; without it, all.
+std::vector<std::pair<std::size_t, Write::Kind>> wanted_writes() {
+  const char* wanted = std::getenv("REJOIN_HISTORY_TYPE");
+  std::vector<std::pair<std::size_t, Write::Kind>> writes;
+  bool known = wanted == nullptr || std::string(wanted) == "map";
+  for (const WriteKind& write : write_kinds) {
+    const bool is_it =
+        wanted == nullptr || (write.type != nullptr && std::string(write.type) == wanted);
+    known |= is_it;
+    if (is_it || write.type == nullptr) writes.push_back({write.weight, write.kind});
+  }
+  if (!known) {
+    throw std::invalid_argument("REJOIN_HISTORY_TYPE names no type: " + std::string(wanted));
+  }
+  return writes;
+}
+
 rc::Gen<Focus> any_focus() {
-  using W = Write::Kind;
   using A = Action::Kind;
   return rc::gen::exec([] {
     Focus focus;
-    focus.writes = some_of<W>({{6, W::set_register},
-                               {2, W::clear_register},
-                               {5, W::add_to_counter},
-                               {3, W::reset_counter},
-                               {1, W::create_bounded},
-                               {4, W::increment_bounded},
-                               {8, W::decrement_bounded},
-                               {6, W::transfer_rights},
-                               {4, W::ask_for_rights},
-                               {4, W::answer_requests},
-                               {4, W::set_flag},
-                               {6, W::add_to_set},
-                               {6, W::remove_from_set},
-                               {7, W::insert},
-                               {4, W::remove_elements},
-                               {7, W::insert_text},
-                               {4, W::remove_text},
-                               {2, W::create_map},
-                               {5, W::remove},
-                               {3, W::clear_map},
-                               {2, W::rollback}});
+    focus.writes = some_of<Write::Kind>(wanted_writes());
     focus.actions = some_of<A>({{4, A::abort},
                                 {20, A::apply_ready},
                                 {6, A::apply_any},
@@ -537,7 +578,8 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
                                        Type::enable_flag,
                                        Type::disable_flag,
                                        Type::text,
-                                       Type::bounded_counter};
+                                       Type::bounded_counter,
+                                       Type::tree};
   static_assert(2 * std::size(removable) == leaf_names);
   const Path& at = pick(maps(), w.map);
   MapRef map = transaction.root().at(at);
@@ -653,6 +695,13 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
       model.remove_elements(path, index, count);
       break;
     }
+    case Write::Kind::create_node:
+    case Write::Kind::move_node:
+    case Write::Kind::remove_node:
+    case Write::Kind::set_property:
+      path = at.child(Type::tree, name);
+      status = write_tree(map.tree(name), path, peer, w);
+      break;
     case Write::Kind::create_map:
       if (at.is_root()) return;
       path = at;
@@ -744,6 +793,46 @@ void World::check_rights(const std::vector<Operation>& operations) {
   for (const auto& [path, sum] : rights_) {
     require(sum >= 0, "more rights were used than there were at " + path.to_string());
   }
+}
+
+Status World::write_tree(TreeRef tree, const Path& path, Peer& peer, const Write& w) {
+  static const std::vector<std::string> names{"n", "o", "p", "q"};
+  specification::Replica& model = peer.model;
+  const std::string& name = pick(names, w.value);
+  const std::string parent = w.value / 4 == 0 ? std::string() : names[w.value / 4];
+  const std::map<std::string, std::string> now = model.tree(path);
+  if (w.kind == Write::Kind::set_property) {
+    const Value& value = pick(values(), w.value);
+    model.set_register(path.child(Type::map, name).child(Type::reg, "x"), value);
+    return tree.properties(name).reg("x").set(value);
+  }
+  if (w.kind == Write::Kind::remove_node) {
+    const Status status = tree.remove(name);
+    require(status.ok() == now.contains(name), "a node is removed that is not there, or kept");
+    if (status.ok()) model.remove_node(path, name);
+    return {};
+  }
+  std::vector<std::string> siblings = tree.children(parent);
+  std::erase(siblings, name);
+  const std::size_t index = w.name / 2 % (siblings.size() + 1);
+  const bool moves = w.kind == Write::Kind::move_node;
+  const bool may = now.contains(name) == moves && (parent.empty() || now.contains(parent)) &&
+                   !(moves && !parent.empty() && model.is_within(now, parent, name));
+  const Status status = moves ? tree.move(name, parent, index) : tree.create(name, parent, index);
+  require(status.ok() == may, status.ok() ? "a node is put where it may not be: " + name
+                                          : "a node is not put: " + status.error().to_string());
+  if (!may) return {};
+  siblings.insert(siblings.begin() + static_cast<std::ptrdiff_t>(index), name);
+  const std::vector<std::string> now_there = tree.children(parent);
+  const auto in_words = [](const std::vector<std::string>& all) {
+    std::string text;
+    for (const std::string& one : all) text += " " + one;
+    return text;
+  };
+  require(now_there == siblings, name + " was put among its siblings as" + in_words(now_there) +
+                                     " and not as" + in_words(siblings));
+  model.place_node(path, name, parent);
+  return {};
 }
 
 void World::commit(Peer& peer, const Action& action) {

@@ -39,6 +39,10 @@ struct Write {
     remove_elements,
     insert_text,
     remove_text,
+    create_node,
+    move_node,
+    remove_node,
+    set_property,
     create_map,
     remove,
     clear_map,
@@ -143,6 +147,7 @@ class World {
   void write_one(Transaction& transaction, Peer& peer, const Write& write);
   void write_bounded(BoundedCounterRef counter, const Path& path, Peer& peer, const Write& write);
   void check_rights(const std::vector<specification::Operation>& operations);
+  Status write_tree(TreeRef tree, const Path& path, Peer& peer, const Write& write);
   void begin(Peer& peer, const Action& action);
   void commit(Peer& peer, const Action& action);
   void abort(Peer& peer, const Action& action);

@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -178,6 +179,21 @@ class Replica {
     return result;
   }
 
+  // What a tree shows: each node's parent, empty at the top.
+  std::map<std::string, std::string> tree(const Path& path) const {
+    const std::vector<Live> all = live();
+    std::map<std::string, TreeNode> nodes;
+    for (const Live& l : all) note_node(path, l, nodes);
+    return resolve(nodes);
+  }
+  bool is_within(const std::map<std::string, std::string>& tree, std::string node,
+                 const std::string& above) const {
+    for (; !node.empty(); node = tree.at(node)) {
+      if (node == above) return true;
+    }
+    return above.empty();
+  }
+
   // Everything that is visible: a line a path that exists, saying what a reader would read there.
   std::map<std::string, std::string> lines() const {
     std::map<Path, std::vector<Live>> cells;
@@ -198,6 +214,20 @@ class Replica {
       }
       for (Path above = path.parent(); !above.is_root(); above = above.parent()) {
         if (above.type() == Type::map) result[above.to_string()] = "map";
+      }
+    }
+    std::set<Path> trees;
+    for (const auto& [path, content] : cells) {
+      for (Path above = path; !above.is_root(); above = above.parent()) {
+        if (above.type() == Type::tree) trees.insert(above);
+      }
+    }
+    for (const Path& path : trees) {
+      std::string& text = result[path.to_string()];
+      text.clear();
+      for (const auto& [name, parent] : tree(path)) text += name + "<" + parent + " ";
+      for (Path above = path.parent(); !above.is_root(); above = above.parent()) {
+        result[above.to_string()] = "map";
       }
     }
     result.erase("/");
@@ -305,6 +335,26 @@ class Replica {
     return greatest.value_or(0);
   }
   void create_map(const Path& path) { put(path, Value()); }
+  // Of a node that may stand there.
+  void place_node(const Path& path, const std::string& name, const std::string& parent) {
+    const std::map<std::string, std::string> now = tree(path);
+    std::string previous;
+    if (const auto it = now.find(name); it != now.end()) {
+      previous = it->second != parent ? it->second : chosen(path, name).previous;
+    }
+    put(path.child(Type::element, name), Value(parent + "<" + previous));
+    keep_others(path, now, name);
+  }
+  void remove_node(const Path& path, const std::string& name) {
+    const std::map<std::string, std::string> now = tree(path);
+    for (const auto& [node, parent] : now) {
+      if (!is_within(now, node, name)) continue;
+      const Path place = path.child(Type::element, node);
+      if (!cell(place).empty()) add(Operation::Kind::clear, place);
+      remove(path.child(Type::map, node));
+    }
+    keep_others(path, now, "");
+  }
   void remove(const Path& path) {
     if (exists(path)) add(Operation::Kind::remove_subtree, path);
   }
@@ -457,6 +507,95 @@ class Replica {
     std::map<ElementName, const Operation*> nodes_;
   };
 
+  // No node but one moves.
+  void keep_others(const Path& path, const std::map<std::string, std::string>& before,
+                   const std::string& except) {
+    for (;;) {
+      std::vector<std::string> moved;
+      for (const auto& [name, parent] : tree(path)) {
+        if (name != except && before.contains(name) && before.at(name) != parent) {
+          moved.push_back(name);
+        }
+      }
+      if (moved.empty()) return;
+      for (const std::string& name : moved) {
+        put(path.child(Type::element, name),
+            Value(before.at(name) + "<" + chosen(path, name).previous));
+      }
+    }
+  }
+
+  struct TreeNode {
+    std::string parent;
+    std::string previous;
+    const Live* place = nullptr;  // none: only properties are left of it
+  };
+  static bool earlier(const Live& a, const Live& b) {
+    // Of one event, the order of its operations in memory.
+    return std::tuple(a.time, a.writer, a.operation) < std::tuple(b.time, b.writer, b.operation);
+  }
+  static bool earlier(const TreeNode& a, const TreeNode& b) {
+    if (a.place == nullptr || b.place == nullptr) return a.place == nullptr && b.place != nullptr;
+    return earlier(*a.place, *b.place);
+  }
+  // What is live there, if it says something of a node of the tree.
+  static void note_node(const Path& tree, const Live& l, std::map<std::string, TreeNode>& nodes) {
+    const Path& path = l.operation->path;
+    if (path == tree || !path.starts_with(tree)) return;
+    const Step& step = path.steps()[tree.depth()];
+    TreeNode& node = nodes[std::string(step.key.as_string())];
+    if (step.type != Type::element || (node.place != nullptr && earlier(l, *node.place))) return;
+    const std::string text(l.operation->value.as_string());
+    node.parent = text.substr(0, text.find('<'));
+    node.previous = text.substr(text.find('<') + 1);
+    node.place = &l;
+  }
+  TreeNode chosen(const Path& tree, const std::string& name) const {
+    const std::vector<Live> all = live();
+    std::map<std::string, TreeNode> nodes;
+    for (const Live& l : all) note_node(tree, l, nodes);
+    TreeNode node = nodes[name];
+    node.place = nullptr;
+    return node;
+  }
+  // Each node's parent, as the documentation of the tree has it.
+  static std::map<std::string, std::string> resolve(const std::map<std::string, TreeNode>& nodes) {
+    const auto or_top = [&](const std::string& name) {
+      return nodes.contains(name) ? name : std::string();
+    };
+    std::map<std::string, std::string> parents;
+    for (const auto& [name, node] : nodes) {
+      const bool there = node.parent.empty() || nodes.contains(node.parent);
+      parents[name] = or_top(there ? node.parent : node.previous);
+    }
+    // The nodes above one, as far as they do not repeat.
+    const auto above = [&](const std::string& name) {
+      std::vector<std::string> chain;
+      for (std::string at = name;
+           !at.empty() && std::find(chain.begin(), chain.end(), at) == chain.end();
+           at = parents.at(at)) {
+        chain.push_back(at);
+      }
+      return chain;
+    };
+    for (;;) {
+      std::string loses;  // of the latest moves of all cycles, the earliest
+      for (const auto& [name, node] : nodes) {
+        const std::vector<std::string> chain = above(name);
+        if (parents.at(chain.back()) != name) continue;  // no cycle, or it only leads to one
+        const bool latest = std::none_of(chain.begin(), chain.end(), [&](const std::string& other) {
+          return earlier(node, nodes.at(other));
+        });
+        if (latest && (loses.empty() || earlier(node, nodes.at(loses)))) loses = name;
+      }
+      if (loses.empty()) return parents;
+      const std::string back = or_top(nodes.at(loses).previous);
+      const std::vector<std::string> chain = above(back);
+      const bool below_itself = std::find(chain.begin(), chain.end(), loses) != chain.end();
+      parents[loses] = below_itself ? std::string() : back;
+    }
+  }
+
   bool is_taken_away(const Operation& operation, std::size_t event, std::size_t index) const {
     for (const std::size_t e : known) {
       const Event& other = (*history_)[e];
@@ -530,7 +669,7 @@ class Replica {
       case Type::disable_flag:
         return all_on(content) ? "on" : "off";
       case Type::element:
-        if (!is_in(content)) return std::nullopt;
+        if (path.parent().type() == Type::tree || !is_in(content)) return std::nullopt;
         return path.steps().back().key.to_string() + " ";
       case Type::list:
       case Type::text: {
@@ -550,6 +689,7 @@ class Replica {
       }
       case Type::set:
       case Type::remove_wins_set:
+      case Type::tree:
         break;
     }
     return std::nullopt;

@@ -2,6 +2,7 @@
 
 #include "rejoin/crdt/limits.h"
 #include "store/sequence.h"
+#include "store/tree_place.h"
 
 namespace rejoin {
 
@@ -9,7 +10,8 @@ bool is_register(Type type) { return type >= Type::reg && type <= Type::min_regi
 
 bool is_container(Type type) {
   return type == Type::map || type == Type::list || type == Type::set ||
-         type == Type::remove_wins_set || type == Type::text || type == Type::bounded_counter;
+         type == Type::remove_wins_set || type == Type::text || type == Type::bounded_counter ||
+         type == Type::tree;
 }
 
 bool is_remove_wins(Type type, Type parent) {
@@ -20,6 +22,9 @@ bool valid_entry_value(Type type, Type parent, const Value& value) {
   if (is_register(type)) return true;
   if (is_remove_wins(type, parent)) return value.is_bool();
   if (type == Type::bounded_counter) return value.is_integer();  // its bound
+  if (type == Type::element && parent == Type::tree) {
+    return value.is_bytes() && decode_tree_place(value.as_bytes()).has_value();
+  }
   return value.is_null();
 }
 
@@ -34,6 +39,9 @@ bool may_contain(Type parent, Type child, const Value& key) {
     case Type::bounded_counter:
       return (child == Type::counter || child == Type::reg) && key.is_bytes() &&
              key.contents().size() == sizeof(ReplicaId);
+    case Type::tree:  // a node's place and its properties
+      return (child == Type::element || child == Type::map) && key.is_string() &&
+             !key.as_string().empty();
     default:
       return false;
   }

@@ -134,6 +134,7 @@ class Store {
   void rollback_to(std::size_t savepoint);
   void end_transaction();
   std::size_t transaction_size() const;
+  Sequence next_sequence() const { return writers_[self_].clock + 1; }
 
   // Each is one write of the open transaction; arguments are checked by the callers (types/*.cpp).
   void put(NodeIndex index, const Value& value);

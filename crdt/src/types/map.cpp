@@ -1,6 +1,7 @@
 #include "rejoin/crdt/types/map.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "rejoin/crdt/assert.h"
 #include "store/store.h"
@@ -31,6 +32,7 @@ bool MapView::contains(std::string_view name, Type type) const {
 MapView MapView::map(std::string_view name) const { return {store_, find(Type::map, name)}; }
 ListView MapView::list(std::string_view name) const { return {store_, find(Type::list, name)}; }
 TextView MapView::text(std::string_view name) const { return {store_, find(Type::text, name)}; }
+TreeView MapView::tree(std::string_view name) const { return {store_, find(Type::tree, name)}; }
 CounterView MapView::counter(std::string_view name) const {
   return {store_, find(Type::counter, name)};
 }
@@ -50,14 +52,30 @@ SetView MapView::set(std::string_view name, Type type) const {
   return {store_, find(type, name)};
 }
 
-MapView MapView::at(const Path& path) const {
-  MapView view = *this;
+namespace {
+
+template <class Map, class Tree>
+Map map_at(Map map, const Path& path) {
+  std::optional<Tree> tree;
   for (const Step& step : path.steps()) {
-    REJOIN_ASSERT(step.type == Type::map);
-    view = view.map(step.key.as_string());
+    if (tree) {
+      REJOIN_ASSERT(step.type == Type::map);
+      map = tree->properties(step.key.as_string());
+      tree.reset();
+    } else if (step.type == Type::tree) {
+      tree = map.tree(step.key.as_string());
+    } else {
+      REJOIN_ASSERT(step.type == Type::map);
+      map = map.map(step.key.as_string());
+    }
   }
-  return view;
+  REJOIN_ASSERT(!tree);
+  return map;
 }
+
+}  // namespace
+
+MapView MapView::at(const Path& path) const { return map_at<MapView, TreeView>(*this, path); }
 
 NodeRef MapRef::child(Type type, std::string_view name) {
   REJOIN_ASSERT(store_ != nullptr && store_->in_transaction());
@@ -69,6 +87,7 @@ NodeRef MapRef::child(Type type, std::string_view name) {
 MapRef MapRef::map(std::string_view name) { return {store_, child(Type::map, name)}; }
 ListRef MapRef::list(std::string_view name) { return {store_, child(Type::list, name)}; }
 TextRef MapRef::text(std::string_view name) { return {store_, child(Type::text, name)}; }
+TreeRef MapRef::tree(std::string_view name) { return {store_, child(Type::tree, name)}; }
 CounterRef MapRef::counter(std::string_view name) { return {store_, child(Type::counter, name)}; }
 BoundedCounterRef MapRef::bounded_counter(std::string_view name) {
   return {store_, child(Type::bounded_counter, name)};
@@ -86,14 +105,7 @@ SetRef MapRef::set(std::string_view name, Type type) {
   return {store_, child(type, name)};
 }
 
-MapRef MapRef::at(const Path& path) {
-  MapRef ref = *this;
-  for (const Step& step : path.steps()) {
-    REJOIN_ASSERT(step.type == Type::map);
-    ref = ref.map(step.key.as_string());
-  }
-  return ref;
-}
+MapRef MapRef::at(const Path& path) { return map_at<MapRef, TreeRef>(*this, path); }
 
 Status MapRef::create() {
   Result<std::uint32_t> i = writable();

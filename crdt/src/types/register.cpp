@@ -6,6 +6,7 @@
 #include "rejoin/crdt/limits.h"
 #include "store/store.h"
 #include "types/check.h"
+#include "types/latest.h"
 
 namespace rejoin {
 
@@ -70,9 +71,7 @@ std::optional<Value> RegisterView::get() const {
           const std::strong_ordering order = compare_numerically(a.value, b.value);
           return n.type == Type::max_register ? order < 0 : order > 0;
         }
-        if (a.time != b.time) return a.time < b.time;
-        if (a.replica != b.replica) return store_->replica_less(a.replica, b.replica);
-        return a.sequence < b.sequence;
+        return is_earlier(*store_, a, b);
       });
   return best->value;
 }

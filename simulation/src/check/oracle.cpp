@@ -202,6 +202,7 @@ std::optional<std::string> Oracle::compare_leaf(const Document& document, LeafIn
     case Type::map:
     case Type::element:
     case Type::bounded_counter:
+    case Type::tree:
       break;
   }
   if (wrong.empty()) return std::nullopt;

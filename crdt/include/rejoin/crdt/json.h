@@ -12,6 +12,8 @@ namespace rejoin {
 // Maps become objects (keys sorted), lists and sets arrays (sets in Value order), registers their
 // value, multi-value registers an array of all siblings in Value order, counters numbers, flags
 // booleans. Of several children under one name the one with the smallest Type number is shown.
+// A tree becomes {"$tree": [{"name": ..., "parent": ..., "properties": {...}}, ...]}, a node after
+// its parent, siblings in their order, without "parent" at the top and without empty properties.
 // Bytes become {"$bytes": "<base64>"}, doubles that JSON cannot express {"$double": "nan" | "inf" |
 // "-inf"}. Equal states give equal text. `not_found` when nothing is at the path; the root is
 // always there.
@@ -25,7 +27,8 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 // boolean, a set an array of distinct scalars (in any order), a register a scalar, a multi-value
 // register an array of one. Otherwise a child of another type gives way, and objects are written as
 // maps, arrays as lists (of which only the elements that differ are replaced), scalars as
-// registers. An empty array leaves nothing under its name, as an empty list does.
+// registers; of a tree's nodes those are moved that stand elsewhere. An empty array leaves nothing
+// under its name, as an empty list does.
 //
 // `wrong_type` when `json` is no object, or an array holds arrays or objects: a list's elements are
 // scalars. `out_of_range` for integers beyond int64, and for a bounded counter that would have

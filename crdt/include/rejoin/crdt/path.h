@@ -29,9 +29,10 @@ enum class Type : std::uint8_t {
   counter = 9,
   enable_flag = 10,   // enable wins
   disable_flag = 11,  // disable wins
-  element = 12,       // one element of a set: never named by callers
+  element = 12,       // one element of a set, or a node's place in a tree: never named by callers
   text = 13,
   bounded_counter = 14,
+  tree = 16,
 };
 
 bool is_known_type(std::uint8_t number);
@@ -40,8 +41,8 @@ Result<Type> parse_type(std::string_view name);
 
 struct Step {
   Type type = Type::map;
-  // A string below a map; any value below a set (type element); the bytes of a replica id below a
-  // bounded counter.
+  // A string below a map or tree; any value below a set (type element); the bytes of a replica id
+  // below a bounded counter.
   Value key;
 
   friend bool operator==(const Step&, const Step&) = default;
@@ -70,7 +71,8 @@ class Path {
   bool starts_with(const Path& prefix) const;
 
   // "/map:sessions/map:s1/counter:tokens"; the root is "/". A step without a type is an element
-  // below a set, otherwise a map where further steps follow, and `last` at the end:
+  // below a set, a map below a tree, otherwise a map where further steps follow, and `last` at the
+  // end:
   // "/sessions/s1/tokens" with last = counter is the same. In a name '/', ':', '%' and control
   // characters are written %2F, %3A, %25, %XX. A set's elements that are no strings carry their
   // kind: "/set:ids/element:integer:7", "null:", "boolean:true", "real:0.5" (or "real:0x" and the

@@ -20,6 +20,7 @@
 #include "rejoin/crdt/types/register.h"
 #include "rejoin/crdt/types/set.h"
 #include "rejoin/crdt/types/text.h"
+#include "rejoin/crdt/types/tree.h"
 
 namespace rejoin {
 
@@ -41,12 +42,14 @@ class MapView : public View {
   MapView map(std::string_view name) const;
   ListView list(std::string_view name) const;
   TextView text(std::string_view name) const;
+  TreeView tree(std::string_view name) const;
   CounterView counter(std::string_view name) const;
   BoundedCounterView bounded_counter(std::string_view name) const;
   RegisterView reg(std::string_view name, Type type = Type::reg) const;
   FlagView flag(std::string_view name, Type type = Type::enable_flag) const;
   SetView set(std::string_view name, Type type = Type::set) const;
-  // The map at `path` relative to this one, whose steps must all be maps.
+  // The map at `path` relative to this one, whose steps must all be maps, or trees each followed by
+  // a node's properties (asserted).
   MapView at(const Path& path) const;
 
  private:
@@ -63,6 +66,7 @@ class MapRef : public MapView {
   MapRef map(std::string_view name);
   ListRef list(std::string_view name);
   TextRef text(std::string_view name);
+  TreeRef tree(std::string_view name);
   CounterRef counter(std::string_view name);
   BoundedCounterRef bounded_counter(std::string_view name);
   RegisterRef reg(std::string_view name, Type type = Type::reg);
