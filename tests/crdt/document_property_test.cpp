@@ -1,26 +1,15 @@
-// The kernel against its specification, and the laws of its join, over random histories. The number
-// of cases grows with REJOIN_PROPERTY_RUNS (1 by default: 4,000 a property); REJOIN_HISTORY_TYPE
-// keeps to one type (scripts/histories does each in turn); RC_PARAMS has RapidCheck's own settings,
-// among them the seed that a failure prints.
+// The kernel against its specification, and the laws of its join, over random histories.
+// REJOIN_HISTORY_TYPE keeps to one type (scripts/histories does each in turn).
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <cstdlib>
-
 #include "history.h"
+#include "property_runs.h"
 
 namespace rejoin {
 namespace {
 
-// Before RapidCheck reads its settings.
-[[maybe_unused]] const bool runs_scaled = [] {
-  const char* runs = std::getenv("REJOIN_PROPERTY_RUNS");
-  const char* already = std::getenv("RC_PARAMS");
-  const std::string cases =
-      std::to_string(4000 * (runs == nullptr ? 1 : std::strtoul(runs, nullptr, 10)));
-  const std::string settings = "max_success=" + cases + " " + (already == nullptr ? "" : already);
-  return setenv("RC_PARAMS", settings.c_str(), 1) == 0;
-}();
+[[maybe_unused]] const bool runs_scaled = scale_property_runs(4000);
 
 RC_GTEST_PROP(document_property, every_replica_shows_what_the_specification_says, ()) {
   World world(*rc::gen::inRange(2u, 5u));

@@ -136,6 +136,12 @@ class Store {
   std::size_t transaction_size() const;
   Sequence next_sequence() const { return writers_[self_].clock + 1; }
 
+  // Of the next write; waiting edits take theirs first.
+  Dot next_dot() {
+    settle();
+    return {self(), writers_[self_].clock + 1};
+  }
+
   // Each is one write of the open transaction; arguments are checked by the callers (types/*.cpp).
   void put(NodeIndex index, const Value& value);
   void remove_entries(NodeIndex index);

@@ -107,6 +107,11 @@ SetRef MapRef::set(std::string_view name, Type type) {
 
 MapRef MapRef::at(const Path& path) { return map_at<MapRef, TreeRef>(*this, path); }
 
+Dot MapRef::next_dot() const {
+  REJOIN_ASSERT(store_ != nullptr && store_->in_transaction());
+  return store_->next_dot();
+}
+
 Status MapRef::create() {
   Result<std::uint32_t> i = writable();
   if (!i.ok()) return i.error();

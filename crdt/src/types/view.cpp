@@ -23,6 +23,8 @@ Path View::path() const {
   return store_->path_of(i);
 }
 
+ReplicaId View::self() const { return store_ == nullptr ? ReplicaId() : store_->self(); }
+
 Result<std::uint32_t> View::writable() const {
   REJOIN_ASSERT(store_ != nullptr);
   store_->settle();

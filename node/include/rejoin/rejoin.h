@@ -1,6 +1,7 @@
 // The one header that an application includes.
 #pragma once
 
+#include "rejoin/crdt/agent/budget.h"
 #include "rejoin/crdt/agent/session.h"
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/json.h"

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "rejoin/crdt/id.h"
 #include "rejoin/crdt/path.h"
 
 namespace rejoin {
@@ -46,6 +47,8 @@ class View {
   // with anything below it.
   bool exists() const;
   Path path() const;  // of an existing cell
+  // Under which id this document writes; nobody's where there is no document.
+  ReplicaId self() const;
 
  protected:
   // The cell's index in the store, NodeRef::none when nothing is there.

@@ -74,6 +74,8 @@ class MapRef : public MapView {
   SetRef set(std::string_view name, Type type = Type::set);
   MapRef at(const Path& path);
 
+  // The dot that the next write of this transaction takes: for a name that nobody else gives.
+  Dot next_dot() const;
   // Makes this map exist although nothing is in it. It exists until removed, whatever goes on
   // below.
   Status create();
