@@ -148,6 +148,8 @@ json from_child(const MapView& map, std::string_view name, Type type) {
       return from_map(map.map(name));
     case Type::list:
       return from_values(map.list(name).values());
+    case Type::log:
+      return from_values(map.log(name).values());
     case Type::text:
       return map.text(name).to_string();
     case Type::tree:
@@ -278,6 +280,18 @@ Status write_text(TextRef text, std::string_view wanted) {
   return text.insert(at, wanted.substr(front, wanted.size() - back - front));
 }
 
+// True when `wanted` goes on where `log` ends: a log keeps what it has.
+bool goes_on(const LogView& log, const std::vector<Value>& wanted) {
+  const std::vector<Value> current = log.values();
+  return current.size() <= wanted.size() &&
+         std::equal(current.begin(), current.end(), wanted.begin());
+}
+
+Status write_log(LogRef log, const std::vector<Value>& wanted) {
+  const auto known = static_cast<std::ptrdiff_t>(log.size());
+  return log.append(std::vector<Value>(wanted.begin() + known, wanted.end()));
+}
+
 Status write_set(SetRef set, const std::vector<Value>& wanted) {
   for (const Value& element : set.elements()) {
     if (std::find(wanted.begin(), wanted.end(), element) != wanted.end()) continue;
@@ -337,6 +351,7 @@ Type type_for(const json& wanted, std::optional<Type> shown) {
       return wanted.is_boolean() ? *shown : plain;
     case Type::set:
     case Type::remove_wins_set:
+    case Type::log:
       return wanted.is_array() ? *shown : plain;
     case Type::text:
       return wanted.is_string() ? *shown : plain;
@@ -402,10 +417,12 @@ Status write_as(MapRef map, const std::string& name, Type type, const Path& path
     case Type::map:
       return write_map(map.map(name), path, wanted, remove_missing);
     case Type::list:
+    case Type::log:
     case Type::set:
     case Type::remove_wins_set: {
       Result<std::vector<Value>> values = to_values(wanted);
       if (!values.ok()) return std::move(values).error();
+      if (type == Type::log) return write_log(map.log(name), *values);
       return type == Type::list ? write_list(map.list(name), *values)
                                 : write_set(map.set(name, type), *values);
     }
@@ -452,6 +469,10 @@ Status write_child(MapRef map, const std::string& name, const std::vector<Type>&
   if (shown == Type::set || shown == Type::remove_wins_set) {
     const Result<std::vector<Value>> values = to_values(wanted);
     if (values.ok() && !is_distinct(*values)) type = Type::list;
+  }
+  if (type == Type::log) {
+    const Result<std::vector<Value>> values = to_values(wanted);
+    if (values.ok() && !goes_on(map.log(name), *values)) type = Type::list;
   }
   if (type == Type::max_register || type == Type::min_register) {
     // Such a register moves in one direction only; where it may not follow, a plain one takes over.

@@ -13,6 +13,7 @@
 namespace rejoin {
 namespace {
 
+// By number; empty where there is no such type.
 constexpr std::array<std::string_view, 17> type_names = {"",
                                                          "map",
                                                          "list",
@@ -28,7 +29,7 @@ constexpr std::array<std::string_view, 17> type_names = {"",
                                                          "element",
                                                          "text",
                                                          "bounded_counter",
-                                                         "",
+                                                         "log",
                                                          "tree"};
 
 constexpr std::array<std::string_view, 6> kind_names = {"null", "boolean", "integer",
@@ -227,10 +228,11 @@ Result<Type> parse_type(std::string_view name) {
   for (std::size_t i = 1; i < type_names.size(); ++i) {
     if (type_names[i] == name && !name.empty()) return static_cast<Type>(i);
   }
-  return make_error(ErrorCode::invalid_argument,
-                    "unknown type; known are map, list, set, remove_wins_set, register, "
-                    "multi_register, max_register, min_register, counter, enable_flag, "
-                    "disable_flag, element, text, bounded_counter, tree",
+  std::string known;
+  for (const std::string_view each : type_names) {
+    if (!each.empty()) known.append(known.empty() ? "" : ", ").append(each);
+  }
+  return make_error(ErrorCode::invalid_argument, "unknown type; known are " + known,
                     std::string(name.substr(0, 64)));
 }
 

@@ -27,6 +27,7 @@ bool is_register(Type type) {
 bool is_set(Type type) { return type == Type::set || type == Type::remove_wins_set; }
 bool is_flag(Type type) { return type == Type::enable_flag || type == Type::disable_flag; }
 bool is_list(Type type) { return type == Type::list; }
+bool is_list_or_log(Type type) { return is_list(type) || type == Type::log; }
 bool is_counter(Type type) { return type == Type::counter; }
 bool is_map(Type type) { return type == Type::map; }
 bool is_any(Type type) { return type != Type::element; }
@@ -120,9 +121,10 @@ Status exclude_element(Transaction& transaction, JsonFields& fields) {
 }
 
 Status push_to_list(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::list, is_list);
+  Place place = place_of(transaction, fields, Type::list, is_list_or_log);
   const std::vector<Value> values = one_or_more(fields);
   if (auto taken = fields.finish(); !taken) return taken;
+  if (place.type == Type::log) return place.parent.log(place.name).append(values);
   ListRef list = place.parent.list(place.name);
   return list.insert(list.size(), values);
 }

@@ -342,6 +342,16 @@ Status RandomWorkload::write_leaf(MapRef map, const Leaf& leaf, LeafIndex index,
             return map.text(leaf.name).insert(at, text);
           },
           [&](std::size_t at, std::size_t count) { return map.text(leaf.name).remove(at, count); });
+    case Type::log: {
+      LogRef log = map.log(leaf.name);
+      Op appended{Op::Kind::insert, index, 0, {}, {}, 0, 0};
+      if (log.size() > 0) appended.left = log.at(log.size() - 1)->value.as_integer();
+      for (std::uint64_t n = random.between(1, 4); n > 0; --n) {
+        appended.elements.push_back(next_number_++);
+      }
+      ops.push_back(appended);
+      return log.append(std::vector<Value>(appended.elements.begin(), appended.elements.end()));
+    }
     case Type::map:
     case Type::element:
     case Type::bounded_counter:

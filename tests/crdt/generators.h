@@ -94,8 +94,10 @@ inline rc::Gen<Path> path() {
     Path path;
     const int depth = *rc::gen::inRange(0, 5);
     for (int i = 0; i < depth; ++i) path = path.map(*utf8());
-    const auto last = static_cast<Type>(*rc::gen::inRange(0, 12));
-    if (last == Type{}) return path;
+    const auto number = *rc::gen::inRange<std::uint8_t>(0, 32);
+    const auto last = static_cast<Type>(number);
+    if (!is_known_type(number) || last == Type::element || last == Type::bounded_counter)
+      return path;
     if (last == Type::counter && *rc::gen::arbitrary<bool>()) {
       const ReplicaId id = *replica();
       return path.child(Type::bounded_counter, *utf8())

@@ -49,15 +49,33 @@ const std::vector<std::string>& code_points() {
   return list;
 }
 
-// Two for each type that can be removed.
-constexpr unsigned leaf_names = 28;
+// What World's `remove` may remove.
+constexpr Type removable[] = {Type::map,
+                              Type::map,
+                              Type::list,
+                              Type::set,
+                              Type::remove_wins_set,
+                              Type::reg,
+                              Type::multi_register,
+                              Type::max_register,
+                              Type::counter,
+                              Type::enable_flag,
+                              Type::disable_flag,
+                              Type::text,
+                              Type::bounded_counter,
+                              Type::log,
+                              Type::tree};
+
+// Two for each of them.
+constexpr unsigned leaf_names = 2 * std::size(removable);
 
 // "x" or "y"; a map's are "a" or "b".
 const char* leaf_name(unsigned n) { return n % 2 == 0 ? "x" : "y"; }
 
 bool is_container(Type type) {
-  return type == Type::map || type == Type::list || type == Type::text || type == Type::set ||
-         type == Type::remove_wins_set || type == Type::bounded_counter || type == Type::tree;
+  return type == Type::map || type == Type::list || type == Type::log || type == Type::text ||
+         type == Type::set || type == Type::remove_wins_set || type == Type::bounded_counter ||
+         type == Type::tree;
 }
 
 bool is_subset(const std::set<std::size_t>& part, const std::set<std::size_t>& whole) {
@@ -97,6 +115,7 @@ constexpr WriteKind write_kinds[] = {
     {Write::Kind::move_node, "move_node", 8, "tree"},
     {Write::Kind::remove_node, "remove_node", 3, "tree"},
     {Write::Kind::set_property, "set_property", 2, "tree"},
+    {Write::Kind::append, "append", 7, "log"},
     {Write::Kind::create_map, "create_map", 2, nullptr},
     {Write::Kind::remove, "remove", 5, nullptr},
     {Write::Kind::clear_map, "clear_map", 3, nullptr},
@@ -143,6 +162,21 @@ void see(const MapView& map, const Path& path, std::map<std::string, std::string
         for (std::size_t i = 0; i < all.size(); ++i) {
           require(*list.at(i) == all[i], "a list's values are those at its indexes");
         }
+        break;
+      }
+      case Type::log: {
+        const LogView log = map.log(child.name);
+        const std::vector<Value> all = log.values();
+        text = joined(all);
+        const std::vector<LogEntry> entries = log.entries();
+        require(log.size() == all.size() && entries.size() == all.size() &&
+                    !log.at(all.size()).ok() && !log.entries(all.size(), 1).ok(),
+                "a log's size is the number of its entries");
+        for (std::size_t i = 0; i < all.size(); ++i) {
+          require(entries[i].value == all[i] && *log.at(i) == entries[i],
+                  "a log's entries are those at its indexes");
+        }
+        require(log.entries_since(Clock()) == entries, "nothing is known to an empty clock");
         break;
       }
       case Type::text: {
@@ -316,11 +350,12 @@ std::vector<std::pair<std::size_t, Write::Kind>> wanted_writes() {
   return writes;
 }
 
-rc::Gen<Focus> any_focus() {
+// `writes`: of which kinds; empty for some of all.
+rc::Gen<Focus> any_focus(const std::vector<Write::Kind>& writes) {
   using A = Action::Kind;
-  return rc::gen::exec([] {
+  return rc::gen::exec([writes] {
     Focus focus;
-    focus.writes = some_of<Write::Kind>(wanted_writes());
+    focus.writes = !writes.empty() ? writes : some_of<Write::Kind>(wanted_writes());
     focus.actions = some_of<A>({{4, A::abort},
                                 {20, A::apply_ready},
                                 {6, A::apply_any},
@@ -367,8 +402,10 @@ rc::Gen<Action> any_action(const Focus& focus) {
 
 }  // namespace
 
-rc::Gen<std::vector<Action>> any_actions() {
-  return rc::gen::mapcat(any_focus(), [](const Focus& focus) {
+rc::Gen<std::vector<Action>> any_actions() { return any_actions({}); }
+
+rc::Gen<std::vector<Action>> any_actions(const std::vector<Write::Kind>& writes) {
+  return rc::gen::mapcat(any_focus(writes), [](const Focus& focus) {
     return rc::gen::container<std::vector<Action>>(any_action(focus));
   });
 }
@@ -566,21 +603,6 @@ void World::write(Transaction& transaction, Peer& peer, const std::vector<Write>
 void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
   static constexpr Type registers[] = {Type::reg, Type::multi_register, Type::max_register,
                                        Type::min_register};
-  static constexpr Type removable[] = {Type::map,
-                                       Type::map,
-                                       Type::list,
-                                       Type::set,
-                                       Type::remove_wins_set,
-                                       Type::reg,
-                                       Type::multi_register,
-                                       Type::max_register,
-                                       Type::counter,
-                                       Type::enable_flag,
-                                       Type::disable_flag,
-                                       Type::text,
-                                       Type::bounded_counter,
-                                       Type::tree};
-  static_assert(2 * std::size(removable) == leaf_names);
   const Path& at = pick(maps(), w.map);
   MapRef map = transaction.root().at(at);
   specification::Replica& model = peer.model;
@@ -702,6 +724,14 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
       path = at.child(Type::tree, name);
       status = write_tree(map.tree(name), path, peer, w);
       break;
+    case Write::Kind::append: {
+      path = at.child(Type::log, name);
+      std::vector<Value> run(1 + w.value % 3, value);
+      for (std::size_t i = 1; i < run.size(); ++i) run[i] = pick(values(), w.value + 5);
+      status = run.size() == 1 ? map.log(name).append(run[0]) : map.log(name).append(run);
+      model.append(path, run);
+      break;
+    }
     case Write::Kind::create_map:
       if (at.is_root()) return;
       path = at;

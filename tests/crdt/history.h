@@ -43,6 +43,7 @@ struct Write {
     move_node,
     remove_node,
     set_property,
+    append,
     create_map,
     remove,
     clear_map,
@@ -82,6 +83,8 @@ std::ostream& operator<<(std::ostream& out, const Action& action);
 
 // A whole history, about few things of many kinds or the other way round.
 rc::Gen<std::vector<Action>> any_actions();
+// The same, of these writes alone.
+rc::Gen<std::vector<Action>> any_actions(const std::vector<Write::Kind>& writes);
 
 // ---- Where it happens ----
 

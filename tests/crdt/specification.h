@@ -23,8 +23,8 @@
 
 namespace rejoin::specification {
 
-// An element of a list or text, named by its writer and how many elements that one had inserted
-// before.
+// An element of a list, text or log, named by its writer and how many elements that one had
+// inserted before.
 struct ElementName {
   ReplicaId replica;
   std::uint64_t number = 0;
@@ -37,7 +37,7 @@ struct Operation {
     clear,            // takes away what the cell held
     increment,        // of a counter
     reset,            // takes away increments
-    insert,           // an element of a list
+    insert,           // an element of a list, text or log
     remove_elements,  // takes away elements of a list, by name
     remove_subtree,   // takes away everything at and below the path
   };
@@ -387,6 +387,16 @@ class Replica {
       ++index;
     }
   }
+  // Behind every entry that is known, whether it is still there or not.
+  void append(const Path& path, const std::vector<Value>& values) {
+    for (const Value& value : values) {
+      const std::vector<ElementName> known_entries = Tree(*this, path).order();
+      Operation& operation = add(Operation::Kind::insert, path);
+      operation.value = value;
+      operation.element = {self, elements_inserted++};
+      if (!known_entries.empty()) operation.parent = known_entries.back();
+    }
+  }
   void remove_elements(const Path& path, std::size_t index, std::size_t count) {
     const std::vector<ElementName> now = list(path);
     Operation& operation = add(Operation::Kind::remove_elements, path);
@@ -672,6 +682,7 @@ class Replica {
         if (path.parent().type() == Type::tree || !is_in(content)) return std::nullopt;
         return path.steps().back().key.to_string() + " ";
       case Type::list:
+      case Type::log:
       case Type::text: {
         std::map<ElementName, const Operation*> by_name;
         for (const Live& l : content) by_name[l.operation->element] = l.operation;

@@ -152,6 +152,9 @@ bool Store::decode_cell(CellReaders& in, Type type, Type parent, DecodedCell& ou
 bool Store::decode_sequence(CellReaders& in, Type type, DecodedSequence& out) {
   std::uint64_t pieces = in.count();
   std::uint64_t removals = in.count();
+  // A log is only appended to, and its entries go with a map or with the whole of it.
+  const bool only_appended = type == Type::log;
+  if (only_appended && removals > 0) in.fail();
   const auto id = [&] {
     const auto [replica, sequence] = in.dot();
     return ElementId{replica, sequence};
@@ -166,7 +169,7 @@ bool Store::decode_sequence(CellReaders& in, Type type, DecodedSequence& out) {
     piece.count = in.ids.varint_at_most(run_length_max);
     if ((flags & from_left) == 0) piece.left = (flags & goes_on) != 0 ? last : id();
     if ((flags & to_right) == 0) piece.right = (flags & same_right) != 0 ? right : id();
-    if (flags > all_flags || piece.count == 0 ||
+    if (flags > all_flags || piece.count == 0 || (only_appended && (flags & to_right) == 0) ||
         piece.id.sequence + piece.count > limits::sequence_max) {
       in.fail();
     }

@@ -9,9 +9,8 @@ namespace rejoin {
 bool is_register(Type type) { return type >= Type::reg && type <= Type::min_register; }
 
 bool is_container(Type type) {
-  return type == Type::map || type == Type::list || type == Type::set ||
-         type == Type::remove_wins_set || type == Type::text || type == Type::bounded_counter ||
-         type == Type::tree;
+  return type == Type::map || is_sequence(type) || type == Type::set ||
+         type == Type::remove_wins_set || type == Type::bounded_counter || type == Type::tree;
 }
 
 bool is_remove_wins(Type type, Type parent) {
@@ -138,9 +137,10 @@ bool EffectReader::next(Effect& effect) {
       }
       break;
     case EffectKind::list_insert:
-      if (effect.type != Type::list) broken_ = true;
+      if (!is_list(effect.type)) broken_ = true;
       effect.left = read_dot();
       effect.right = read_dot();
+      if (effect.type == Type::log && effect.right.sequence != 0) broken_ = true;
       effect.values.clear();
       for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) {
         Result<Value> value = Value::decode(reader_);
@@ -162,7 +162,7 @@ bool EffectReader::next(Effect& effect) {
       if (effect.count == 0 || !is_valid_utf8(effect.text)) broken_ = true;
       break;
     case EffectKind::sequence_remove: {
-      if (!is_sequence(effect.type)) broken_ = true;
+      if (!is_sequence(effect.type) || effect.type == Type::log) broken_ = true;
       effect.ranges.clear();
       const Sequence dots = last_ - next_sequence_ + 1;
       effect.count = 0;

@@ -15,12 +15,12 @@ namespace rejoin {
 
 // Numbers are part of the format.
 enum class EffectKind : std::uint8_t {
-  put = 1,              // an entry that replaces the entries it names
-  remove = 2,           // takes away the entries it names
-  remove_subtree = 3,   // takes away every entry below that its clock includes
-  counter_add = 4,      // the writer's part of a counter, as it is now
-  counter_reset = 5,    // takes away increments, up to a (sequence, total) a replica
-  list_insert = 6,      // a run of elements between two neighbours
+  put = 1,             // an entry that replaces the entries it names
+  remove = 2,          // takes away the entries it names
+  remove_subtree = 3,  // takes away every entry below that its clock includes
+  counter_add = 4,     // the writer's part of a counter, as it is now
+  counter_reset = 5,   // takes away increments, up to a (sequence, total) a replica
+  list_insert = 6,  // a run of elements between two neighbours; in a log, the end is the right one
   sequence_remove = 7,  // takes away ranges of elements of a list or text, a dot for each
   text_insert = 8,      // like list_insert
 };
@@ -94,7 +94,9 @@ bool may_contain(Type parent, Type child, const Value& key);
 inline bool is_counter(Type type) { return type == Type::counter; }
 bool is_register(Type type);
 bool is_container(Type type);
-inline bool is_sequence(Type type) { return type == Type::list || type == Type::text; }
+// True for the types whose elements are values.
+inline bool is_list(Type type) { return type == Type::list || type == Type::log; }
+inline bool is_sequence(Type type) { return is_list(type) || type == Type::text; }
 // True when an entry of this cell carries a boolean of which false wins.
 bool is_remove_wins(Type type, Type parent);
 bool valid_entry_value(Type type, Type parent, const Value& value);

@@ -759,7 +759,7 @@ auto Sequenced<Buffer>::gap_at(std::size_t index) -> Gap {
   } else {
     gap.place = go_to_live(index - 1);
     const Run& run = gap.place.leaf->runs[gap.place.slot];
-    gap.left = run.id(gap.place.offset++);
+    gap.left = gap.live_left = run.id(gap.place.offset++);
     if (gap.place.offset < run.length) {
       gap.right = gap.live_right = run.id(gap.place.offset);
       return gap;
@@ -771,6 +771,27 @@ auto Sequenced<Buffer>::gap_at(std::size_t index) -> Gap {
 }
 
 template <class Buffer>
+auto Sequenced<Buffer>::gap_at_end() -> Gap {
+  if (empty()) return gap_at(0);
+  const Node* node = root_;
+  while (!node->is_leaf) {
+    const auto* inner = static_cast<const Inner*>(node);
+    std::size_t child = inner->count - 1u;
+    while (inner->sums[child].total == 0) --child;
+    node = inner->children[child];
+  }
+  auto* leaf = const_cast<Leaf*>(static_cast<const Leaf*>(node));
+  const std::uint32_t slot = leaf->count - 1u;
+  const Run& run = leaf->runs[slot];
+  if (run.live) return gap_at(live_count());  // where the cursor is
+  Gap gap;
+  gap.place = {leaf, slot, run.length};
+  gap.left = run.last();
+  gap.live_left = live_before(gap.place);
+  return gap;
+}
+
+template <class Buffer>
 bool Sequenced<Buffer>::type_on(const Gap& gap, ElementId id, std::uint32_t count, Slice content) {
   using C = Content<Buffer>;
   const Place& place = gap.place;
@@ -778,7 +799,7 @@ bool Sequenced<Buffer>::type_on(const Gap& gap, ElementId id, std::uint32_t coun
   if (cursor_.leaf != leaf || cursor_.slot != place.slot || place.offset == 0) return false;
   Run& run = leaf->runs[place.slot];
   std::uint16_t& extent = leaf->extents[place.slot];
-  if (place.offset != run.length || run.replica != id.replica ||
+  if (!run.live || place.offset != run.length || run.replica != id.replica ||
       run.first + run.length != id.sequence || !(run.right == gap.right) ||
       extent + content.size() > C::run_max || leaf->content.size() > C::leaf_max) {
     return false;
@@ -800,7 +821,7 @@ StateHash Sequenced<Buffer>::insert(const SequenceContext& context, const Gap& g
   if (!type_on(gap, id, length, content)) {
     put_run(gap.place, {id.sequence, gap.left, gap.right, id.replica, length, true}, content);
   }
-  return hash_between<Buffer>(context, gap.left, gap.live_right, id, count, content);
+  return hash_between<Buffer>(context, gap.live_left, gap.live_right, id, count, content);
 }
 
 template <class Buffer>
@@ -990,7 +1011,8 @@ void Sequenced<Buffer>::forget_removals_from(std::uint32_t replica, Sequence by)
 // ---- Forgetting ----
 
 template <class Buffer>
-auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, bool& pending) const
+auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, Kept kept,
+                                    bool& pending) const
     -> std::vector<std::pair<ElementId, std::uint64_t>> {
   // Removals that are remembered are not stable: their elements stay.
   std::vector<std::pair<ElementId, std::uint64_t>> unstable;
@@ -1022,12 +1044,14 @@ auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, bool& p
   bool gap_stable = true;
   const auto end_gap = [&] {
     if (!gap.empty()) {
-      // Its first element stays: it is what a later insertion here names as its right origin.
+      // One element stays. Its first is what a later insertion here names as its right origin; its
+      // last is what a log that ends here goes on from.
       if (gap_stable) {
-        if (--gap.front().second > 0) {
-          gone.push_back({gap.front().first.plus(1), gap.front().second});
-        }
-        gone.insert(gone.end(), gap.begin() + 1, gap.end());
+        auto& [id, count] = kept == Kept::first ? gap.front() : gap.back();
+        if (kept == Kept::first) id = id.plus(1);
+        --count;
+        std::copy_if(gap.begin(), gap.end(), std::back_inserter(gone),
+                     [](const auto& part) { return part.second > 0; });
       } else {
         pending = true;
       }
@@ -1093,10 +1117,10 @@ auto Sequenced<Buffer>::prune(const std::vector<Sequence>& stable) -> Pruned {
 }
 
 template <class Buffer>
-bool Sequenced<Buffer>::forget_elements(const std::vector<Sequence>& stable) {
+bool Sequenced<Buffer>::forget_elements(const std::vector<Sequence>& stable, Kept kept) {
   if (!unpruned_) return false;
   bool later = false;
-  const auto gone = forgettable(stable, later);
+  const auto gone = forgettable(stable, kept, later);
   later |= !drop_origins(stable);
   unpruned_ = later;
   if (gone.empty()) return false;

@@ -147,10 +147,13 @@ class Sequenced {
   struct Gap {
     ElementId left;
     ElementId right;
-    ElementId live_right;  // the next live element; boundary at the end
+    ElementId live_left;  // the live elements beside it; boundary where there is none
+    ElementId live_right;
     Place place;
   };
   Gap gap_at(std::size_t index);
+  // Behind the last element, removed ones included: where a log goes on.
+  Gap gap_at_end();
   StateHash insert(const SequenceContext& context, const Gap& gap, ElementId id,
                    std::uint64_t count, Slice content);
   // Inserts where the order puts it. Origins that are not here, or stand in the wrong order, come
@@ -176,8 +179,10 @@ class Sequenced {
   Pruned prune(const std::vector<Sequence>& stable);
   // Forgets removed elements that nothing can refer to any more, and the origins of elements with
   // which nothing can be concurrent any more (docs/sequence.md). True when elements went. The state
-  // hash stays. O(runs) after changes, until all of them are stable.
-  bool forget_elements(const std::vector<Sequence>& stable);
+  // hash stays. O(runs) after changes, until all of them are stable. `kept` says which of the
+  // removed elements between two others stays: the one that later insertions may name.
+  enum class Kept { first, last };
+  bool forget_elements(const std::vector<Sequence>& stable, Kept kept);
   // Undo insert, remove, and note_removal (of what was removed from the dot `by` on). The state
   // hash is the caller's.
   void erase(ElementId id, std::uint64_t count);
@@ -262,7 +267,7 @@ class Sequenced {
                          Visit visit);
   // The elements that may be forgotten now; `pending` when others may be later.
   std::vector<std::pair<ElementId, std::uint64_t>> forgettable(const std::vector<Sequence>& stable,
-                                                               bool& pending) const;
+                                                               Kept kept, bool& pending) const;
   // True when nothing is left whose origins are still needed.
   bool drop_origins(const std::vector<Sequence>& stable);
   void rebuild();

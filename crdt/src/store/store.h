@@ -94,6 +94,8 @@ class Store {
   Dot to_dot(LocalDot dot) const { return Dot{replica_id(dot.replica), dot.sequence}; }
   const Clock& clock() const { return clock_; }
   StateHash hash() const { return hash_; }
+  // A clock by replica index; 0 for those that it does not name.
+  std::vector<Sequence> dense(const Clock& clock) const;
 
   // ---- Tree ----
   static constexpr NodeIndex root = 0;
@@ -283,7 +285,6 @@ class Store {
   void remove_below(NodeIndex index, const SubtreeRemoval& removal,
                     const std::vector<Sequence>& clock);
   void drop_subsumed_removals(const SubtreeRemoval& removal, const std::vector<Sequence>& clock);
-  std::vector<Sequence> dense(const Clock& clock) const;
 
   // -- deltas (store_delta.cpp) and stored cells (store_keep.cpp) --
   // Encodes what `base` lacks of a cell (all of it when null). Replica ids go through `number`.

@@ -387,7 +387,8 @@ void Store::forget_elements(const Clock& stable) {
             });
         if (unstable) return;
       }
-      if (!sequence.forget_elements(clock)) return;
+      using Kept = typename std::remove_cvref_t<decltype(sequence)>::Kept;
+      if (!sequence.forget_elements(clock, n.type == Type::log ? Kept::last : Kept::first)) return;
       mark_dirty(index);
       doom(index);
     });

@@ -305,7 +305,7 @@ void Store::sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
   constexpr EffectKind kind = text ? EffectKind::text_insert : EffectKind::list_insert;
   Sequenced<Buffer>& sequence = sequence_of<Buffer>(index);
   const ElementId id{self_, take_sequence_dots(index, count)};
-  const auto gap = sequence.gap_at(at);
+  const auto gap = node(index).type == Type::log ? sequence.gap_at_end() : sequence.gap_at(at);
   TransactionState::SequenceEffect& open = transaction_->open;
   const bool goes_on = open.node == index && open.kind == kind && open.next == id &&
                        gap.left == ElementId{self_, id.sequence - 1} && gap.right == open.right;
@@ -355,7 +355,7 @@ void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) 
     // What was just typed and is taken back was never there.
     if (edit.insertion && at >= edit.at && at + count == edit.at + edit.count) {
       edit.count -= count;
-      if (node(index).type == Type::list) {
+      if (is_list(node(index).type)) {
         edit.values.resize(edit.count);
       } else {
         for (std::size_t n = count; n > 0; --n) {

@@ -31,6 +31,7 @@ bool MapView::contains(std::string_view name, Type type) const {
 
 MapView MapView::map(std::string_view name) const { return {store_, find(Type::map, name)}; }
 ListView MapView::list(std::string_view name) const { return {store_, find(Type::list, name)}; }
+LogView MapView::log(std::string_view name) const { return {store_, find(Type::log, name)}; }
 TextView MapView::text(std::string_view name) const { return {store_, find(Type::text, name)}; }
 TreeView MapView::tree(std::string_view name) const { return {store_, find(Type::tree, name)}; }
 CounterView MapView::counter(std::string_view name) const {
@@ -86,6 +87,7 @@ NodeRef MapRef::child(Type type, std::string_view name) {
 
 MapRef MapRef::map(std::string_view name) { return {store_, child(Type::map, name)}; }
 ListRef MapRef::list(std::string_view name) { return {store_, child(Type::list, name)}; }
+LogRef MapRef::log(std::string_view name) { return {store_, child(Type::log, name)}; }
 TextRef MapRef::text(std::string_view name) { return {store_, child(Type::text, name)}; }
 TreeRef MapRef::tree(std::string_view name) { return {store_, child(Type::tree, name)}; }
 CounterRef MapRef::counter(std::string_view name) { return {store_, child(Type::counter, name)}; }

@@ -7,7 +7,7 @@ namespace {
 constexpr Type leaf_types[] = {
     Type::list,    Type::text,           Type::set,          Type::remove_wins_set,
     Type::reg,     Type::multi_register, Type::max_register, Type::min_register,
-    Type::counter, Type::enable_flag,    Type::disable_flag,
+    Type::counter, Type::enable_flag,    Type::disable_flag, Type::log,
 };
 
 std::string numbered(std::string_view prefix, std::uint64_t number, std::string_view suffix = {}) {

@@ -196,6 +196,9 @@ std::optional<std::string> Oracle::compare_leaf(const Document& document, LeafIn
     case Type::list:
       wrong = compare_elements(map.list(place.name).values(), ops);
       break;
+    case Type::log:
+      wrong = compare_elements(map.log(place.name).values(), ops);
+      break;
     case Type::text:
       wrong = compare_elements(elements_of(map.text(place.name).to_string()), ops);
       break;

@@ -32,6 +32,7 @@ enum class Type : std::uint8_t {
   element = 12,       // one element of a set, or a node's place in a tree: never named by callers
   text = 13,
   bounded_counter = 14,
+  log = 15,  // a list that is only appended to
   tree = 16,
 };
 

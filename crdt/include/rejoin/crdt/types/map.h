@@ -17,6 +17,7 @@
 #include "rejoin/crdt/types/counter.h"
 #include "rejoin/crdt/types/flag.h"
 #include "rejoin/crdt/types/list.h"
+#include "rejoin/crdt/types/log.h"
 #include "rejoin/crdt/types/register.h"
 #include "rejoin/crdt/types/set.h"
 #include "rejoin/crdt/types/text.h"
@@ -41,6 +42,7 @@ class MapView : public View {
   // one, must be a type of that kind (asserted).
   MapView map(std::string_view name) const;
   ListView list(std::string_view name) const;
+  LogView log(std::string_view name) const;
   TextView text(std::string_view name) const;
   TreeView tree(std::string_view name) const;
   CounterView counter(std::string_view name) const;
@@ -65,6 +67,7 @@ class MapRef : public MapView {
   // refused by the write that follows.
   MapRef map(std::string_view name);
   ListRef list(std::string_view name);
+  LogRef log(std::string_view name);
   TextRef text(std::string_view name);
   TreeRef tree(std::string_view name);
   CounterRef counter(std::string_view name);
