@@ -4,7 +4,10 @@
 //   ninja -C build/fuzz message_fuzz message_corpus
 //   build/fuzz/bin/message_corpus build/fuzz/corpus
 //   build/fuzz/bin/message_fuzz -max_total_time=120 build/fuzz/corpus
-// Nothing may crash, leak or take long, and what is decoded must survive being encoded again.
+// Events within a message are decoded with all their effects (crdt/src/store/effect.cpp), those of
+// lists and logs among them. The bytes of a delta are only joined by a document: damaged ones are
+// in tests/crdt/document_damage_test.cpp. Nothing may crash, leak or take long, and what is decoded
+// must survive being encoded again.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

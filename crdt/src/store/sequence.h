@@ -1,4 +1,4 @@
-// The elements of a list or text, in order, with those removed.
+// The elements of a list, log or text, in order, with those removed.
 //
 // Order: each element names the neighbours between which it was inserted (its origins). Elements
 // inserted concurrently at one place are ordered by their right origins, then by id, subtree by

@@ -9,12 +9,13 @@
 
 namespace rejoin {
 
-// Maps become objects (keys sorted), lists and sets arrays (sets in Value order), registers their
-// value, multi-value registers an array of all siblings in Value order, counters numbers, flags
-// booleans. Of several children under one name the one with the smallest Type number is shown.
-// A tree becomes {"$tree": [{"name": ..., "parent": ..., "properties": {...}}, ...]}, a node after
-// its parent, siblings in their order, without "parent" at the top and without empty properties.
-// Bytes become {"$bytes": "<base64>"}, doubles that JSON cannot express {"$double": "nan" | "inf" |
+// Maps become objects (keys sorted), lists, logs and sets arrays (sets in Value order), registers
+// their value, multi-value registers an array of all siblings in Value order, counters numbers,
+// flags booleans. Of several children under one name the one with the smallest Type number is
+// shown. A tree becomes {"$tree": [{"name": ..., "parent": ..., "properties": {...}}, ...]}, a node
+// after its parent, siblings in their order, without "parent" at the top and without empty
+// properties. Bytes become {"$bytes": "<base64>"}, doubles that JSON cannot express
+// {"$double": "nan" | "inf" |
 // "-inf"}. Equal states give equal text. `not_found` when nothing is at the path; the root is
 // always there.
 Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
@@ -25,10 +26,10 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 // The inverse of to_json: a child that already says the same is left alone. A counter is told an
 // integer by adding the difference (a bounded one within the rights that are here), a flag a
 // boolean, a set an array of distinct scalars (in any order), a register a scalar, a multi-value
-// register an array of one. Otherwise a child of another type gives way, and objects are written as
-// maps, arrays as lists (of which only the elements that differ are replaced), scalars as
-// registers; of a tree's nodes those are moved that stand elsewhere. An empty array leaves nothing
-// under its name, as an empty list does.
+// register an array of one, a log an array that goes on where it ends. Otherwise a child of another
+// type gives way, and objects are written as maps, arrays as lists (of which only the elements that
+// differ are replaced), scalars as registers; of a tree's nodes those are moved that stand
+// elsewhere. An empty array leaves nothing under its name, as an empty list does.
 //
 // `wrong_type` when `json` is no object, or an array holds arrays or objects: a list's elements are
 // scalars. `out_of_range` for integers beyond int64, and for a bounded counter that would have
