@@ -82,6 +82,21 @@ TEST(Forecast, numbers_that_each_begin_from_the_last_are_forecast_by_the_last) {
   EXPECT_THAT(forecast(series, 3), Each(DoubleNear(series.back(), 10)));
 }
 
+// Twenty numbers of a walk nearly always look as if they followed something.
+TEST(Forecast, a_short_walk_is_not_taken_for_more_than_it_is) {
+  int by_last = 0;
+  int by_trend = 0;
+  for (std::size_t walk = 0; walk < 200; ++walk) {
+    double at = 1000;
+    const Smoothing smoothing = fit_smoothing(
+        series_of(20, [&](std::size_t i) { return at += 10 * scatter(1000 * walk + i); }));
+    by_last += smoothing == Smoothing{} ? 1 : 0;
+    by_trend += smoothing.has_trend ? 1 : 0;
+  }
+  EXPECT_GE(by_last, 140);
+  EXPECT_LE(by_trend, 20);
+}
+
 TEST(Forecast, use_is_never_below_zero) {
   const std::vector<double> falling =
       series_of(20, [](std::size_t i) { return 40.0 - 2 * static_cast<double>(i); });

@@ -121,6 +121,9 @@ TEST(WindowedCounter, an_amount_is_in_its_minute_hour_and_day) {
   EXPECT_THAT(a.use().series(minute, at(25, 3, 50, 59), at(25, 3, 54)).value(),
               ElementsAre(0, 12, 1, 0));
   EXPECT_THAT(a.use().series(hour, at(25, 2, 0), at(25, 6, 0)).value(), ElementsAre(0, 13, 2, 0));
+  EXPECT_THAT(a.use().series(minute, at(25, 3, 51, 10), at(25, 3, 52, 30)).value(),
+              ElementsAre(12));
+  EXPECT_THAT(a.use().series(hour, at(25, 3, 59), at(25, 4, 59)).value(), ElementsAre(13));
   EXPECT_THAT(a.use().series(day, at(25, 9, 0), at(27, 0, 0)).value(), ElementsAre(15, -1));
   EXPECT_THAT(a.use().series(day, at(25, 0, 0), at(24, 0, 0)).value(), IsEmpty());
 }
