@@ -13,7 +13,7 @@
 namespace rejoin {
 namespace {
 
-// By number; empty where there is no such type.
+// By number, from 1.
 constexpr std::array<std::string_view, 17> type_names = {"",
                                                          "map",
                                                          "list",
@@ -215,9 +215,7 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
 
 }  // namespace
 
-bool is_known_type(std::uint8_t number) {
-  return number < type_names.size() && !type_names[number].empty();
-}
+bool is_known_type(std::uint8_t number) { return number >= 1 && number < type_names.size(); }
 
 std::string_view to_string(Type type) {
   REJOIN_ASSERT(is_known_type(static_cast<std::uint8_t>(type)));
@@ -226,11 +224,11 @@ std::string_view to_string(Type type) {
 
 Result<Type> parse_type(std::string_view name) {
   for (std::size_t i = 1; i < type_names.size(); ++i) {
-    if (type_names[i] == name && !name.empty()) return static_cast<Type>(i);
+    if (type_names[i] == name) return static_cast<Type>(i);
   }
   std::string known;
-  for (const std::string_view each : type_names) {
-    if (!each.empty()) known.append(known.empty() ? "" : ", ").append(each);
+  for (std::size_t i = 1; i < type_names.size(); ++i) {
+    known.append(i == 1 ? "" : ", ").append(type_names[i]);
   }
   return make_error(ErrorCode::invalid_argument, "unknown type; known are " + known,
                     std::string(name.substr(0, 64)));

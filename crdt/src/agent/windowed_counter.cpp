@@ -2,9 +2,9 @@
 
 #include <array>
 #include <cstdio>
-#include <limits>
 
 #include "rejoin/crdt/assert.h"
+#include "saturate.h"
 
 namespace rejoin::agent {
 
@@ -121,16 +121,13 @@ Result<std::int64_t> WindowedCounterView::sum(Granularity granularity, sys_secon
   from = bucket_start(granularity, from);
   to = bucket_start(granularity, to);
   const MapView buckets = map_.map(to_string(granularity));
-  __extension__ using Wide = __int128;
-  Wide sum = 0;
+  WideSum sum = 0;
   for (const Child& child : buckets.children()) {
     if (child.type != Type::counter) continue;
     const auto start = parse_bucket(granularity, child.name);
     if (start && *start >= from && *start < to) sum += buckets.counter(child.name).value();
   }
-  constexpr Wide max = std::numeric_limits<std::int64_t>::max();
-  constexpr Wide min = std::numeric_limits<std::int64_t>::min();
-  return static_cast<std::int64_t>(sum > max ? max : sum < min ? min : sum);
+  return saturate(sum);
 }
 
 Result<std::vector<std::int64_t>> WindowedCounterView::series(Granularity granularity,

@@ -136,7 +136,6 @@ class Store {
   void rollback_to(std::size_t savepoint);
   void end_transaction();
   std::size_t transaction_size() const;
-  Sequence next_sequence() const { return writers_[self_].clock + 1; }
 
   // Of the next write; waiting edits take theirs first.
   Dot next_dot() {

@@ -5,17 +5,10 @@
 #include <string>
 
 #include "store/store.h"
+#include "types/counter_sum.h"
 
 namespace rejoin {
 namespace {
-
-__extension__ using Wide = __int128;
-
-std::int64_t saturated(Wide sum) {
-  constexpr std::int64_t max = std::numeric_limits<std::int64_t>::max();
-  constexpr std::int64_t min = std::numeric_limits<std::int64_t>::min();
-  return sum > max ? max : sum < min ? min : static_cast<std::int64_t>(sum);
-}
 
 Value key_of(const ReplicaId& id) {
   return Value::bytes({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()});
@@ -29,11 +22,7 @@ ReplicaId id_of(std::string_view bytes) {
 
 // Below none after a removal of rights that were used meanwhile.
 std::int64_t rights_in(const Node& node) {
-  Wide sum = 0;
-  for (const CounterEntry& e : std::get<CounterEntries>(node.cell)) {
-    if (e.live()) sum += static_cast<Wide>(e.total) - e.base;
-  }
-  return std::max<std::int64_t>(saturated(sum), 0);
+  return std::max<std::int64_t>(sum_of(std::get<CounterEntries>(node.cell)), 0);
 }
 
 // What a request's register holds: the id of the asked, the amount.
@@ -89,11 +78,11 @@ std::int64_t BoundedCounterView::bound() const {
 std::int64_t BoundedCounterView::value() const {
   const NodeIndex i = index();
   if (i == no_node) return 0;
-  Wide sum = bound();
+  WideSum sum = bound();
   store_->for_each_child(i, [&](NodeIndex c) {
     if (store_->node(c).type == Type::counter) sum += rights_in(store_->node(c));
   });
-  return saturated(sum);
+  return saturate(sum);
 }
 
 std::int64_t BoundedCounterView::rights(const ReplicaId& replica) const {

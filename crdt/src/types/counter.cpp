@@ -1,24 +1,14 @@
 #include "rejoin/crdt/types/counter.h"
 
-#include <limits>
-
 #include "store/store.h"
+#include "types/counter_sum.h"
 
 namespace rejoin {
 
 std::int64_t CounterView::value() const {
   const NodeIndex i = index();
   if (i == no_node) return 0;
-  __extension__ using Wide = __int128;
-  Wide sum = 0;
-  for (const CounterEntry& e : std::get<CounterEntries>(store_->node(i).cell)) {
-    if (e.live()) sum += static_cast<Wide>(e.total) - e.base;
-  }
-  constexpr std::int64_t max = std::numeric_limits<std::int64_t>::max();
-  constexpr std::int64_t min = std::numeric_limits<std::int64_t>::min();
-  if (sum > max) return max;
-  if (sum < min) return min;
-  return static_cast<std::int64_t>(sum);
+  return sum_of(std::get<CounterEntries>(store_->node(i).cell));
 }
 
 Status CounterRef::add(std::int64_t amount) {

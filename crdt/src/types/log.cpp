@@ -1,17 +1,10 @@
 #include "rejoin/crdt/types/log.h"
 
-#include "rejoin/crdt/limits.h"
-#include "store/store.h"
-#include "types/check.h"
+#include "types/elements.h"
 
 namespace rejoin {
 
 namespace {
-
-const ListSequence* elements_of(const Store* store, NodeIndex index) {
-  if (index == no_node || !store->node(index).extra) return nullptr;
-  return store->node(index).extra->list.get();
-}
 
 void append_entries(const Store& store, const ListSequence::Piece& piece,
                     std::vector<LogEntry>& out) {
@@ -23,10 +16,7 @@ void append_entries(const Store& store, const ListSequence::Piece& piece,
 
 }  // namespace
 
-std::size_t LogView::size() const {
-  const ListSequence* elements = elements_of(store_, index());
-  return elements == nullptr ? 0 : elements->live_count();
-}
+std::size_t LogView::size() const { return size_of(elements_of(store_, index())); }
 
 Result<LogEntry> LogView::at(std::size_t at) const {
   Result<std::vector<LogEntry>> one = entries(at, 1);
@@ -51,16 +41,7 @@ Result<std::vector<LogEntry>> LogView::entries(std::size_t first, std::size_t co
 
 std::vector<LogEntry> LogView::entries() const { return *entries(0, size()); }
 
-std::vector<Value> LogView::values() const {
-  std::vector<Value> out;
-  const ListSequence* elements = elements_of(store_, index());
-  if (elements == nullptr) return out;
-  out.reserve(elements->live_count());
-  elements->for_each_live(0, elements->live_count(), [&](const ListSequence::Piece& piece) {
-    out.insert(out.end(), piece.content.begin(), piece.content.end());
-  });
-  return out;
-}
+std::vector<Value> LogView::values() const { return values_of(elements_of(store_, index())); }
 
 std::vector<LogEntry> LogView::entries_since(const Clock& clock) const {
   std::vector<LogEntry> out;
@@ -77,10 +58,7 @@ Status LogRef::append(const Value& value) { return append(std::vector<Value>{val
 Status LogRef::append(const std::vector<Value>& values) {
   Result<std::uint32_t> i = writable_sequence();
   if (!i.ok()) return i.error();
-  for (const Value& value : values) {
-    Status valid = check_value(value, limits::value_bytes_max, *store_, *i);
-    if (!valid.ok()) return valid;
-  }
+  if (Status valid = check_values(values, *store_, *i); !valid.ok()) return valid;
   if (!values.empty()) store_->list_insert(*i, store_->sequence_size(*i), values);
   return {};
 }

@@ -3,7 +3,6 @@
 #include <map>
 #include <utility>
 
-#include "rejoin/crdt/limits.h"
 #include "rejoin/crdt/types/map.h"
 #include "store/store.h"
 #include "store/tree_place.h"
@@ -24,13 +23,31 @@ TreePlace place_of(const Entry* entry) {
   return entry == nullptr ? TreePlace{} : decode_tree_place(entry->value.as_bytes()).value();
 }
 
+// The place (element) or properties (map) of a node; no_node where there is none.
+NodeIndex live_child(const Store& store, NodeIndex tree, Type type, const Value& name) {
+  const NodeIndex child = store.find_child(tree, type, name);
+  return child != no_node && store.node(child).live > 0 ? child : no_node;
+}
+
+// Calls `visit` once a node of the tree: with its place, or with its properties where it has no
+// place, since it was removed while something was written in it.
+template <class Visit>
+void for_each_node(const Store& store, NodeIndex tree, Visit visit) {
+  store.for_each_child(tree, [&](NodeIndex c) {
+    const Node& child = store.node(c);
+    if (child.live == 0) return;
+    const bool named_by_place =
+        child.type == Type::map && live_child(store, tree, Type::element, child.key) != no_node;
+    if (!named_by_place) visit(c);
+  });
+}
+
 // Valid until the document changes.
 TreeShape shape_of(const Store* store, NodeIndex tree) {
   std::vector<PlacedNode> nodes;
   if (tree == no_node) return TreeShape(std::move(nodes));
-  store->for_each_child(tree, [&](NodeIndex c) {
+  for_each_node(*store, tree, [&](NodeIndex c) {
     const Node& child = store->node(c);
-    if (child.live == 0) return;
     PlacedNode node;
     node.name = child.key.as_string();
     if (child.type == Type::element) {
@@ -42,9 +59,6 @@ TreeShape shape_of(const Store* store, NodeIndex tree) {
       node.time = entry.time;
       node.dot = store->to_dot(entry.dot());
     } else {
-      // Properties without a place: the node was removed, and something written in it meanwhile.
-      const NodeIndex cell = store->find_child(tree, Type::element, child.key);
-      if (cell != no_node && store->node(cell).live > 0) return;
       node.position = tree_position_without_place(node.name);
     }
     nodes.push_back(std::move(node));
@@ -121,26 +135,15 @@ std::optional<std::string> TreeView::parent(std::string_view name) const {
 bool TreeView::contains(std::string_view name) const {
   const NodeIndex tree = index();
   if (tree == no_node) return false;
-  for (const Type type : {Type::element, Type::map}) {
-    const NodeIndex child = store_->find_child(tree, type, Value(name));
-    if (child != no_node && store_->node(child).live > 0) return true;
-  }
-  return false;
+  return live_child(*store_, tree, Type::element, Value(name)) != no_node ||
+         live_child(*store_, tree, Type::map, Value(name)) != no_node;
 }
 
 std::size_t TreeView::size() const {
   const NodeIndex tree = index();
   if (tree == no_node) return 0;
   std::size_t count = 0;
-  store_->for_each_child(tree, [&](NodeIndex c) {
-    const Node& child = store_->node(c);
-    if (child.live == 0) return;
-    if (child.type == Type::map) {
-      const NodeIndex cell = store_->find_child(tree, Type::element, child.key);
-      if (cell != no_node && store_->node(cell).live > 0) return;  // counted there
-    }
-    ++count;
-  });
+  for_each_node(*store_, tree, [&](NodeIndex) { ++count; });
   return count;
 }
 
@@ -223,7 +226,8 @@ Status TreeRef::place(std::string_view name, std::string_view parent,
     next.previous = now_below == parent ? place_of(place_entry(*store_, cell)).previous : now_below;
   }
   // Unique as the dot is, as far as 32 bits go.
-  const StateHash salt = hash_bytes(store_->self().to_string(), store_->next_sequence());
+  const Dot dot = store_->next_dot();
+  const StateHash salt = hash_bytes(dot.replica.to_string(), dot.sequence);
   const std::string position =
       tree_position_between(left, right, static_cast<std::uint32_t>(salt.low));
   if (position.size() > tree_position_bytes_max) {
@@ -284,12 +288,10 @@ Status TreeRef::remove(std::string_view name) {
     }
   }
   for (const std::string& node : gone) {
-    const NodeIndex cell = store_->find_child(*tree, Type::element, Value(node));
-    if (cell != no_node && store_->node(cell).live > 0) store_->remove_entries(cell);
-    const NodeIndex properties = store_->find_child(*tree, Type::map, Value(node));
-    if (properties != no_node && store_->node(properties).live > 0) {
-      store_->remove_subtree(properties, false);
-    }
+    const NodeIndex cell = live_child(*store_, *tree, Type::element, Value(node));
+    if (cell != no_node) store_->remove_entries(cell);
+    const NodeIndex properties = live_child(*store_, *tree, Type::map, Value(node));
+    if (properties != no_node) store_->remove_subtree(properties, false);
   }
   keep_others(*tree, others, {});
   return {};
