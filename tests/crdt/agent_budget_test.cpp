@@ -3,11 +3,14 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "property_runs.h"
 #include "rejoin/crdt/agent/budget.h"
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/transaction.h"
+#include "site.h"
 
 namespace rejoin::agent {
 namespace {
@@ -15,18 +18,19 @@ namespace {
 constexpr std::int64_t noon_ms = 1'716'000'000'000;
 constexpr std::int64_t clock_error_ms = 500;
 
-class Site {
+class Site : public rejoin::Site {
  public:
-  explicit Site(std::uint64_t n) : document(ReplicaId::from_words(n << 32, n)) {}
+  explicit Site(std::uint64_t n) : rejoin::Site(ReplicaId::from_words(n << 32, n)) {}
 
   // Commits what `write` does to the budget and gives what it said.
   template <class Write>
   auto commit(Write write) {
-    Transaction transaction = document.begin({HybridTime{++time_}, "", ""});
-    BudgetRef budget(transaction.root().map("budgets").map("gpu"));
-    auto said = write(budget);
-    transaction.commit();
-    return said;
+    std::optional<decltype(write(std::declval<BudgetRef&>()))> said;
+    rejoin::Site::commit([&](MapRef root) {
+      BudgetRef budget(root.map("budgets").map("gpu"));
+      said = write(budget);
+    });
+    return *std::move(said);
   }
   void fund(std::int64_t amount) {
     ASSERT_TRUE(commit([&](BudgetRef& b) { return b.fund(amount); }).ok());
@@ -59,22 +63,8 @@ class Site {
     EXPECT_EQ(document.canonical_state(), before);
     return said.ok() ? Error() : said.error();
   }
-  void pull(const Site& other) {
-    ASSERT_TRUE(document.join(other.document.delta_since(document.clock())).ok());
-  }
   BudgetView budget() const { return BudgetView(document.root().map("budgets").map("gpu")); }
-
-  Document document;
-
- private:
-  std::uint64_t time_ = 0;
 };
-
-void exchange(Site& a, Site& b) {
-  a.pull(b);
-  b.pull(a);
-  ASSERT_EQ(a.document.hash(), b.document.hash());
-}
 
 class Budget : public testing::Test {
  protected:

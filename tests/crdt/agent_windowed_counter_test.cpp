@@ -11,6 +11,7 @@
 #include "rejoin/crdt/agent/windowed_counter.h"
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/transaction.h"
+#include "site.h"
 
 namespace rejoin::agent {
 namespace {
@@ -30,14 +31,12 @@ constexpr sys_seconds at(int d, int h, int m, int s = 0) {
          std::chrono::minutes(m) + std::chrono::seconds(s);
 }
 
-class Replica {
+class Replica : public Site {
  public:
-  explicit Replica(std::uint64_t n) : document(ReplicaId::from_words(n, ~n)) {}
+  explicit Replica(std::uint64_t n) : Site(ReplicaId::from_words(n, ~n)) {}
   template <class Write>
   EventPtr commit(Write write) {
-    Transaction transaction = document.begin({HybridTime{++time_}, "", ""});
-    write(WindowedCounterRef(transaction.root().map("use")));
-    return transaction.commit();
+    return Site::commit([&](MapRef root) { write(WindowedCounterRef(root.map("use"))); });
   }
   EventPtr add(std::int64_t amount, sys_seconds when) {
     return commit([&](WindowedCounterRef use) { ASSERT_TRUE(use.add(amount, when).ok()); });
@@ -47,25 +46,11 @@ class Replica {
     commit([&](WindowedCounterRef use) { removed = use.expire(policy, now).value(); });
     return removed;
   }
-  void pull(const Replica& other) {
-    ASSERT_TRUE(document.join(other.document.delta_since(document.clock())).ok());
-  }
   WindowedCounterView use() const { return WindowedCounterView(document.root().map("use")); }
   std::int64_t value(Granularity granularity, sys_seconds when) const {
     return use().value(granularity, when).value();
   }
-
-  Document document;
-
- private:
-  std::uint64_t time_ = 0;
 };
-
-void exchange(Replica& a, Replica& b) {
-  a.pull(b);
-  b.pull(a);
-  ASSERT_EQ(a.document.hash(), b.document.hash());
-}
 
 // ---- Buckets ----
 

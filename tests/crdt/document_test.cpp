@@ -3,53 +3,17 @@
 #include <gtest/gtest.h>
 
 #include "rejoin/crdt/transaction.h"
+#include "site.h"
 
 namespace rejoin {
 namespace {
 
 ReplicaId replica(std::uint64_t n) { return ReplicaId::from_words(n, n); }
 
-class Site {
+class Site : public rejoin::Site {
  public:
-  explicit Site(std::uint64_t n) : document(replica(n)) {}
-  template <class Write>
-  EventPtr commit(Write write) {
-    Transaction tx = document.begin({HybridTime{++time}, "tester", ""});
-    MapRef root = tx.root();
-    write(root);
-    EventPtr event = tx.commit();
-    EXPECT_TRUE(document.check_invariants().ok())
-        << document.check_invariants().error().to_string();
-    return event;
-  }
-  // Through its bytes, as a peer would get it.
-  Applied receive(const EventPtr& event) {
-    Result<EventPtr> decoded = Event::decode(event->encoded());
-    EXPECT_TRUE(decoded.ok());
-    Result<Applied> applied = document.apply(**decoded);
-    EXPECT_TRUE(applied.ok());
-    EXPECT_TRUE(document.check_invariants().ok())
-        << document.check_invariants().error().to_string();
-    return *applied;
-  }
-  void pull(const Site& other) {
-    Result<Delta> delta = Delta::decode(other.document.delta_since(document.clock()).encoded());
-    ASSERT_TRUE(delta.ok());
-    ASSERT_TRUE(document.join(*delta).ok());
-    EXPECT_TRUE(document.check_invariants().ok())
-        << document.check_invariants().error().to_string();
-  }
-  MapView root() const { return document.root(); }
-
-  Document document;
-  std::uint64_t time = 0;
+  explicit Site(std::uint64_t n) : rejoin::Site(replica(n)) {}
 };
-
-void expect_equal(const Site& a, const Site& b) {
-  EXPECT_EQ(a.document.clock(), b.document.clock());
-  EXPECT_EQ(a.document.canonical_state(), b.document.canonical_state());
-  EXPECT_EQ(a.document.hash(), b.document.hash());
-}
 
 // Each test runs twice: with changes carried as events, and as deltas.
 class Exchange : public testing::TestWithParam<bool> {

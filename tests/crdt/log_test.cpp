@@ -2,64 +2,36 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "history.h"
+#include "property_runs.h"
 #include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/json.h"
 #include "rejoin/crdt/transaction.h"
+#include "site.h"
 #include "store/packing.h"
 
 namespace rejoin {
 namespace {
 
-// Before RapidCheck reads its settings; REJOIN_PROPERTY_RUNS as in document_property_test.
-[[maybe_unused]] const bool runs_scaled = [] {
-  const char* runs = std::getenv("REJOIN_PROPERTY_RUNS");
-  const char* already = std::getenv("RC_PARAMS");
-  const std::string cases =
-      std::to_string(2000 * (runs == nullptr ? 1 : std::strtoul(runs, nullptr, 10)));
-  const std::string settings = "max_success=" + cases + " " + (already == nullptr ? "" : already);
-  return setenv("RC_PARAMS", settings.c_str(), 1) == 0;
-}();
+[[maybe_unused]] const bool runs_scaled = scale_property_runs(2000);
 
 using testing::ElementsAre;
 using testing::IsEmpty;
 
 ReplicaId replica(std::uint64_t n) { return ReplicaId::from_words(n, n); }
 
-class Author {
+class Author : public Site {
  public:
-  explicit Author(std::uint64_t n) : document(replica(n)) {}
-  template <class Write>
-  EventPtr commit(Write write) {
-    Transaction transaction = document.begin({HybridTime{++time_}, "", ""});
-    write(transaction.root());
-    return transaction.commit();
-  }
+  explicit Author(std::uint64_t n) : Site(replica(n)) {}
   EventPtr append(const std::vector<Value>& values) {
     return commit([&](MapRef root) { ASSERT_TRUE(root.map("m").log("l").append(values).ok()); });
   }
-  void pull(const Author& other) {
-    ASSERT_TRUE(document.join(other.document.delta_since(document.clock())).ok());
-  }
   LogView log() const { return document.root().map("m").log("l"); }
   std::vector<Value> values() const { return log().values(); }
-
-  Document document;
-
- private:
-  std::uint64_t time_ = 0;
 };
-
-void exchange(Author& a, Author& b) {
-  a.pull(b);
-  b.pull(a);
-  ASSERT_EQ(a.document.hash(), b.document.hash());
-  ASSERT_EQ(a.document.canonical_state(), b.document.canonical_state());
-}
 
 TEST(Log, runs_of_two_stand_side_by_side_and_what_saw_both_comes_last) {
   Author a(1), b(2);

@@ -9,38 +9,39 @@
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/json.h"
 #include "rejoin/crdt/transaction.h"
+#include "site.h"
 
 namespace rejoin {
 namespace {
 
-class Site {
+class Planner : public Site {
  public:
-  // `ahead`: how far this site's clock is ahead.
-  explicit Site(std::uint64_t n, std::uint64_t ahead = 0)
-      : document(ReplicaId::from_words(n, n)), time_(ahead) {}
+  // `ahead`: how far this one's clock is ahead.
+  explicit Planner(std::uint64_t n, std::uint64_t ahead = 0)
+      : Site(ReplicaId::from_words(n, n), ahead) {}
 
   template <class Write>
   void commit(Write write) {
-    Transaction transaction = document.begin({HybridTime{++time_}, "", ""});
-    write(transaction.root().tree("plan"));
-    transaction.commit();
+    Site::commit([&](MapRef root) { write(root.tree("plan")); });
+  }
+  // A write that must succeed.
+  template <class Write>
+  void does(Write write) {
+    commit([&](TreeRef tree) {
+      const Status status = write(tree);
+      EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().to_string());
+    });
   }
   void create(std::string_view name, std::string_view parent = {},
               std::optional<std::size_t> index = std::nullopt) {
-    commit([&](TreeRef tree) {
-      const Status status = tree.create(name, parent, index);
-      EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().to_string());
-    });
+    does([&](TreeRef tree) { return tree.create(name, parent, index); });
   }
   void move(std::string_view name, std::string_view parent,
             std::optional<std::size_t> index = std::nullopt) {
-    commit([&](TreeRef tree) {
-      const Status status = tree.move(name, parent, index);
-      EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().to_string());
-    });
+    does([&](TreeRef tree) { return tree.move(name, parent, index); });
   }
   void remove(std::string_view name) {
-    commit([&](TreeRef tree) { EXPECT_TRUE(tree.remove(name).ok()); });
+    does([&](TreeRef tree) { return tree.remove(name); });
   }
   // Refused, with the document as it was.
   template <class Write>
@@ -56,9 +57,6 @@ class Site {
     EXPECT_EQ(error.where, "/tree:plan");
     return error;
   }
-  void pull(const Site& other) {
-    ASSERT_TRUE(document.join(other.document.delta_since(document.clock())).ok());
-  }
   TreeView tree() const { return document.root().tree("plan"); }
   // "a(b c(d)) e": children in brackets.
   std::string shape(std::string_view below = {}) const {
@@ -69,25 +67,18 @@ class Site {
     }
     return text;
   }
-
-  Document document;
-
- private:
-  std::uint64_t time_;
 };
 
-void exchange(Site& a, Site& b) {
-  a.pull(b);
-  b.pull(a);
-  EXPECT_EQ(a.document.hash(), b.document.hash());
+void exchange(Planner& a, Planner& b) {
+  rejoin::exchange(a, b);
   EXPECT_EQ(a.tree().items(), b.tree().items());
   EXPECT_EQ(a.shape(), b.shape());
 }
 
 class Tree : public testing::Test {
  protected:
-  Site a{1};
-  Site b{2, 1000};  // whose clock runs ahead: its writes are the later ones
+  Planner a{1};
+  Planner b{2, 1000};  // whose clock runs ahead: its writes are the later ones
 
   // Both begin with x, y and z at the top.
   void begin() {
@@ -133,7 +124,7 @@ TEST_F(Tree, a_cycle_loses_its_latest_move) {
 
 TEST_F(Tree, a_longer_cycle_loses_its_latest_move_and_keeps_what_is_below) {
   begin();
-  Site c(3, 500);
+  Planner c(3, 500);
   c.pull(a);
   a.create("below", "x");
   a.move("x", "y");
@@ -160,15 +151,15 @@ TEST_F(Tree, a_removal_moves_nothing_else) {
   for (const char* name : {"q", "x", "m"}) a.create(name);
   a.create("y", "q");
   exchange(a, b);
-  Site c(3, 2000);
-  Site d(4, 3000);
+  Planner c(3, 2000);
+  Planner d(4, 3000);
   c.pull(a);
   d.pull(a);
   a.move("x", "y");
   b.move("y", "x");  // lost, for it is later; and back below q it would be below itself
   c.move("q", "m");
   d.move("m", "y");
-  for (Site* other : {&b, &c, &d}) exchange(a, *other);
+  for (Planner* other : {&b, &c, &d}) exchange(a, *other);
   EXPECT_EQ(a.shape(), "y(x m(q))");
   a.remove("x");  // with it goes the reason why y did not move
   EXPECT_EQ(a.shape(), "y(m(q))");
