@@ -29,7 +29,8 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 // register an array of one, a log an array that goes on where it ends. Otherwise a child of another
 // type gives way, and objects are written as maps, arrays as lists (of which only the elements that
 // differ are replaced), scalars as registers; of a tree's nodes those are moved that stand
-// elsewhere. An empty array leaves nothing under its name, as an empty list does.
+// elsewhere. An empty array leaves nothing under its name, as an empty list does, and so does
+// `false` where an enable flag was on.
 //
 // `wrong_type` when `json` is no object, or an array holds arrays or objects: a list's elements are
 // scalars. `out_of_range` for integers beyond int64, and for a bounded counter that would have
