@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "rejoin/crdt/document.h"
+#include "rejoin/crdt/event_block.h"
 #include "rejoin/crdt/transaction.h"
 #include "rejoin/crdt/types/text.h"
 
@@ -331,21 +332,31 @@ void measure_replay(const Trace& trace, const Report& report) {
   report.figure("replay_batched", all.first, "ms", {text_of(all.second->document)});
 }
 
-// The bytes of all events.
-std::size_t history_bytes(const Trace& trace) {
+// A block of all events.
+std::string history_of(const Trace& trace) {
   Replica replica(1);
-  std::size_t bytes = 0;
+  std::vector<EventPtr> events;
   for (const TextTransaction& transaction : trace.transactions) {
-    if (const EventPtr event = edit(replica, transaction.patches)) bytes += event->encoded().size();
+    if (const EventPtr event = edit(replica, transaction.patches)) events.push_back(event);
   }
-  return bytes;
+  const auto block = rejoin::encode_block(events);
+  must(block);
+  return *block;
 }
 
-// From a state's bytes until the text has been read.
-void measure_load(const std::string& measure, const std::string& state, const Report& report) {
+void apply_block(Document& document, const std::string& bytes) {
+  const auto events = rejoin::decode_block(bytes);
+  must(events);
+  for (const EventPtr& event : *events) must_apply(document.apply(*event));
+}
+
+// From the bytes until `take_in` has them in a document and the text has been read.
+template <class TakeIn>
+void measure_load(const std::string& measure, const std::string& bytes, TakeIn take_in,
+                  const Report& report) {
   const auto [ms, loaded] = median_ms([] { return std::make_unique<Replica>(98); },
                                       [&](std::unique_ptr<Replica> replica) {
-                                        join(replica->document, state);
+                                        take_in(replica->document, bytes);
                                         std::string text = text_of(replica->document);
                                         return std::pair(std::move(replica), std::move(text));
                                       });
@@ -354,14 +365,16 @@ void measure_load(const std::string& measure, const std::string& state, const Re
 
 void measure_save(const Trace& trace, const Report& report) {
   const Trace batched = in_batches(trace);
-  report.figure("bytes_history", static_cast<double>(history_bytes(batched)), "bytes");
-  report.figure("bytes_history_unbatched", static_cast<double>(history_bytes(trace)), "bytes");
+  const std::string history = history_of(batched);
+  report.figure("bytes_history", static_cast<double>(history.size()), "bytes");
+  report.figure("bytes_history_unbatched", static_cast<double>(history_of(trace).size()), "bytes");
+  measure_load("load_history", history, apply_block, report);
   const auto source = replay(batched);
   source->document.prune(source->document.clock());
   source->document.forget_elements(source->document.clock());
   const std::string state = source->document.delta_since(Clock()).encoded();
   report.figure("bytes_state", static_cast<double>(state.size()), "bytes");
-  measure_load("load", state, report);
+  measure_load("load", state, join, report);
 }
 
 std::size_t allocated_bytes() {
@@ -418,7 +431,7 @@ void measure_merge(const Trace& trace, const Report& report) {
                                       });
   texts.push_back(merged.second);
   report.figure("merge", ms, "ms", texts);
-  measure_load("merge_whole", replicas[0]->document.delta_since(Clock()).encoded(), report);
+  measure_load("merge_whole", replicas[0]->document.delta_since(Clock()).encoded(), join, report);
 }
 
 int measure_text(const std::string& measure, const Json& json, const Report& report) {

@@ -4,35 +4,13 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "generators.h"
+#include "damage.h"
 #include "history.h"
 
 namespace rejoin {
 namespace {
 
 const ReplicaId reader = ReplicaId::from_words(~0ull, 1);
-
-std::string damaged(std::string bytes) {
-  const int kind = *rc::gen::weightedElement<int>({{1, 0}, {6, 1}, {2, 2}, {1, 3}});
-  if (kind == 0) {
-    bytes.resize(*rc::gen::inRange<std::size_t>(0, bytes.size() + 1));
-  } else if (kind == 1) {
-    const int flips = *rc::gen::inRange(1, 4);
-    for (int i = 0; i < flips && !bytes.empty(); ++i) {
-      const auto at = *rc::gen::inRange<std::size_t>(0, bytes.size());
-      bytes[at] = static_cast<char>(bytes[at] ^ (1 << *rc::gen::inRange(0, 8)));
-    }
-  } else if (kind == 2) {
-    // A piece of it again somewhere else: lengths, counts and dots that are plausible.
-    const auto from = *rc::gen::inRange<std::size_t>(0, bytes.size() + 1);
-    const auto to = *rc::gen::inRange<std::size_t>(0, bytes.size() + 1);
-    const auto size = *rc::gen::inRange<std::size_t>(0, 24);
-    bytes.insert(to, bytes.substr(from, size));
-  } else {
-    bytes = *generators::any_bytes();
-  }
-  return bytes;
-}
 
 // The document is whole, and unchanged unless the bytes were taken in.
 void check_after(const Document& document, const Snapshot& before, const Result<Applied>& applied) {

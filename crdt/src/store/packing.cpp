@@ -16,17 +16,16 @@ constexpr std::size_t worth_packing = 64;  // bytes
 constexpr std::size_t unpacked_always = std::size_t{64} << 20;
 constexpr std::size_t unpacked_times = 100;
 
-Error malformed(const char* what) {
-  return make_error(ErrorCode::malformed, std::string("delta: ") + what);
-}
+constexpr int archive_level = 19;
 
 }  // namespace
 
-std::string packed(std::string_view plain) {
+std::string packed(std::string_view plain, Effort effort) {
   if (plain.size() >= worth_packing) {
     std::string out(1 + ZSTD_compressBound(plain.size()), '\0');
-    const std::size_t size = ZSTD_compress(out.data() + 1, out.size() - 1, plain.data(),
-                                           plain.size(), ZSTD_CLEVEL_DEFAULT);
+    const std::size_t size =
+        ZSTD_compress(out.data() + 1, out.size() - 1, plain.data(), plain.size(),
+                      effort == Effort::archive ? archive_level : ZSTD_CLEVEL_DEFAULT);
     const bool plausible = plain.size() <= unpacked_always || plain.size() / unpacked_times <= size;
     if (!ZSTD_isError(size) && size < plain.size() && plausible) {
       out[0] = zstd_bytes;
@@ -40,7 +39,10 @@ std::string packed(std::string_view plain) {
   return out;
 }
 
-Result<std::string> unpacked(std::string_view bytes) {
+Result<std::string> unpacked(std::string_view bytes, std::string_view subject) {
+  const auto malformed = [&](const char* what) {
+    return make_error(ErrorCode::malformed, std::string(subject) + ": " + what);
+  };
   if (bytes.empty()) return malformed("it is empty");
   const char how = bytes[0];
   bytes.remove_prefix(1);

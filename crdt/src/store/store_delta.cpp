@@ -188,7 +188,7 @@ Result<Applied> Store::join(const Delta& delta) {
   if (clock_.includes(delta.clock)) return Applied::duplicate;
 
   // Decode all of it before anything changes.
-  const Result<std::string> plain = unpacked(delta.body);
+  const Result<std::string> plain = unpacked(delta.body, "delta");
   if (!plain.ok()) return plain.error();
   Reader in(*plain);
   const auto malformed = [&](const char* what) {

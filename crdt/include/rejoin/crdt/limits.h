@@ -15,6 +15,7 @@ inline constexpr std::size_t clock_entries_max = 1u << 20;            // replica
 inline constexpr std::size_t author_bytes_max = 256;                  // author of an event
 inline constexpr std::size_t note_bytes_max = 4096;                   // note of an event
 inline constexpr std::size_t delta_bytes_max = std::size_t{1} << 34;  // one encoded delta
+inline constexpr std::size_t block_bytes_max = 256u << 20;            // events of one block
 inline constexpr std::uint64_t sequence_max = std::uint64_t{1} << 62;
 
 }  // namespace rejoin::limits
