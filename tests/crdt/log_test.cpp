@@ -171,7 +171,7 @@ std::string as_log(std::string bytes) {
 
 // The same for deltas, whose names say how much of the one before they share: nothing.
 Delta as_log(Delta delta) {
-  std::string plain = *unpacked(delta.body);
+  std::string plain = *unpacked(delta.body, "delta");
   std::string key;
   Writer out(key);
   Value("l").encode(out);
