@@ -106,7 +106,7 @@ Result<Value> to_value(const json& scalar) {
       return make_error(ErrorCode::invalid_argument, "the JSON did not parse");
   }
   return make_error(ErrorCode::wrong_type,
-                    "an array holds an array or object, but the elements of a list are scalars; "
+                    "an array holds an array, but the elements of a list are scalars and objects; "
                     "use an object with a name for each");
 }
 
@@ -137,6 +137,16 @@ json from_tree(const TreeView& tree) {
   return json{{tree_member, std::move(array)}};
 }
 
+json from_list(const ListView& list) {
+  json array = from_values(list.values());
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    if (!array[i].is_null()) continue;
+    const Result<MapView> map = list.map(i);
+    if (map.ok()) array[i] = from_map(*map);
+  }
+  return array;
+}
+
 bool is_tree(const json& wanted) {
   return wanted.is_object() && wanted.size() == 1 && wanted.contains(tree_member) &&
          wanted[tree_member].is_array();
@@ -147,7 +157,7 @@ json from_child(const MapView& map, std::string_view name, Type type) {
     case Type::map:
       return from_map(map.map(name));
     case Type::list:
-      return from_values(map.list(name).values());
+      return from_list(map.list(name));
     case Type::log:
       return from_values(map.log(name).values());
     case Type::text:
@@ -193,19 +203,65 @@ json from_map(const MapView& map) {
 
 // ---- Import ----
 
+// Whether both say the same to the last bit: JSON's own comparison takes 1 for 1.0.
+bool is_same(const json& shown, const json& wanted) {
+  if (shown.is_array() || wanted.is_array()) {
+    return shown.is_array() && wanted.is_array() &&
+           std::equal(shown.begin(), shown.end(), wanted.begin(), wanted.end(), is_same);
+  }
+  if (!is_scalar(shown) || !is_scalar(wanted)) {
+    return shown.is_object() && wanted.is_object() && shown.size() == wanted.size() &&
+           std::equal(shown.items().begin(), shown.items().end(), wanted.items().begin(),
+                      [](const auto& a, const auto& b) {
+                        return a.key() == b.key() && is_same(a.value(), b.value());
+                      });
+  }
+  const Result<Value> left = to_value(shown);
+  const Result<Value> right = to_value(wanted);
+  return left.ok() && right.ok() && *left == *right;
+}
+
+Status write_map(MapRef map, const Path& path, const json& wanted, bool remove_missing);
+
+// Inserts `count` elements of `wanted`, scalars side by side as one run.
+Status insert_elements(ListRef list, std::size_t at, const json& wanted, std::size_t first,
+                       std::size_t count) {
+  std::vector<Value> run;
+  const auto insert_run = [&] {
+    Status status = list.insert(at, run);
+    at += run.size();
+    run.clear();
+    return status;
+  };
+  for (std::size_t i = first; i < first + count; ++i) {
+    if (!wanted[i].is_object() || is_scalar(wanted[i])) {
+      Result<Value> value = to_value(wanted[i]);
+      if (!value.ok()) return std::move(value).error();
+      run.push_back(*std::move(value));
+      continue;
+    }
+    if (Status status = insert_run(); !status.ok()) return status;
+    Result<MapRef> map = list.insert_map(at++);
+    if (!map.ok()) return std::move(map).error();
+    if (Status status = write_map(*map, map->path(), wanted[i], true); !status.ok()) return status;
+  }
+  return insert_run();
+}
+
 // Where the longest common subsequence of two lists says "keep", keep; the rest is what differs.
 // Quadratic: lists whose differing middles are longer than this are replaced there as a whole.
 constexpr std::size_t comparisons_max = 1u << 20;
 
-Status write_list(ListRef list, const std::vector<Value>& wanted) {
-  const std::vector<Value> current = list.values();
+Status write_list(ListRef list, const json& wanted) {
+  const json current = from_list(list);
   std::size_t front = 0;
-  while (front < current.size() && front < wanted.size() && current[front] == wanted[front]) {
+  while (front < current.size() && front < wanted.size() &&
+         is_same(current[front], wanted[front])) {
     ++front;
   }
   std::size_t back = 0;
   while (back < current.size() - front && back < wanted.size() - front &&
-         current[current.size() - 1 - back] == wanted[wanted.size() - 1 - back]) {
+         is_same(current[current.size() - 1 - back], wanted[wanted.size() - 1 - back])) {
     ++back;
   }
   const std::size_t n = current.size() - front - back;
@@ -213,21 +269,21 @@ Status write_list(ListRef list, const std::vector<Value>& wanted) {
   // common[i * (m + 1) + j]: length of the longest common subsequence from i and j onward.
   const bool compare = n != 0 && m != 0 && n <= comparisons_max / m;
   std::vector<std::uint32_t> common(compare ? (n + 1) * (m + 1) : 0);
-  const auto is_same = [&](std::size_t i, std::size_t j) {
-    return current[front + i] == wanted[front + j];
+  const auto is_same_at = [&](std::size_t i, std::size_t j) {
+    return is_same(current[front + i], wanted[front + j]);
   };
   for (std::size_t i = compare ? n : 0; i-- > 0;) {
     for (std::size_t j = m; j-- > 0;) {
       common[i * (m + 1) + j] =
-          is_same(i, j) ? common[(i + 1) * (m + 1) + j + 1] + 1
-                        : std::max(common[(i + 1) * (m + 1) + j], common[i * (m + 1) + j + 1]);
+          is_same_at(i, j) ? common[(i + 1) * (m + 1) + j + 1] + 1
+                           : std::max(common[(i + 1) * (m + 1) + j], common[i * (m + 1) + j + 1]);
     }
   }
   // `at` is where element i of the old middle is now.
   std::size_t at = front;
   for (std::size_t i = 0, j = 0; i < n || j < m;) {
     const auto keeps = [&](std::size_t k, std::size_t l) {
-      return compare && k < n && l < m && is_same(k, l);
+      return compare && k < n && l < m && is_same_at(k, l);
     };
     if (keeps(i, j)) {
       ++i, ++j, ++at;
@@ -245,11 +301,9 @@ Status write_list(ListRef list, const std::vector<Value>& wanted) {
       if (Status status = list.remove(at, removed - i); !status.ok()) return status;
     }
     if (inserted > j) {
-      const auto first = wanted.begin() + static_cast<std::ptrdiff_t>(front);
-      const std::vector<Value> run(first + static_cast<std::ptrdiff_t>(j),
-                                   first + static_cast<std::ptrdiff_t>(inserted));
-      if (Status status = list.insert(at, run); !status.ok()) return status;
-      at += run.size();
+      Status status = insert_elements(list, at, wanted, front + j, inserted - j);
+      if (!status.ok()) return status;
+      at += inserted - j;
     }
     i = removed;
     j = inserted;
@@ -342,7 +396,7 @@ Type type_for(const json& wanted, std::optional<Type> shown) {
     case Type::min_register:
       return scalar ? *shown : plain;
     case Type::multi_register:
-      return wanted.is_array() && wanted.size() == 1 ? *shown : plain;
+      return wanted.is_array() && wanted.size() == 1 && is_scalar(wanted[0]) ? *shown : plain;
     case Type::counter:
     case Type::bounded_counter:
       return wanted.is_number_integer() ? *shown : plain;
@@ -363,8 +417,6 @@ Type type_for(const json& wanted, std::optional<Type> shown) {
   }
   return plain;
 }
-
-Status write_map(MapRef map, const Path& path, const json& wanted, bool remove_missing);
 
 // The array of from_tree(). Nodes are created, moved and, where asked, removed; each stands where
 // the array has it.
@@ -417,14 +469,14 @@ Status write_as(MapRef map, const std::string& name, Type type, const Path& path
     case Type::map:
       return write_map(map.map(name), path, wanted, remove_missing);
     case Type::list:
+      return write_list(map.list(name), wanted);
     case Type::log:
     case Type::set:
     case Type::remove_wins_set: {
       Result<std::vector<Value>> values = to_values(wanted);
       if (!values.ok()) return std::move(values).error();
-      if (type == Type::log) return write_log(map.log(name), *values);
-      return type == Type::list ? write_list(map.list(name), *values)
-                                : write_set(map.set(name, type), *values);
+      return type == Type::log ? write_log(map.log(name), *values)
+                               : write_set(map.set(name, type), *values);
     }
     case Type::text:
       return write_text(map.text(name), wanted.get<std::string>());
@@ -445,17 +497,6 @@ Status write_as(MapRef map, const std::string& name, Type type, const Path& path
   return map.reg(name, type).set(*value);
 }
 
-// Whether both say the same to the last bit: JSON's own comparison takes 1 for 1.0.
-bool is_same(const json& shown, const json& wanted) {
-  if (shown.is_array() || wanted.is_array()) {
-    return shown.is_array() && wanted.is_array() &&
-           std::equal(shown.begin(), shown.end(), wanted.begin(), wanted.end(), is_same);
-  }
-  const Result<Value> left = to_value(shown);
-  const Result<Value> right = to_value(wanted);
-  return left.ok() && right.ok() && *left == *right;
-}
-
 // Writes `wanted` under a name whose existing children are `types`, in ascending order.
 Status write_child(MapRef map, const std::string& name, const std::vector<Type>& types,
                    const Path& parent, const json& wanted, bool remove_missing) {
@@ -468,11 +509,11 @@ Status write_child(MapRef map, const std::string& name, const std::vector<Type>&
   if (says_so) return {};
   if (shown == Type::set || shown == Type::remove_wins_set) {
     const Result<std::vector<Value>> values = to_values(wanted);
-    if (values.ok() && !is_distinct(*values)) type = Type::list;
+    if (!values.ok() || !is_distinct(*values)) type = Type::list;
   }
   if (type == Type::log) {
     const Result<std::vector<Value>> values = to_values(wanted);
-    if (values.ok() && !goes_on(map.log(name), *values)) type = Type::list;
+    if (!values.ok() || !goes_on(map.log(name), *values)) type = Type::list;
   }
   if (type == Type::max_register || type == Type::min_register) {
     // Such a register moves in one direction only; where it may not follow, a plain one takes over.

@@ -9,6 +9,7 @@
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/id.h"
 #include "rejoin/crdt/limits.h"
+#include "store/element_key.h"
 
 namespace rejoin {
 namespace {
@@ -175,7 +176,10 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
     name = text.substr(colon + 1);
   }
   const bool below_bounded = above == Type::bounded_counter;
-  if (above == Type::tree) {
+  const bool below_list = above == Type::list;
+  if (below_list) {
+    if (step.type != Type::map) return wrong("only maps live below a list");
+  } else if (above == Type::tree) {
     if (step.type != Type::map && step.type != Type::element) {
       return wrong("a node's properties (map) or place (element) live below a tree");
     }
@@ -189,7 +193,7 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
   }
   if (const std::size_t colon = name.find(':'); colon != std::string_view::npos) {
     std::optional<Value> key;
-    if (is_set(above) || below_bounded) {
+    if (is_set(above) || below_bounded || below_list) {
       key = parse_key(name.substr(0, colon), name.substr(colon + 1));
     }
     if (!key) return wrong("a path has a ':' too many; write it %3A inside a name");
@@ -203,6 +207,9 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
   }
   if (below_bounded && !(step.key.is_bytes() && step.key.contents().size() == sizeof(ReplicaId))) {
     return wrong("the children of a bounded counter are named by replica ids, as bytes:<32 hex>");
+  }
+  if (below_list && !(step.key.is_bytes() && step.key.contents().size() == element_key_bytes)) {
+    return wrong("the elements of a list are named by their ids, as bytes:<48 hex>");
   }
   if (step.key.contents().size() > limits::key_bytes_max) {
     return make_error(

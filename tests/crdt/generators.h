@@ -87,8 +87,8 @@ inline rc::Gen<Value> value() {
       rc::gen::map(any_bytes(), [](const std::string& v) { return Value::bytes(v); }));
 }
 
-// A path that can exist: elements below sets, replicas' parts below bounded
-// counters, everything else below maps.
+// A path that can exist: elements below sets, replicas' parts below bounded counters, maps that are
+// elements below lists, everything else below maps.
 inline rc::Gen<Path> path() {
   return rc::gen::exec([] {
     Path path;
@@ -105,6 +105,11 @@ inline rc::Gen<Path> path() {
                  Value::bytes(std::string(id.bytes.begin(), id.bytes.end())));
     }
     path = path.child(last, *utf8());
+    if (last == Type::list && *rc::gen::arbitrary<bool>()) {
+      path = path.child(Type::map, Value::bytes(*rc::gen::container<std::string>(
+                                       24, rc::gen::arbitrary<char>())));
+      return path.map(*utf8());
+    }
     const bool is_set = last == Type::set || last == Type::remove_wins_set;
     if (is_set && *rc::gen::arbitrary<bool>()) path = path.child(Type::element, *value());
     return path;

@@ -108,6 +108,7 @@ constexpr WriteKind write_kinds[] = {
     {Write::Kind::add_to_set, "add_to_set", 6, "set"},
     {Write::Kind::remove_from_set, "remove_from_set", 6, "set"},
     {Write::Kind::insert, "insert", 7, "list"},
+    {Write::Kind::insert_map, "insert_map", 4, "list"},
     {Write::Kind::remove_elements, "remove_elements", 4, "list"},
     {Write::Kind::insert_text, "insert_text", 7, "text"},
     {Write::Kind::remove_text, "remove_text", 4, "text"},
@@ -156,11 +157,18 @@ void see(const MapView& map, const Path& path, std::map<std::string, std::string
       case Type::list: {
         const ListView list = map.list(child.name);
         const std::vector<Value> all = list.values();
-        text = joined(all);
-        require(list.size() == all.size() && !list.at(all.size()).ok(),
-                "a list's size is the number of its values");
+        require(
+            list.size() == all.size() && !list.at(all.size()).ok() && !list.map(all.size()).ok(),
+            "a list's size is the number of its values");
         for (std::size_t i = 0; i < all.size(); ++i) {
           require(*list.at(i) == all[i], "a list's values are those at its indexes");
+          const Result<MapView> element = list.map(i);
+          text += (element.ok() ? element->path().to_string() : all[i].to_string()) + " ";
+          if (!element.ok()) continue;
+          require(all[i].is_null() && element->exists(),
+                  "a map in a list is null among its values");
+          lines[element->path().to_string()] = "map";
+          see(*element, element->path(), lines);
         }
         break;
       }
@@ -603,9 +611,12 @@ void World::write(Transaction& transaction, Peer& peer, const std::vector<Write>
 void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
   static constexpr Type registers[] = {Type::reg, Type::multi_register, Type::max_register,
                                        Type::min_register};
-  const Path& at = pick(maps(), w.map);
-  MapRef map = transaction.root().at(at);
   specification::Replica& model = peer.model;
+  const std::vector<Path> in_lists = model.maps_in_lists();
+  // Now and then in an element of a list.
+  const bool goes_in = !in_lists.empty() && w.name % 3 == 1;
+  const Path at = goes_in ? pick(in_lists, w.map + w.value) : pick(maps(), w.map);
+  MapRef map = transaction.root().at(at);
   const std::string name = leaf_name(w.name);
   const unsigned kind = w.name / 2;
   const Value& value = pick(values(), w.value);
@@ -682,6 +693,17 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
       status = run.size() == 1 ? map.list(name).insert(index, run[0])
                                : map.list(name).insert(index, run);
       model.insert(path, index, run);
+      break;
+    }
+    case Write::Kind::insert_map: {
+      path = at.child(Type::list, name);
+      const std::size_t index = kind % (model.list(path).size() + 1);
+      const Result<MapRef> element = map.list(name).insert_map(index);
+      if (!element.ok()) {
+        status = element.error();
+        break;
+      }
+      model.insert_map(path, index, element->path().steps().back().key);
       break;
     }
     case Write::Kind::remove_elements: {

@@ -36,6 +36,7 @@ struct Write {
     add_to_set,
     remove_from_set,
     insert,
+    insert_map,
     remove_elements,
     insert_text,
     remove_text,

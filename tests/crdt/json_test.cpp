@@ -268,8 +268,13 @@ rc::Gen<json> any_json(int depth) {
       rc::gen::map(rc::gen::inRange(-2, 3), [](int v) { return json(v / 2.0); }),
       rc::gen::map(generators::utf8(), [](const std::string& v) { return json(v); }));
   if (depth == 0) return scalar;
+  const auto in_array =
+      rc::gen::map(rc::gen::pair(rc::gen::element<std::string>("a", "b"), any_json(depth - 1)),
+                   [](const auto& v) {
+                     return json{{v.first, v.second}};
+                   });
   const auto array = rc::gen::map(rc::gen::nonEmpty(rc::gen::container<std::vector<json>>(
-                                      rc::gen::oneOf(scalar, rc::gen::just(json(1))))),
+                                      rc::gen::oneOf(scalar, rc::gen::just(json(1)), in_array))),
                                   [](const std::vector<json>& v) { return json(v); });
   const auto object = rc::gen::map(
       rc::gen::container<std::vector<std::pair<std::string, json>>>(

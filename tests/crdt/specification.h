@@ -48,6 +48,7 @@ struct Operation {
   ReplicaId asked;                    // put, of a request for rights
   bool keep_self = false;             // remove_subtree: what is at the path itself stays
   ElementName element;                // insert
+  Value key;                          // insert, of a map: its step below the list
   std::optional<ElementName> parent;  // insert: in FugueMax's tree; none is the root
   bool is_left_child = false;         // insert
   std::optional<ElementName> right;   // insert: its right origin; none is the end
@@ -104,22 +105,27 @@ class Replica {
   std::uint64_t elements_inserted = 0;
 
   std::vector<Live> live() const {
-    std::vector<Live> result;
-    for (const std::size_t e : known) {
-      const Event& event = (*history_)[e];
-      for (std::size_t i = 0; i < event.operations.size(); ++i) {
-        const Operation& operation = event.operations[i];
-        if (operation.adds() && !is_taken_away(operation, e, i)) {
-          result.push_back({&operation, event.writer, event.time});
-        }
+    std::vector<Live> result = not_taken_away();
+    // What is below an element of a list is there as long as the element.
+    std::set<Path> elements;
+    for (const Live& l : result) {
+      if (is_map_element(*l.operation)) elements.insert(map_of(*l.operation));
+    }
+    std::erase_if(result, [&](const Live& l) {
+      for (Path at = l.operation->path; !at.is_root(); at = at.parent()) {
+        if (at.parent().type() == Type::list && !elements.contains(at)) return true;
       }
+      return false;
+    });
+    return result;
+  }
+  // The maps that are elements of lists.
+  std::vector<Path> maps_in_lists() const {
+    std::vector<Path> result;
+    for (const Live& l : live()) {
+      if (is_map_element(*l.operation)) result.push_back(map_of(*l.operation));
     }
-    for (std::size_t i = 0; i < pending.size(); ++i) {
-      bool gone = !pending[i].adds();
-      for (std::size_t j = i + 1; j < pending.size(); ++j)
-        gone |= pending[j].takes_away(pending[i]);
-      if (!gone) result.push_back({&pending[i], self, time});
-    }
+    std::sort(result.begin(), result.end());
     return result;
   }
 
@@ -227,7 +233,7 @@ class Replica {
       text.clear();
       for (const auto& [name, parent] : tree(path)) text += name + "<" + parent + " ";
       for (Path above = path.parent(); !above.is_root(); above = above.parent()) {
-        result[above.to_string()] = "map";
+        if (above.type() == Type::map) result[above.to_string()] = "map";
       }
     }
     result.erase("/");
@@ -386,6 +392,11 @@ class Replica {
       }
       ++index;
     }
+  }
+  void insert_map(const Path& path, std::size_t index, const Value& key) {
+    insert(path, index, {Value()});
+    pending.back().key = key;
+    put(path.child(Type::map, key), Value());
   }
   // Behind every entry that is known, whether it is still there or not.
   void append(const Path& path, const std::vector<Value>& values) {
@@ -618,6 +629,32 @@ class Replica {
                        [&](const Operation& p) { return p.takes_away(operation); });
   }
 
+  static bool is_map_element(const Operation& operation) {
+    return operation.kind == Operation::Kind::insert && !operation.key.is_null();
+  }
+  static Path map_of(const Operation& insertion) {
+    return insertion.path.child(Type::map, insertion.key);
+  }
+  std::vector<Live> not_taken_away() const {
+    std::vector<Live> result;
+    for (const std::size_t e : known) {
+      const Event& event = (*history_)[e];
+      for (std::size_t i = 0; i < event.operations.size(); ++i) {
+        const Operation& operation = event.operations[i];
+        if (operation.adds() && !is_taken_away(operation, e, i)) {
+          result.push_back({&operation, event.writer, event.time});
+        }
+      }
+    }
+    for (std::size_t i = 0; i < pending.size(); ++i) {
+      bool gone = !pending[i].adds();
+      for (std::size_t j = i + 1; j < pending.size(); ++j)
+        gone |= pending[j].takes_away(pending[i]);
+      if (!gone) result.push_back({&pending[i], self, time});
+    }
+    return result;
+  }
+
   Operation& add(Operation::Kind kind, const Path& path) {
     Operation& operation = pending.emplace_back();
     operation.kind = kind;
@@ -692,6 +729,8 @@ class Replica {
           const Value& value = it->second->value;
           if (path.type() == Type::text) {
             text += value.as_string();
+          } else if (is_map_element(*it->second)) {
+            text += map_of(*it->second).to_string() + " ";
           } else {
             text += value.to_string() + " ";
           }

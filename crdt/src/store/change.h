@@ -35,9 +35,7 @@ class Store::Change {
 class Store::SequenceChange {
  public:
   SequenceChange(Store& store, NodeIndex index)
-      : store_(store),
-        index_(index),
-        was_live_(store.node(index).live > 0) {}  // nothing is below it
+      : store_(store), index_(index), was_live_(store.is_live(store.node(index))) {}
   ~SequenceChange() {
     store_.set_live(index_, was_live_, store_.is_live(store_.node(index_)));
     store_.mark_dirty(index_);

@@ -1,6 +1,7 @@
 #include "store/effect.h"
 
 #include "rejoin/crdt/limits.h"
+#include "store/element_key.h"
 #include "store/sequence.h"
 #include "store/tree_place.h"
 
@@ -38,6 +39,8 @@ bool may_contain(Type parent, Type child, const Value& key) {
     case Type::bounded_counter:
       return (child == Type::counter || child == Type::reg) && key.is_bytes() &&
              key.contents().size() == sizeof(ReplicaId);
+    case Type::list:  // an element that is a map
+      return child == Type::map && key.is_bytes() && key.contents().size() == element_key_bytes;
     case Type::tree:  // a node's place and its properties
       return (child == Type::element || child == Type::map) && key.is_string() &&
              !key.as_string().empty();

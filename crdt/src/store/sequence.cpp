@@ -345,6 +345,12 @@ auto Sequenced<Buffer>::find(ElementId id) const -> Place {
 }
 
 template <class Buffer>
+bool Sequenced<Buffer>::is_live(ElementId id) const {
+  const Place place = find(id);
+  return place.leaf != nullptr && place.leaf->runs[place.slot].live;
+}
+
+template <class Buffer>
 std::uint64_t Sequenced<Buffer>::absent(ElementId id, std::uint64_t count) const {
   if (id.sequence > index_.last(id.replica)) return count;
   const Sequence end = id.sequence + count;
@@ -967,20 +973,6 @@ StateHash Sequenced<Buffer>::remove_ids(const SequenceContext& context, ElementI
 }
 
 template <class Buffer>
-StateHash Sequenced<Buffer>::remove_seen(const SequenceContext& context,
-                                         const std::vector<Sequence>& clock, Visit visit) {
-  std::vector<std::pair<ElementId, std::uint64_t>> seen;
-  for_each_piece([&](const Piece& piece) {
-    const Sequence up_to = clock[piece.id.replica];
-    if (!piece.live || piece.id.sequence > up_to) return;
-    seen.push_back({piece.id, std::min(piece.count, up_to - piece.id.sequence + 1)});
-  });
-  StateHash hash;
-  for (const auto& [id, count] : seen) hash += remove_ids(context, id, count, visit);
-  return hash;
-}
-
-template <class Buffer>
 void Sequenced<Buffer>::note_removal(std::uint32_t replica, const SequenceRemoval& removal) {
   auto it = std::find_if(removals_.begin(), removals_.end(),
                          [&](const RemovalsOf& of) { return of.replica == replica; });
@@ -1228,6 +1220,18 @@ void Sequenced<Buffer>::for_each_piece(Visit visit) const {
 }
 
 template <class Buffer>
+StateHash Sequenced<Buffer>::hash(const SequenceContext& context) const {
+  StateHash sum;
+  ElementId before;
+  for_each_piece([&](const Piece& piece) {
+    if (!piece.live) return;
+    sum += hash_between<Buffer>(context, before, {}, piece.id, piece.count, piece.content);
+    before = piece.id.plus(piece.count - 1);
+  });
+  return sum;
+}
+
+template <class Buffer>
 void Sequenced<Buffer>::for_each_piece_since(const std::vector<Sequence>& base, Visit visit) const {
   std::vector<std::pair<std::size_t, const Leaf*>> leaves;
   const Leaf* previous = nullptr;
@@ -1304,14 +1308,11 @@ const char* Sequenced<Buffer>::check_node(const Node* node, const Sums& sums,
 }
 
 template <class Buffer>
-const char* Sequenced<Buffer>::check(const SequenceContext& context,
-                                     const std::vector<Sequence>& clock, StateHash& hash) const {
+const char* Sequenced<Buffer>::check(const std::vector<Sequence>& clock) const {
   const Leaf* expected = edge_leaf(false);
   if (const char* wrong = check_node(root_, root_sums_, expected)) return wrong;
   if (expected != nullptr) return "a leaf outside the tree";
-  ElementId before;
   for (Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
-    std::size_t unit = 0;
     for (std::uint32_t s = 0; s < leaf->count; ++s) {
       const Run& run = leaf->runs[s];
       if (run.last().sequence > clock[run.replica]) return "an element beyond the clock";
@@ -1319,12 +1320,6 @@ const char* Sequenced<Buffer>::check(const SequenceContext& context,
         const Place place = find(id);
         if (place.leaf != leaf || place.slot != s) return "an element cannot be found by its id";
       }
-      if (run.live) {
-        hash += hash_between<Buffer>(context, before, {}, run.id(), run.length,
-                                     leaf->slice(unit, leaf->extents[s]));
-        before = run.last();
-      }
-      unit += leaf->extents[s];
     }
   }
   return nullptr;

@@ -134,6 +134,9 @@ class Sequenced {
   // How many of [id, id + count) are absent before the first that is here.
   std::uint64_t absent(ElementId id, std::uint64_t count) const;
   bool contains(ElementId id) const { return find(id).leaf != nullptr; }
+  bool is_live(ElementId id) const;
+  // What all elements are in the state hash.
+  StateHash hash(const SequenceContext& context) const;
 
   // ---- Writing ----
   // Most give by how much the state hash changes.
@@ -167,9 +170,6 @@ class Sequenced {
   // The same with those of [id, id + count) that live.
   StateHash remove_ids(const SequenceContext& context, ElementId id, std::uint64_t count,
                        Visit visit);
-  // The same with the live elements that `clock` includes.
-  StateHash remove_seen(const SequenceContext& context, const std::vector<Sequence>& clock,
-                        Visit visit);
   void note_removal(std::uint32_t replica, const SequenceRemoval& removal);
   // Forgets the notes of removals that `stable` includes.
   struct Pruned {
@@ -189,9 +189,8 @@ class Sequenced {
   void restore(ElementId id, std::uint64_t count, Slice content);
   void forget_removals_from(std::uint32_t replica, Sequence by);
 
-  // What is wrong, or null; adds up the hash of all elements. Every id must be within `clock`.
-  const char* check(const SequenceContext& context, const std::vector<Sequence>& clock,
-                    StateHash& hash) const;
+  // What is wrong, or null. Every id must be within `clock`.
+  const char* check(const std::vector<Sequence>& clock) const;
 
  private:
   struct Inner;

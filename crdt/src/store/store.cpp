@@ -7,6 +7,8 @@
 
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/limits.h"
+#include "store/change.h"
+#include "store/element_key.h"
 #include "store/transaction_state.h"
 
 namespace rejoin {
@@ -263,6 +265,11 @@ NodeIndex Store::resolve(NodeRef ref) const {
   return n.in_use && n.generation == ref.generation ? ref.index : no_node;
 }
 
+NodeIndex Store::find_element_map(NodeIndex list, ElementId element) const {
+  if (node(list).first_child == no_node) return no_node;
+  return find_child(list, Type::map, element_key(to_dot({element.replica, element.sequence})));
+}
+
 Path Store::path_of(NodeIndex index) const {
   std::vector<Step> steps(depth_of(index));
   for (std::size_t i = steps.size(); i-- > 0; index = node(index).parent) {
@@ -398,6 +405,77 @@ void Store::free_node(NodeIndex index) {
   free_ = index;
   --nodes_in_use_;
   if (is_empty(node(parent))) doom(parent);
+}
+
+// ---- What lives below elements ----
+
+bool Store::element_lives(NodeIndex list, const Value& key) const {
+  const Dot element = element_of_key(key);
+  const ReplicaIndex replica = find_replica(element.replica);
+  const Node& n = node(list);
+  return replica != no_replica && n.extra && n.extra->list &&
+         n.extra->list->is_live({replica, element.sequence});
+}
+
+bool Store::is_below_orphan(NodeIndex index) const {
+  for (; index != root; index = node(index).parent) {
+    if (is_orphan(index)) return true;
+  }
+  return false;
+}
+
+void Store::drop(NodeIndex index) {
+  for_each_child(index, [&](NodeIndex child) { drop(child); });
+  if (node(index).extra && node(index).extra->subtree_removals > 0) {
+    save_removals(index);
+    std::erase_if(removals_, [&](const SubtreeRemoval& removal) {
+      if (removal.node != index) return false;
+      ++writers_[removal.dot.replica].stale;
+      return true;
+    });
+    node(index).extra->subtree_removals = 0;
+  }
+  doom(index);
+  if (!has_content(node(index))) return;
+  Change change(*this, index);
+  Node& n = node(index);
+  if (auto* counters = std::get_if<CounterEntries>(&n.cell)) {
+    for (const CounterEntry& e : *counters) ++writers_[e.replica].stale;
+  } else {
+    for (const Entry& e : std::get<Entries>(n.cell)) ++writers_[e.replica].stale;
+  }
+  with_existing_sequence(n,
+                         [&](const auto& sequence) { hash_ -= sequence.hash(context_of(index)); });
+  Undo undo{Undo::Kind::cell, index, std::move(n.cell), {}, {}, {}, {}, {}};
+  n.cell = is_counter(n.type) ? Cell(CounterEntries()) : Cell(Entries());
+  save_touches(n, undo);
+  clear_touches(index);
+  if (n.extra) {
+    undo.list = std::move(n.extra->list);
+    undo.text = std::move(n.extra->text);
+  }
+  if (in_transaction_) transaction_->undo.push_back(std::move(undo));
+}
+
+void Store::drop_maps_of(NodeIndex list, const std::vector<ElementRange>& gone) {
+  for (const ElementRange& range : gone) {
+    for (std::uint64_t i = 0; i < range.count; ++i) {
+      const NodeIndex map = find_element_map(list, range.id.plus(i));
+      if (map != no_node) drop(map);
+    }
+  }
+}
+
+void Store::remove_elements(NodeIndex index, ElementId id, std::uint64_t count) {
+  const bool has_maps = node(index).type == Type::list && node(index).first_child != no_node;
+  std::vector<ElementRange> gone;
+  with_sequence(index, [&](auto& sequence) {
+    hash_ += sequence.remove_ids(context_of(index), id, count, [&](const auto& piece) {
+      if (in_transaction_) sequence_undo(index).note_removal(piece);
+      if (has_maps) gone.push_back({piece.id, piece.count});
+    });
+  });
+  drop_maps_of(index, gone);
 }
 
 std::size_t Store::memory_bytes() const {

@@ -112,6 +112,8 @@ class Store {
   NodeRef ref(NodeIndex index) const {
     return index == no_node ? NodeRef{} : NodeRef{index, node(index).generation};
   }
+  // Where what is below an element of a list is; no_node when nothing ever was.
+  NodeIndex find_element_map(NodeIndex list, ElementId element) const;
   Path path_of(NodeIndex index) const;
   std::size_t depth_of(NodeIndex index) const;
   bool is_live(const Node& node) const;  // the node's own cell shows something
@@ -153,14 +155,17 @@ class Store {
   void list_insert(NodeIndex index, std::size_t at, std::span<const Value> values);
   void text_insert(NodeIndex index, std::size_t at, std::string_view text, std::size_t count);
   void sequence_remove(NodeIndex index, std::size_t at, std::size_t count);
+  // Inserts an element that is a map; gives the map.
+  NodeIndex list_insert_map(NodeIndex index, std::size_t at);
   // The number of live elements, with the edits that settle() has yet to do.
   std::size_t sequence_size(NodeIndex index) const;
   // Edits of a sequence wait for others that go on with them; whoever reads calls this first.
   void settle() {
     if (edit_waits_) do_waiting_edit();
   }
-  // Checks shared by all writes: that the path fits the limits.
+  // Checks shared by all writes: that the path fits the limits, and what it leads through is there.
   Status check_writable(NodeIndex index) const;
+  Status check_depth(std::size_t depth, NodeIndex at) const;
 
   // ---- Joining (store_apply.cpp, store_delta.cpp) ----
   Result<Applied> apply(const Event& event);
@@ -230,6 +235,25 @@ class Store {
   SequenceContext context_of(NodeIndex index) const {
     return {writers_.data(), node(index).path_hash};
   }
+  // ---- What lives below elements of lists: only as long as they do ----
+  // True for a child of a list whose element is not there, or not any more.
+  bool is_orphan(NodeIndex index) const {
+    return parent_type(node(index)) == Type::list &&
+           !element_lives(node(index).parent, node(index).key);
+  }
+  bool element_lives(NodeIndex list, const Value& key) const;
+  // The same for anything below one.
+  bool is_below_orphan(NodeIndex index) const;
+  // Leaves nothing of a node and what is below it, and nothing to remember: who has seen that its
+  // element is gone drops it, too.
+  void drop(NodeIndex index);
+  struct ElementRange {
+    ElementId id;
+    std::uint64_t count;
+  };
+  void drop_maps_of(NodeIndex list, const std::vector<ElementRange>& gone);
+  // Within a change of the list or text.
+  void remove_elements(NodeIndex index, ElementId id, std::uint64_t count);
   void add_touch(NodeIndex index, LocalDot dot);
   // Forgets touches of `replica` at a cell that it touches again: who lacks the older lacks the
   // newer.
@@ -267,6 +291,7 @@ class Store {
   void encode_dot(LocalDot dot, Writer& out);
   void save_cell(NodeIndex index);  // for undo; nothing outside a transaction
   void save_touches(const Node& node, Undo& undo) const;
+  void save_removals(NodeIndex index);
   // Saves the cell, where that is still to do, and leaves it without entries.
   void take_entries(NodeIndex index);
 

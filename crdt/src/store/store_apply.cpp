@@ -45,6 +45,7 @@ Result<Applied> Store::apply(const Event& event) {
       path.push_back(find_or_create_child(path.empty() ? root : path.back(), step.type, step.key));
     }
     const NodeIndex index = path.empty() ? root : path.back();
+    if (std::any_of(path.begin(), path.end(), [&](NodeIndex i) { return is_orphan(i); })) continue;
     apply_effect(effect, index, context);
     index_append(context.writer, effect.first + effect.count - 1, index);
   }
@@ -139,8 +140,7 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
             continue;
           }
           sequence.note_removal(context.writer, removal);
-          hash_ += sequence.remove_ids(context_of(index), removal.first(), range.count,
-                                       [](const auto&) {});
+          remove_elements(index, removal.first(), range.count);
         }
       });
       return;
@@ -251,9 +251,13 @@ void Store::remove_below(NodeIndex index, const SubtreeRemoval& removal,
     save_cell(index);
     Change change(*this, index);
     remember_for_prune(index);
-    hash_ += sequence.remove_seen(context_of(index), clock, [&](const auto& piece) {
-      if (in_transaction()) sequence_undo(index).note_removal(piece);
+    std::vector<ElementRange> seen_ones;
+    sequence.for_each_piece([&](const auto& piece) {
+      const Sequence up_to = clock[piece.id.replica];
+      if (!piece.live || piece.id.sequence > up_to) return;
+      seen_ones.push_back({piece.id, std::min(piece.count, up_to - piece.id.sequence + 1)});
     });
+    for (const ElementRange& range : seen_ones) remove_elements(index, range.id, range.count);
   });
   // Who lacks those removals lacks this one, and this one takes the same entries away; but counters
   // are not taken away by it.

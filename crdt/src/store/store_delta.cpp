@@ -314,11 +314,14 @@ Result<Applied> Store::join(const Delta& delta) {
   const std::vector<Sequence> theirs = dense(delta.clock);
   NewItems items;
   std::vector<NodeIndex> path;
+  std::vector<NodeIndex> below_lists;
   const auto walk = [&](std::size_t shared, const std::vector<Step>& steps) {
     path.resize(shared);
     for (const Step& step : steps) {
       path.push_back(find_or_create_child(path.empty() ? root : path.back(), step.type, step.key));
     }
+    const auto in_list = [&](NodeIndex i) { return parent_type(node(i)) == Type::list; };
+    if (std::any_of(path.begin(), path.end(), in_list)) below_lists.push_back(path.back());
     return path.empty() ? root : path.back();
   };
   for (DecodedRemoval& r : removals) {
@@ -332,6 +335,10 @@ Result<Applied> Store::join(const Delta& delta) {
     const NodeIndex index = walk(d.shared, d.steps);
     d.cell.for_each_dot([&](ReplicaIndex& r, Sequence) { r = local[r]; });
     join_cell(index, d.cell, ours, theirs, items);
+  }
+  // Only now it is known which elements are there.
+  for (const NodeIndex index : below_lists) {
+    if (is_below_orphan(index)) drop(index);
   }
   for (const auto& [id, sequence] : delta.clock) advance(intern(id), sequence);
   forgotten_.join(forgotten);
@@ -509,7 +516,7 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
       if (removal.by <= known) removal = removal.without_first(known - removal.by + 1);
       wrote(replica, removal.by + (removal.count - 1));
       sequence.note_removal(replica, removal);
-      hash_ += sequence.remove_ids(context, removal.first(), removal.count, [](const auto&) {});
+      remove_elements(index, removal.first(), removal.count);
     }
   });
   for (const auto& [replica, sequence] : last) {

@@ -5,6 +5,7 @@
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/limits.h"
 #include "store/change.h"
+#include "store/element_key.h"
 #include "store/transaction_state.h"
 
 namespace rejoin {
@@ -45,11 +46,9 @@ Status Store::check_writable(NodeIndex index) const {
   }
   // What is there already was checked when it was written.
   if (node(index).live > 0) return {};
-  const std::size_t depth = depth_of(index);
-  if (depth > limits::path_depth_max) {
-    return make_error(ErrorCode::limit_exceeded,
-                      "a path may have " + std::to_string(limits::path_depth_max) +
-                          " steps, this one has " + std::to_string(depth),
+  if (Status fits = check_depth(depth_of(index), index); !fits.ok()) return fits;
+  if (is_below_orphan(index)) {
+    return make_error(ErrorCode::not_found, "the element of a list that this lies in was removed",
                       path_of(index).to_string());
   }
   for (NodeIndex i = index; i != root; i = node(i).parent) {
@@ -67,6 +66,14 @@ Status Store::check_writable(NodeIndex index) const {
     }
   }
   return {};
+}
+
+Status Store::check_depth(std::size_t depth, NodeIndex at) const {
+  if (depth <= limits::path_depth_max) return {};
+  return make_error(ErrorCode::limit_exceeded,
+                    "a path may have " + std::to_string(limits::path_depth_max) +
+                        " steps, this one has " + std::to_string(depth),
+                    path_of(at).to_string());
 }
 
 void Store::encode_path(NodeIndex index, Writer& out) {
@@ -113,8 +120,20 @@ void Store::save_cell(NodeIndex index) {
   Node& n = node(index);
   if (n.saved_at == epoch_) return;
   n.saved_at = epoch_;
-  save_touches(n,
-               transaction_->undo.emplace_back(Undo{Undo::Kind::cell, index, n.cell, {}, {}, {}}));
+  save_touches(n, transaction_->undo.emplace_back(
+                      Undo{Undo::Kind::cell, index, n.cell, {}, {}, {}, {}, {}}));
+}
+
+void Store::save_removals(NodeIndex index) {
+  if (!in_transaction_) return;
+  transaction_->undo.push_back(Undo{Undo::Kind::removal,
+                                    index,
+                                    {},
+                                    {},
+                                    {},
+                                    std::make_unique<std::vector<SubtreeRemoval>>(removals_),
+                                    {},
+                                    {}});
 }
 
 void Store::save_touches(const Node& n, Undo& undo) const {
@@ -128,8 +147,8 @@ void Store::take_entries(NodeIndex index) {
   Entries& entries = std::get<Entries>(n.cell);
   if (n.saved_at != epoch_) {
     n.saved_at = epoch_;
-    save_touches(n, transaction_->undo.emplace_back(
-                        Undo{Undo::Kind::cell, index, Cell(std::move(entries)), {}, {}, {}}));
+    save_touches(n, transaction_->undo.emplace_back(Undo{
+                        Undo::Kind::cell, index, Cell(std::move(entries)), {}, {}, {}, {}, {}}));
   }
   entries.clear();
 }
@@ -244,12 +263,7 @@ void Store::remove_subtree(NodeIndex index, bool keep_self) {
   out.varint(keep_self ? 1 : 0);
   out.varint(clock.size());
   for (const auto& [id, last] : clock) encode_dot({find_replica(id), last}, out);
-  transaction_->undo.push_back(Undo{Undo::Kind::removal,
-                                    index,
-                                    {},
-                                    {},
-                                    {},
-                                    std::make_unique<std::vector<SubtreeRemoval>>(removals_)});
+  save_removals(index);
   apply_subtree_removal({{self_, sequence}, index, std::move(clock), keep_self});
 }
 
@@ -294,7 +308,8 @@ Store::SequenceUndo& Store::sequence_undo(NodeIndex index) {
       undo.back().node == index) {
     return *undo.back().sequence;
   }
-  undo.push_back(Undo{Undo::Kind::sequence, index, {}, {}, std::make_unique<SequenceUndo>(), {}});
+  undo.push_back(
+      Undo{Undo::Kind::sequence, index, {}, {}, std::make_unique<SequenceUndo>(), {}, {}, {}});
   return *undo.back().sequence;
 }
 
@@ -337,6 +352,16 @@ void Store::list_insert(NodeIndex index, std::size_t at, std::span<const Value> 
   edit.values.insert(edit.values.end(), values.begin(), values.end());
 }
 
+NodeIndex Store::list_insert_map(NodeIndex index, std::size_t at) {
+  const Dot element = next_dot();
+  const Value none;
+  list_insert(index, at, {&none, 1});
+  settle();
+  const NodeIndex map = find_or_create_child(index, Type::map, element_key(element));
+  put(map, Value());
+  return map;
+}
+
 void Store::text_insert(NodeIndex index, std::size_t at, std::string_view text, std::size_t count) {
   wait_to_insert(index, at);
   TransactionState::SequenceEdit& edit = transaction_->waiting;
@@ -368,6 +393,8 @@ void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) 
   }
   let_edit_wait(index, false, at);
   edit.count = count;
+  // Whoever holds on to a map that goes with its element is to hear of it at once.
+  if (node(index).type == Type::list && node(index).first_child != no_node) settle();
 }
 
 void Store::wait_to_insert(NodeIndex index, std::size_t at) {
@@ -422,17 +449,21 @@ void Store::do_sequence_remove(NodeIndex index, std::size_t at, std::size_t coun
   SequenceUndo& undo = sequence_undo(index);
   remember_for_prune(index);
   SequenceChange change(*this, index);
+  const bool has_maps = node(index).type == Type::list && node(index).first_child != no_node;
+  std::vector<ElementRange> gone;
   with_sequence(index, [&](auto& sequence) {
     hash_ += sequence.remove(context_of(index), at, count, [&](const auto& piece) {
       const SequenceRemoval removal{by, piece.id, piece.count, false};
       by += piece.count;
       undo.note_removal(piece);
+      if (has_maps) gone.push_back({piece.id, piece.count});
       sequence.note_removal(self_, removal);
       if (open.removals.empty() || !extend(open.removals.back(), removal)) {
         open.removals.push_back(removal);
       }
     });
   });
+  drop_maps_of(index, gone);
 }
 
 void Store::rollback_to(std::size_t savepoint) {
@@ -459,6 +490,8 @@ void Store::rollback_to(std::size_t savepoint) {
           extra(n).touches = std::move(*undo.touches);
           remember_for_prune(undo.node);
         }
+        if (undo.list) extra(n).list = std::move(undo.list);
+        if (undo.text) extra(n).text = std::move(undo.text);
         doom(undo.node);
         break;
       }

@@ -65,6 +65,8 @@ struct Store::Undo {
   std::unique_ptr<Touches> touches;  // cell; null when there were none
   std::unique_ptr<SequenceUndo> sequence;
   std::unique_ptr<std::vector<SubtreeRemoval>> removals;  // removal: all records as they were
+  std::unique_ptr<ListSequence> list;                     // cell, where all of it went
+  std::unique_ptr<TextSequence> text;
 };
 
 struct Store::TransactionState {

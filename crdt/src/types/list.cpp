@@ -1,5 +1,7 @@
 #include "rejoin/crdt/types/list.h"
 
+#include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/types/map.h"
 #include "types/elements.h"
 
 namespace rejoin {
@@ -24,6 +26,43 @@ Result<Value> ListView::at(std::size_t at) const {
 }
 
 std::vector<Value> ListView::values() const { return values_of(elements_of(store_, index())); }
+
+Result<std::uint32_t> ListView::map_index(std::size_t at) const {
+  if (at >= size()) return beyond(*store_, index(), at, size());
+  NodeIndex map = no_node;
+  elements_of(store_, index())->for_each_live(at, 1, [&](const ListSequence::Piece& piece) {
+    map = store_->find_element_map(index(), piece.id);
+  });
+  if (map != no_node && store_->node(map).live > 0) return map;
+  return make_error(ErrorCode::wrong_type,
+                    "the element at index " + std::to_string(at) + " of " + std::to_string(size()) +
+                        " is a value, not a map",
+                    store_->path_of(index()).to_string());
+}
+
+Result<MapView> ListView::map(std::size_t at) const {
+  const Result<std::uint32_t> found = map_index(at);
+  if (!found.ok()) return found.error();
+  return MapView(store_, store_->ref(*found));
+}
+
+Result<MapRef> ListRef::map(std::size_t at) {
+  REJOIN_ASSERT(store_ != nullptr && store_->in_transaction());
+  const Result<std::uint32_t> found = map_index(at);
+  if (!found.ok()) return found.error();
+  return MapRef(store_, store_->ref(*found));
+}
+
+Result<MapRef> ListRef::insert_map(std::size_t at) {
+  Result<std::uint32_t> i = writable_sequence();
+  if (!i.ok()) return i.error();
+  const std::size_t size = store_->sequence_size(*i);
+  if (at > size) return beyond(*store_, *i, at, size);
+  if (Status fits = store_->check_depth(store_->depth_of(*i) + 1, *i); !fits.ok()) {
+    return std::move(fits).error();
+  }
+  return MapRef(store_, store_->ref(store_->list_insert_map(*i, at)));
+}
 
 Status ListRef::insert(std::size_t at, const Value& value) {
   return insert(at, std::vector<Value>{value});

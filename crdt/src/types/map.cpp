@@ -1,7 +1,6 @@
 #include "rejoin/crdt/types/map.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "rejoin/crdt/assert.h"
 #include "store/store.h"
@@ -55,28 +54,29 @@ SetView MapView::set(std::string_view name, Type type) const {
 
 namespace {
 
-template <class Map, class Tree>
-Map map_at(Map map, const Path& path) {
-  std::optional<Tree> tree;
+// Calls step_down(step) along a path to a map.
+template <class StepDown>
+void walk_to_map(const Path& path, StepDown step_down) {
+  Type above = Type::map;
   for (const Step& step : path.steps()) {
-    if (tree) {
-      REJOIN_ASSERT(step.type == Type::map);
-      map = tree->properties(step.key.as_string());
-      tree.reset();
-    } else if (step.type == Type::tree) {
-      tree = map.tree(step.key.as_string());
-    } else {
-      REJOIN_ASSERT(step.type == Type::map);
-      map = map.map(step.key.as_string());
-    }
+    REJOIN_ASSERT(step.type == Type::map
+                      ? above != Type::list || may_contain(above, step.type, step.key)
+                      : above == Type::map && (step.type == Type::tree || step.type == Type::list));
+    step_down(step);
+    above = step.type;
   }
-  REJOIN_ASSERT(!tree);
-  return map;
+  REJOIN_ASSERT(above == Type::map);
 }
 
 }  // namespace
 
-MapView MapView::at(const Path& path) const { return map_at<MapView, TreeView>(*this, path); }
+MapView MapView::at(const Path& path) const {
+  NodeIndex i = index();
+  walk_to_map(path, [&](const Step& step) {
+    if (i != no_node) i = store_->find_child(i, step.type, step.key);
+  });
+  return {store_, i == no_node ? NodeRef{} : store_->ref(i)};
+}
 
 NodeRef MapRef::child(Type type, std::string_view name) {
   REJOIN_ASSERT(store_ != nullptr && store_->in_transaction());
@@ -107,7 +107,14 @@ SetRef MapRef::set(std::string_view name, Type type) {
   return {store_, child(type, name)};
 }
 
-MapRef MapRef::at(const Path& path) { return map_at<MapRef, TreeRef>(*this, path); }
+MapRef MapRef::at(const Path& path) {
+  REJOIN_ASSERT(store_ != nullptr && store_->in_transaction());
+  NodeIndex i = index();
+  REJOIN_ASSERT(i != no_node);
+  walk_to_map(path,
+              [&](const Step& step) { i = store_->find_or_create_child(i, step.type, step.key); });
+  return {store_, store_->ref(i)};
+}
 
 Dot MapRef::next_dot() const {
   REJOIN_ASSERT(store_ != nullptr && store_->in_transaction());

@@ -9,12 +9,13 @@
 
 namespace rejoin {
 
-// Maps become objects (keys sorted), lists, logs and sets arrays (sets in Value order), registers
-// their value, multi-value registers an array of all siblings in Value order, counters numbers,
-// flags booleans. Of several children under one name the one with the smallest Type number is
-// shown. A tree becomes {"$tree": [{"name": ..., "parent": ..., "properties": {...}}, ...]}, a node
-// after its parent, siblings in their order, without "parent" at the top and without empty
-// properties. Bytes become {"$bytes": "<base64>"}, doubles that JSON cannot express
+// Maps become objects (keys sorted), lists, logs and sets arrays (sets in Value order; a map in a
+// list is an object in the array), registers their value, multi-value registers an array of all
+// siblings in Value order, counters numbers, flags booleans. Of several children under one name the
+// one with the smallest Type number is shown. A tree becomes {"$tree": [{"name": ..., "parent":
+// ..., "properties": {...}}, ...]}, a node after its parent, siblings in their order, without
+// "parent" at the top and without empty properties. Bytes become {"$bytes": "<base64>"}, doubles
+// that JSON cannot express
 // {"$double": "nan" | "inf" |
 // "-inf"}. Equal states give equal text. `not_found` when nothing is at the path; the root is
 // always there.
@@ -28,12 +29,12 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 // boolean, a set an array of distinct scalars (in any order), a register a scalar, a multi-value
 // register an array of one, a log an array that goes on where it ends. Otherwise a child of another
 // type gives way, and objects are written as maps, arrays as lists (of which only the elements that
-// differ are replaced), scalars as registers; of a tree's nodes those are moved that stand
-// elsewhere. An empty array leaves nothing under its name, as an empty list does, and so does
-// `false` where an enable flag was on.
+// differ are replaced, an object as a whole), scalars as registers; of a tree's nodes those are
+// moved that stand elsewhere. An empty array leaves nothing under its name, as an empty list does,
+// and so does `false` where an enable flag was on.
 //
-// `wrong_type` when `json` is no object, or an array holds arrays or objects: a list's elements are
-// scalars. `out_of_range` for integers beyond int64, and for a bounded counter that would have
+// `wrong_type` when `json` is no object, or an array holds an array: a list's elements are scalars
+// and objects. `out_of_range` for integers beyond int64, and for a bounded counter that would have
 // to fall by more rights than are here. Otherwise what the writes say (limits, UTF-8).
 // The error names the path; nothing of the import is left in the transaction then.
 Status from_json(Transaction& transaction, const Path& path, const nlohmann::json& json,

@@ -43,7 +43,7 @@ Result<Type> parse_type(std::string_view name);
 struct Step {
   Type type = Type::map;
   // A string below a map or tree; any value below a set (type element); the bytes of a replica id
-  // below a bounded counter.
+  // below a bounded counter; below a list those of the dot that inserted the element.
   Value key;
 
   friend bool operator==(const Step&, const Step&) = default;
@@ -78,7 +78,8 @@ class Path {
   // characters are written %2F, %3A, %25, %XX. A set's elements that are no strings carry their
   // kind: "/set:ids/element:integer:7", "null:", "boolean:true", "real:0.5" (or "real:0x" and the
   // bits), "bytes:<hex>". So do a bounded counter's children: "/bounded_counter:stock/
-  // counter:bytes:<32 hex>" and "register:bytes:<32 hex>".
+  // counter:bytes:<32 hex>" and "register:bytes:<32 hex>". An element of a list that is a map is
+  // "/list:plan/map:bytes:<48 hex>".
   //
   // `invalid_argument` says what is wrong with the text, `limit_exceeded` which limit it passes.
   // to_string() gives the one form that names all types; parsing it gives the same path.

@@ -1,4 +1,4 @@
-// A list of values.
+// A list of values and maps.
 //
 // Every element has an identity for life (the dot of its insertion), so an index is only how it is
 // addressed at the moment of writing. Concurrent insertions at one place end up beside each other,
@@ -8,6 +8,14 @@
 //
 // Example: A and B both see [1, 2]. A inserts "a","b" after 1, B inserts "x","y" after 1. Both read
 // [1, a, b, x, y, 2] or [1, x, y, a, b, 2]: the same on both, and never mixed.
+//
+// An element is a value or a map, for life. Maps that were inserted concurrently are different
+// maps. What is below a map in a list is there as long as its element: removing the element, or the
+// list around it, removes all of it, also what others write below concurrently. (What lies below
+// named maps survives such a removal. An element has no name under which it could be there again.)
+//
+// Example: A removes the first element, a map, while B writes "done" in that map. Neither has the
+// element or "done" afterwards, whichever they heard of first.
 #pragma once
 
 #include <vector>
@@ -17,12 +25,22 @@
 
 namespace rejoin {
 
+class MapView;
+class MapRef;
+
 class ListView : public View {
  public:
   using View::View;
   std::size_t size() const;
-  Result<Value> at(std::size_t index) const;  // `out_of_range` names the size
-  std::vector<Value> values() const;
+  // Of a map: null. `out_of_range` names the size. O(log size).
+  Result<Value> at(std::size_t index) const;
+  std::vector<Value> values() const;  // null where a map is
+  // The element that is a map. `out_of_range` names the size; `wrong_type` when it is a value.
+  // O(log size).
+  Result<MapView> map(std::size_t index) const;
+
+ protected:
+  Result<std::uint32_t> map_index(std::size_t index) const;
 };
 
 class ListRef : public ListView {
@@ -32,6 +50,13 @@ class ListRef : public ListView {
   Status insert(std::size_t index, const Value& value);
   Status insert(std::size_t index, const std::vector<Value>& values);  // one run
   Status push(const Value& value);
+  // Inserts an empty map there, and gives it. `limit_exceeded` where a path would have more than
+  // limits::path_depth_max steps. O(log size).
+  Result<MapRef> insert_map(std::size_t index);
+  // To write in an element that is a map; errors as above. Once the element is removed, a write
+  // there is refused as `not_found`.
+  Result<MapRef> map(std::size_t index);
+  // With what is below those that are maps. `out_of_range` beyond the end.
   Status remove(std::size_t index, std::size_t count = 1);
 };
 

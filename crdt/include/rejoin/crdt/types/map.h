@@ -50,8 +50,8 @@ class MapView : public View {
   RegisterView reg(std::string_view name, Type type = Type::reg) const;
   FlagView flag(std::string_view name, Type type = Type::enable_flag) const;
   SetView set(std::string_view name, Type type = Type::set) const;
-  // The map at `path` relative to this one, whose steps must all be maps, or trees each followed by
-  // a node's properties (asserted).
+  // The map at `path` relative to this one, whose steps must all be maps, or trees and lists each
+  // followed by a node's properties or an element (asserted).
   MapView at(const Path& path) const;
 
  private:
