@@ -10,6 +10,7 @@
 #include "rejoin/crdt/id.h"
 #include "rejoin/crdt/limits.h"
 #include "store/element_key.h"
+#include "store/mark_codec.h"
 
 namespace rejoin {
 namespace {
@@ -45,7 +46,10 @@ int hex_value(char c) {
   return -1;
 }
 
-bool is_set(Type type) { return type == Type::set || type == Type::remove_wins_set; }
+// True for the types below which there is nothing but elements.
+bool has_elements(Type type) {
+  return type == Type::set || type == Type::remove_wins_set || type == Type::text;
+}
 
 void append_escaped(std::string& text, std::string_view name) {
   for (const char c : name) {
@@ -164,7 +168,7 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
     return make_error(ErrorCode::invalid_argument, std::move(message), std::string(text));
   };
   Step step;
-  step.type = is_set(above) ? Type::element : above == Type::tree ? Type::map : untyped;
+  step.type = has_elements(above) ? Type::element : above == Type::tree ? Type::map : untyped;
   if (text.empty()) {
     return wrong("a path has an empty step; write the type before an empty name, as in \"map:\"");
   }
@@ -183,17 +187,17 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
     if (step.type != Type::map && step.type != Type::element) {
       return wrong("a node's properties (map) or place (element) live below a tree");
     }
-  } else if (!is_set(above) && !below_bounded && above != Type::map) {
+  } else if (!has_elements(above) && !below_bounded && above != Type::map) {
     return wrong("nothing lives below type " + std::string(to_string(above)));
   } else if (below_bounded ? step.type != Type::counter && step.type != Type::reg
-                           : is_set(above) != (step.type == Type::element)) {
+                           : has_elements(above) != (step.type == Type::element)) {
     return wrong(
-        "an element lives below a set, counters and registers below a bounded counter, and "
+        "an element lives below a set or text, counters and registers below a bounded counter, and "
         "everything else below a map");
   }
   if (const std::size_t colon = name.find(':'); colon != std::string_view::npos) {
     std::optional<Value> key;
-    if (is_set(above) || below_bounded || below_list) {
+    if (has_elements(above) || below_bounded || below_list) {
       key = parse_key(name.substr(0, colon), name.substr(colon + 1));
     }
     if (!key) return wrong("a path has a ':' too many; write it %3A inside a name");
@@ -210,6 +214,9 @@ Result<Step> parse_step(std::string_view text, Type above, Type untyped) {
   }
   if (below_list && !(step.key.is_bytes() && step.key.contents().size() == element_key_bytes)) {
     return wrong("the elements of a list are named by their ids, as bytes:<48 hex>");
+  }
+  if (above == Type::text && !(step.key.is_bytes() && decode_mark_key(step.key.as_bytes()))) {
+    return wrong("the elements of a text are its marks, named as bytes:<hex>");
   }
   if (step.key.contents().size() > limits::key_bytes_max) {
     return make_error(

@@ -112,6 +112,8 @@ constexpr WriteKind write_kinds[] = {
     {Write::Kind::remove_elements, "remove_elements", 4, "list"},
     {Write::Kind::insert_text, "insert_text", 7, "text"},
     {Write::Kind::remove_text, "remove_text", 4, "text"},
+    {Write::Kind::mark_text, "mark_text", 6, "text"},
+    {Write::Kind::unmark_text, "unmark_text", 3, "text"},
     {Write::Kind::create_node, "create_node", 6, "tree"},
     {Write::Kind::move_node, "move_node", 8, "tree"},
     {Write::Kind::remove_node, "remove_node", 3, "tree"},
@@ -145,6 +147,38 @@ std::string joined(const std::vector<T>& parts) {
   return text;
 }
 
+// Every index, as a cursor and back, through bytes.
+template <class View>
+void see_cursors(const View& view) {
+  for (std::size_t i = 0; i <= view.size(); ++i) {
+    for (const Sticks sticks : {Sticks::left, Sticks::right}) {
+      const Result<Cursor> decoded = Cursor::decode(view.cursor(i, sticks)->encoded());
+      require(decoded.ok() && *decoded == *view.cursor(i, sticks), "a cursor comes through bytes");
+      require(*view.index_of(*decoded) == i, "a cursor is at the index at which it was made");
+    }
+  }
+  require(!view.cursor(view.size() + 1, Sticks::left).ok(), "no cursor is beyond the end");
+}
+
+// Which code point has which marks.
+std::string see_marks(const TextView& view) {
+  std::string text;
+  std::size_t end = 0;
+  const std::vector<TextSpan> spans = view.spans();
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    const TextSpan& span = spans[i];
+    require(span.begin == end && span.begin < span.end, "spans follow each other");
+    require(i == 0 || spans[i - 1].marks != span.marks, "spans beside each other differ");
+    for (end = span.begin; end < span.end; ++end) {
+      for (const TextMark& mark : span.marks) {
+        text += " " + std::to_string(end) + ":" + mark.name + "=" + mark.value.to_string();
+      }
+    }
+  }
+  require(end == view.size(), "the spans are the whole text");
+  return text;
+}
+
 void see(const MapView& map, const Path& path, std::map<std::string, std::string>& lines) {
   for (const Child& child : map.children()) {
     const Path at = path.child(child.type, child.name);
@@ -170,6 +204,7 @@ void see(const MapView& map, const Path& path, std::map<std::string, std::string
           lines[element->path().to_string()] = "map";
           see(*element, element->path(), lines);
         }
+        see_cursors(list);
         break;
       }
       case Type::log: {
@@ -206,6 +241,8 @@ void see(const MapView& map, const Path& path, std::map<std::string, std::string
         for (std::size_t i = 0; i < view.size(); ++i) pieces += *view.slice(i, 1);
         require(pieces == text && !view.slice(view.size(), 1).ok(),
                 "a text's slices are what it consists of");
+        see_cursors(view);
+        text += see_marks(view);
         break;
       }
       case Type::set:
@@ -473,6 +510,7 @@ void World::check(const Peer& peer) {
           "the document shows\n" + to_text(actual) + "instead of\n" + to_text(expected));
   require(document.clock() == clock_of(peer.model.known),
           "the clock is not that of the known events: " + document.clock().to_string());
+  check_cursors(peer);
 
   const Snapshot now = snapshot(document);
   const auto [same_clock, new_clock] = by_clock_.try_emplace(now.clock.encoded(), now);
@@ -739,6 +777,26 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
       model.remove_elements(path, index, count);
       break;
     }
+    case Write::Kind::mark_text:
+    case Write::Kind::unmark_text: {
+      path = at.child(Type::text, name);
+      const std::size_t size = model.list(path).size();
+      if (size == 0) return;
+      const std::size_t begin = kind % size;
+      const std::size_t end = begin + 1 + w.value % (size - begin);
+      const std::string mark = w.value % 5 == 0 ? "link" : "bold";
+      const auto grow = static_cast<Grow>(w.value / 4 % 4);
+      const bool at_begin = grow == Grow::at_begin || grow == Grow::at_both;
+      const bool at_end = grow == Grow::at_end || grow == Grow::at_both;
+      if (w.kind == Write::Kind::mark_text) {
+        status = map.text(name).mark(begin, end, mark, Value(static_cast<int>(kind % 3)), grow);
+        model.mark(path, begin, end, mark, Value(static_cast<int>(kind % 3)), at_begin, at_end);
+      } else {
+        status = map.text(name).unmark(begin, end, mark, grow);
+        model.mark(path, begin, end, mark, std::nullopt, at_begin, at_end);
+      }
+      break;
+    }
     case Write::Kind::create_node:
     case Write::Kind::move_node:
     case Write::Kind::remove_node:
@@ -904,6 +962,50 @@ void World::commit(Peer& peer, const Action& action) {
   check_rights(e.operations);
   history_.push_back(std::move(e));
   peer.model.known.insert(events_.size() - 1);
+  hold_cursors(peer, action.choice);
+}
+
+void World::hold_cursors(const Peer& peer, unsigned choice) {
+  constexpr std::size_t held_max = 6;
+  for (const Operation& operation : history_.back().operations) {
+    const Path& path = operation.path;
+    if (operation.kind != Operation::Kind::insert || path.type() == Type::log) continue;
+    const std::vector<specification::ElementName> live = peer.model.list(path);
+    if (live.empty()) continue;
+    const MapView map = peer.document.root().at(path.parent());
+    const std::string_view name = path.steps().back().key.as_string();
+    const std::size_t at = choice % live.size();
+    const bool left = choice / 4 % 2 == 0;
+    const auto made = [&](const auto& view) {
+      return *view.cursor(left ? at + 1 : at, left ? Sticks::left : Sticks::right);
+    };
+    const Cursor cursor = path.type() == Type::text ? made(map.text(name)) : made(map.list(name));
+    if (held_.size() == held_max) held_.erase(held_.begin());
+    held_.push_back({path, cursor, live[at]});
+    return;
+  }
+}
+
+void World::check_cursors(const Peer& peer) {
+  for (const Held& held : held_) {
+    const MapView map = peer.document.root().at(held.path.parent());
+    const std::string_view name = held.path.steps().back().key.as_string();
+    const Result<std::size_t> found = held.path.type() == Type::text
+                                          ? map.text(name).index_of(held.cursor)
+                                          : map.list(name).index_of(held.cursor);
+    const bool left = held.cursor.sticks == Sticks::left;
+    const auto expected = peer.model.index_of(held.path, held.element, left);
+    if (found.ok()) {
+      require(expected == *found, "a cursor of " + held.path.to_string() + " is at " +
+                                      std::to_string(*found) + " and not at " +
+                                      std::to_string(expected.value_or(0)));
+      continue;
+    }
+    require(found.error().code == ErrorCode::not_found, found.error().to_string());
+    const std::vector<specification::ElementName> live = peer.model.list(held.path);
+    require(std::find(live.begin(), live.end(), held.element) == live.end(),
+            "a cursor is not found though its element is there");
+  }
 }
 
 void World::abort(Peer& peer, const Action& action) {

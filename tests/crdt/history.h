@@ -40,6 +40,8 @@ struct Write {
     remove_elements,
     insert_text,
     remove_text,
+    mark_text,
+    unmark_text,
     create_node,
     move_node,
     remove_node,
@@ -150,6 +152,14 @@ class World {
  private:
   void write_one(Transaction& transaction, Peer& peer, const Write& write);
   void write_bounded(BoundedCounterRef counter, const Path& path, Peer& peer, const Write& write);
+  // Cursors made at some time somewhere, which everybody finds where the specification does.
+  struct Held {
+    Path path;
+    Cursor cursor;
+    specification::ElementName element;
+  };
+  void hold_cursors(const Peer& peer, unsigned choice);
+  void check_cursors(const Peer& peer);
   void check_rights(const std::vector<specification::Operation>& operations);
   Status write_tree(TreeRef tree, const Path& path, Peer& peer, const Write& write);
   void begin(Peer& peer, const Action& action);
@@ -167,6 +177,7 @@ class World {
   std::vector<EventPtr> events_;
   specification::History history_;
   std::uint64_t ids_ = 0;
+  std::vector<Held> held_;
   // What ever came into and went out of each account of a bounded counter.
   std::map<Path, std::int64_t> rights_;
   // Promise 1 over the whole history: one clock, one state; one state, one hash, one export.

@@ -31,6 +31,12 @@ struct ElementName {
   friend auto operator<=>(const ElementName&, const ElementName&) = default;
 };
 
+// An end of a mark: before or behind an element; without one, the text's beginning or end.
+struct MarkEnd {
+  std::optional<ElementName> element;
+  bool behind = false;
+};
+
 struct Operation {
   enum class Kind {
     put,              // a value in a cell; takes away what the cell held
@@ -53,6 +59,9 @@ struct Operation {
   bool is_left_child = false;         // insert
   std::optional<ElementName> right;   // insert: its right origin; none is the end
   std::set<ElementName> removed;      // remove_elements
+  MarkEnd begin, end;                 // put, of a mark of a text
+  std::string mark;                   // put, of a mark: its name
+  HybridTime mark_time;               // put, of a mark: by which it counts
 
   // Whether this operation takes away `other`, had it seen it.
   bool takes_away(const Operation& other) const {
@@ -185,6 +194,39 @@ class Replica {
     return result;
   }
 
+  // The marks of each code point of a text, in order: those that cover it, the latest of each name,
+  // unless that one takes away (null).
+  using Marks = std::map<std::string, Value>;
+  std::vector<Marks> marks(const Path& path) const {
+    const std::vector<ElementName> all = Tree(*this, path).order();
+    const std::vector<Live> puts = marks_below(path);
+    std::vector<Marks> result;
+    for (const ElementName& element : list(path)) {
+      std::map<std::string, const Live*> latest;
+      for (const Live& l : puts) {
+        if (!covers(*l.operation, element, all)) continue;
+        const Live*& best = latest[l.operation->mark];
+        if (best == nullptr || counts_less(*best, l)) best = &l;
+      }
+      Marks& shown = result.emplace_back();
+      for (const auto& [name, l] : latest) {
+        if (!l->operation->value.is_null()) shown[name] = l->operation->value;
+      }
+    }
+    return result;
+  }
+  // Where a cursor is that sticks to an element; nothing where the element is not known.
+  std::optional<std::size_t> index_of(const Path& path, const ElementName& element,
+                                      bool behind) const {
+    const std::vector<ElementName> all = Tree(*this, path).order();
+    const auto at = std::find(all.begin(), all.end(), element);
+    if (at == all.end()) return std::nullopt;
+    const std::vector<ElementName> live = list(path);
+    return std::count_if(all.begin(), at + (behind ? 1 : 0), [&](const ElementName& before) {
+      return std::find(live.begin(), live.end(), before) != live.end();
+    });
+  }
+
   // What a tree shows: each node's parent, empty at the top.
   std::map<std::string, std::string> tree(const Path& path) const {
     const std::vector<Live> all = live();
@@ -210,7 +252,9 @@ class Replica {
                        [](const Live& a, const Live& b) { return a.writer < b.writer; });
       const std::optional<std::string> text = describe(path, content);
       if (!text) continue;
-      if (path.parent().type() == Type::bounded_counter) {
+      if (path.parent().type() == Type::text) {
+        result[path.parent().to_string()] = *text;
+      } else if (path.parent().type() == Type::bounded_counter) {
         result.try_emplace(path.parent().to_string(), describe_bounded(path.parent()));
       } else if (path.type() == Type::element) {
         // Paths are in order, so elements come in Value order.
@@ -412,6 +456,37 @@ class Replica {
     const std::vector<ElementName> now = list(path);
     Operation& operation = add(Operation::Kind::remove_elements, path);
     for (std::size_t i = index; i < index + count; ++i) operation.removed.insert(now[i]);
+    if (path.type() == Type::text) take_marks_away(path, nullptr);
+  }
+  // No value: unmark.
+  void mark(const Path& path, std::size_t begin, std::size_t end, const std::string& name,
+            const std::optional<Value>& value, bool grows_at_begin, bool grows_at_end) {
+    const std::vector<Marks> shown = marks(path);
+    const bool any = std::any_of(shown.begin() + static_cast<std::ptrdiff_t>(begin),
+                                 shown.begin() + static_cast<std::ptrdiff_t>(end),
+                                 [&](const Marks& here) { return here.contains(name); });
+    if (!value && !any) return;
+    const std::vector<ElementName> now = list(path);
+    const auto end_at = [&](std::size_t index, bool behind) {
+      if (behind) return MarkEnd{index == 0 ? std::nullopt : std::optional(now[index - 1]), true};
+      return MarkEnd{index == now.size() ? std::nullopt : std::optional(now[index]), false};
+    };
+    Operation operation;
+    operation.begin = end_at(begin, grows_at_begin);
+    operation.end = end_at(end, !grows_at_end);
+    operation.mark = name;
+    operation.mark_time = time;
+    for (const Live& l : marks_below(path)) {
+      const HybridTime other = l.operation->mark_time;
+      if (l.operation->mark == name && other >= operation.mark_time) {
+        operation.mark_time = HybridTime{other.value + 1};
+      }
+    }
+    operation.value = value.value_or(Value());
+    operation.path =
+        path.child(Type::element, in_words(operation.begin) + in_words(operation.end) + name);
+    take_marks_away(path, &operation);
+    pending.push_back(operation);
   }
 
   // Numbers numerically, everything else and what is numerically equal by Value order.
@@ -431,6 +506,59 @@ class Replica {
   }
 
  private:
+  std::vector<Live> marks_below(const Path& path) const {
+    std::vector<Live> result;
+    for (const Live& l : live()) {
+      if (!l.operation->path.is_root() && l.operation->path.parent() == path) result.push_back(l);
+    }
+    return result;
+  }
+  static std::string in_words(const MarkEnd& end) {
+    std::string text = end.behind ? "behind " : "before ";
+    if (end.element) {
+      text += end.element->replica.to_string() + std::to_string(end.element->number);
+    }
+    return text + " ";
+  }
+  // How many of all elements of the text, removed ones included, stand before an end of a mark.
+  static std::size_t before(const MarkEnd& end, const std::vector<ElementName>& all) {
+    if (!end.element) return end.behind ? 0 : all.size();
+    const auto at = std::find(all.begin(), all.end(), *end.element);
+    return static_cast<std::size_t>(at - all.begin()) + (end.behind ? 1 : 0);
+  }
+  static bool covers(const Operation& mark, const ElementName& element,
+                     const std::vector<ElementName>& all) {
+    const auto at =
+        static_cast<std::size_t>(std::find(all.begin(), all.end(), element) - all.begin());
+    return before(mark.begin, all) <= at && at < before(mark.end, all);
+  }
+  // Whether the one's end is where the other's is or further left, whatever is inserted.
+  static bool is_left_of(const MarkEnd& a, const MarkEnd& b, const std::vector<ElementName>& all) {
+    const std::size_t x = before(a, all);
+    const std::size_t y = before(b, all);
+    return x != y ? x < y : a.behind || !b.behind;
+  }
+  static bool counts_less(const Live& a, const Live& b) {
+    return std::tuple(a.operation->mark_time, a.writer, a.operation) <
+           std::tuple(b.operation->mark_time, b.writer, b.operation);
+  }
+  // Those that cover nothing, and those of the name of a new one, all within it.
+  void take_marks_away(const Path& path, const Operation* fresh) {
+    const std::vector<ElementName> all = Tree(*this, path).order();
+    const std::vector<ElementName> shown = list(path);
+    std::set<Path> gone;
+    for (const Live& l : marks_below(path)) {
+      const Operation& old = *l.operation;
+      const bool covers_any = std::any_of(
+          shown.begin(), shown.end(), [&](const ElementName& e) { return covers(old, e, all); });
+      const bool within = fresh != nullptr && fresh->mark == old.mark &&
+                          is_left_of(fresh->begin, old.begin, all) &&
+                          is_left_of(old.end, fresh->end, all);
+      const bool replaced = fresh != nullptr && fresh->path == old.path;
+      if ((within || !covers_any) && !replaced) gone.insert(old.path);
+    }
+    for (const Path& cell : gone) add(Operation::Kind::clear, cell);
+  }
   static Value bytes_of(const ReplicaId& id) {
     return Value::bytes(std::string(id.bytes.begin(), id.bytes.end()));
   }
@@ -692,6 +820,31 @@ class Replica {
     return !content.empty() && all_on(content);
   }
 
+  std::string describe_sequence(const Path& path, const std::vector<Live>& content) const {
+    std::string text;
+    std::map<ElementName, const Operation*> by_name;
+    for (const Live& l : content) by_name[l.operation->element] = l.operation;
+    for (const ElementName& name : list(path)) {
+      const Operation& insertion = *by_name.at(name);
+      if (path.type() == Type::text) {
+        text += insertion.value.as_string();
+      } else if (is_map_element(insertion)) {
+        text += map_of(insertion).to_string() + " ";
+      } else {
+        text += insertion.value.to_string() + " ";
+      }
+    }
+    if (path.type() != Type::text) return text;
+    std::size_t index = 0;
+    for (const Marks& here : marks(path)) {
+      for (const auto& [name, value] : here) {
+        text += " " + std::to_string(index) + ":" + name + "=" + value.to_string();
+      }
+      ++index;
+    }
+    return text;
+  }
+
   // What a reader reads in a cell; nothing where it shows nothing.
   std::optional<std::string> describe(const Path& path, const std::vector<Live>& content) const {
     std::string text;
@@ -716,27 +869,15 @@ class Replica {
       case Type::disable_flag:
         return all_on(content) ? "on" : "off";
       case Type::element:
+        if (path.parent().type() == Type::text) {
+          return describe_sequence(path.parent(), cell(path.parent()));
+        }
         if (path.parent().type() == Type::tree || !is_in(content)) return std::nullopt;
         return path.steps().back().key.to_string() + " ";
       case Type::list:
       case Type::log:
-      case Type::text: {
-        std::map<ElementName, const Operation*> by_name;
-        for (const Live& l : content) by_name[l.operation->element] = l.operation;
-        for (const ElementName& name : Tree(*this, path).order()) {
-          const auto it = by_name.find(name);
-          if (it == by_name.end()) continue;
-          const Value& value = it->second->value;
-          if (path.type() == Type::text) {
-            text += value.as_string();
-          } else if (is_map_element(*it->second)) {
-            text += map_of(*it->second).to_string() + " ";
-          } else {
-            text += value.to_string() + " ";
-          }
-        }
-        return text;
-      }
+      case Type::text:
+        return describe_sequence(path, content);
       case Type::set:
       case Type::remove_wins_set:
       case Type::tree:

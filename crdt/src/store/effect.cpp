@@ -2,6 +2,7 @@
 
 #include "rejoin/crdt/limits.h"
 #include "store/element_key.h"
+#include "store/mark_codec.h"
 #include "store/sequence.h"
 #include "store/tree_place.h"
 
@@ -25,6 +26,9 @@ bool valid_entry_value(Type type, Type parent, const Value& value) {
   if (type == Type::element && parent == Type::tree) {
     return value.is_bytes() && decode_tree_place(value.as_bytes()).has_value();
   }
+  if (type == Type::element && parent == Type::text) {
+    return value.is_bytes() && decode_mark(value.as_bytes()).has_value();
+  }
   return value.is_null();
 }
 
@@ -44,6 +48,9 @@ bool may_contain(Type parent, Type child, const Value& key) {
     case Type::tree:  // a node's place and its properties
       return (child == Type::element || child == Type::map) && key.is_string() &&
              !key.as_string().empty();
+    case Type::text:  // a mark
+      return child == Type::element && key.is_bytes() &&
+             decode_mark_key(key.as_bytes()).has_value();
     default:
       return false;
   }

@@ -385,6 +385,23 @@ std::size_t Sequenced<Buffer>::rank(const Place& place) const {
 }
 
 template <class Buffer>
+auto Sequenced<Buffer>::standing(ElementId id) const -> std::optional<Standing> {
+  const Place place = find(id);
+  if (place.leaf == nullptr) return std::nullopt;
+  const Run& run = place.leaf->runs[place.slot];
+  Standing standing{rank(place), run.live ? place.offset : 0u, run.live};
+  for (std::size_t s = 0; s < place.slot; ++s) {
+    if (place.leaf->runs[s].live) standing.live_before += place.leaf->runs[s].length;
+  }
+  for (const Node* node = place.leaf; node->parent != nullptr; node = node->parent) {
+    for (std::size_t i = 0; i < node->slot; ++i) {
+      standing.live_before += node->parent->sums[i].live;
+    }
+  }
+  return standing;
+}
+
+template <class Buffer>
 ElementId Sequenced<Buffer>::live_before(const Place& place) const {
   if (place.offset > 0 && place.leaf->runs[place.slot].live) {
     return place.leaf->runs[place.slot].id(place.offset - 1);
@@ -1004,7 +1021,7 @@ void Sequenced<Buffer>::forget_removals_from(std::uint32_t replica, Sequence by)
 
 template <class Buffer>
 auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, Kept kept,
-                                    bool& pending) const
+                                    std::span<const ElementId> named, bool& pending) const
     -> std::vector<std::pair<ElementId, std::uint64_t>> {
   // Removals that are remembered are not stable: their elements stay.
   std::vector<std::pair<ElementId, std::uint64_t>> unstable;
@@ -1034,6 +1051,19 @@ auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, Kept ke
   std::vector<std::pair<ElementId, std::uint64_t>> gone;
   std::vector<std::pair<ElementId, std::uint64_t>> gap;
   bool gap_stable = true;
+  // Those of a part that nobody names.
+  const auto let_go = [&](std::pair<ElementId, std::uint64_t> part) {
+    auto& [id, count] = part;
+    for (auto it = std::lower_bound(named.begin(), named.end(), id);
+         it != named.end() && *it < id.plus(count); ++it) {
+      const std::uint64_t before = it->sequence - id.sequence;
+      if (before > 0) gone.push_back({id, before});
+      id = it->plus(1);
+      count -= before + 1;
+      pending = true;
+    }
+    if (count > 0) gone.push_back(part);
+  };
   const auto end_gap = [&] {
     if (!gap.empty()) {
       // One element stays. Its first is what a later insertion here names as its right origin; its
@@ -1042,8 +1072,7 @@ auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, Kept ke
         auto& [id, count] = kept == Kept::first ? gap.front() : gap.back();
         if (kept == Kept::first) id = id.plus(1);
         --count;
-        std::copy_if(gap.begin(), gap.end(), std::back_inserter(gone),
-                     [](const auto& part) { return part.second > 0; });
+        for (const auto& part : gap) let_go(part);
       } else {
         pending = true;
       }
@@ -1109,10 +1138,11 @@ auto Sequenced<Buffer>::prune(const std::vector<Sequence>& stable) -> Pruned {
 }
 
 template <class Buffer>
-bool Sequenced<Buffer>::forget_elements(const std::vector<Sequence>& stable, Kept kept) {
+bool Sequenced<Buffer>::forget_elements(const std::vector<Sequence>& stable, Kept kept,
+                                        std::span<const ElementId> named) {
   if (!unpruned_) return false;
   bool later = false;
-  const auto gone = forgettable(stable, kept, later);
+  const auto gone = forgettable(stable, kept, named, later);
   later |= !drop_origins(stable);
   unpruned_ = later;
   if (gone.empty()) return false;

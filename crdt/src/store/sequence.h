@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -137,6 +138,14 @@ class Sequenced {
   bool is_live(ElementId id) const;
   // What all elements are in the state hash.
   StateHash hash(const SequenceContext& context) const;
+  // How many elements stand before one that is here, removed ones included, and how many of them
+  // live. O(log n).
+  struct Standing {
+    std::size_t rank;
+    std::size_t live_before;
+    bool live;  // the element itself
+  };
+  std::optional<Standing> standing(ElementId id) const;
 
   // ---- Writing ----
   // Most give by how much the state hash changes.
@@ -180,9 +189,11 @@ class Sequenced {
   // Forgets removed elements that nothing can refer to any more, and the origins of elements with
   // which nothing can be concurrent any more (docs/sequence.md). True when elements went. The state
   // hash stays. O(runs) after changes, until all of them are stable. `kept` says which of the
-  // removed elements between two others stays: the one that later insertions may name.
+  // removed elements between two others stays: the one that later insertions may name. Those in
+  // `named`, which are sorted, each once, stay as well.
   enum class Kept { first, last };
-  bool forget_elements(const std::vector<Sequence>& stable, Kept kept);
+  bool forget_elements(const std::vector<Sequence>& stable, Kept kept,
+                       std::span<const ElementId> named);
   // Undo insert, remove, and note_removal (of what was removed from the dot `by` on). The state
   // hash is the caller's.
   void erase(ElementId id, std::uint64_t count);
@@ -266,7 +277,9 @@ class Sequenced {
                          Visit visit);
   // The elements that may be forgotten now; `pending` when others may be later.
   std::vector<std::pair<ElementId, std::uint64_t>> forgettable(const std::vector<Sequence>& stable,
-                                                               Kept kept, bool& pending) const;
+                                                               Kept kept,
+                                                               std::span<const ElementId> named,
+                                                               bool& pending) const;
   // True when nothing is left whose origins are still needed.
   bool drop_origins(const std::vector<Sequence>& stable);
   void rebuild();

@@ -92,6 +92,8 @@ class Store {
     return writers_[a].id < writers_[b].id;
   }
   Dot to_dot(LocalDot dot) const { return Dot{replica_id(dot.replica), dot.sequence}; }
+  // Names nobody's element where the replica is unknown.
+  ElementId to_element(const Dot& dot) const { return {find_replica(dot.replica), dot.sequence}; }
   const Clock& clock() const { return clock_; }
   StateHash hash() const { return hash_; }
   // A clock by replica index; 0 for those that it does not name.
@@ -138,6 +140,7 @@ class Store {
   void rollback_to(std::size_t savepoint);
   void end_transaction();
   std::size_t transaction_size() const;
+  HybridTime transaction_time() const;  // of the open one
 
   // Of the next write; waiting edits take theirs first.
   Dot next_dot() {
@@ -309,6 +312,8 @@ class Store {
   void remove_below(NodeIndex index, const SubtreeRemoval& removal,
                     const std::vector<Sequence>& clock);
   void drop_subsumed_removals(const SubtreeRemoval& removal, const std::vector<Sequence>& clock);
+  // Where the marks below a text begin and end: sorted, each once.
+  std::vector<ElementId> named_by_marks(NodeIndex text) const;
 
   // -- deltas (store_delta.cpp) and stored cells (store_keep.cpp) --
   // Encodes what `base` lacks of a cell (all of it when null). Replica ids go through `number`.

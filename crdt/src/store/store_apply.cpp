@@ -4,6 +4,7 @@
 
 #include "rejoin/crdt/assert.h"
 #include "store/change.h"
+#include "store/mark_codec.h"
 #include "store/transaction_state.h"
 
 namespace rejoin {
@@ -375,6 +376,20 @@ std::size_t Store::prune(const Clock& stable) {
   return before - touch_count_ - removals_.size();
 }
 
+std::vector<ElementId> Store::named_by_marks(NodeIndex text) const {
+  std::vector<ElementId> named;
+  for_each_child(text, [&](NodeIndex mark) {
+    if (!is_live(node(mark))) return;
+    const std::optional<MarkKey> key = decode_mark_key(node(mark).key.as_bytes());
+    for (const Cursor& end : {key->begin, key->end}) {
+      if (end.element.sequence != 0) named.push_back(to_element(end.element));
+    }
+  });
+  std::sort(named.begin(), named.end());
+  named.erase(std::unique(named.begin(), named.end()), named.end());
+  return named;
+}
+
 void Store::forget_elements(const Clock& stable) {
   REJOIN_ASSERT(!in_transaction());
   const std::vector<Sequence> clock = dense(stable);
@@ -392,7 +407,10 @@ void Store::forget_elements(const Clock& stable) {
         if (unstable) return;
       }
       using Kept = typename std::remove_cvref_t<decltype(sequence)>::Kept;
-      if (!sequence.forget_elements(clock, n.type == Type::log ? Kept::last : Kept::first)) return;
+      const std::vector<ElementId> named =
+          n.type == Type::text ? named_by_marks(index) : std::vector<ElementId>();
+      const Kept kept = n.type == Type::log ? Kept::last : Kept::first;
+      if (!sequence.forget_elements(clock, kept, named)) return;
       mark_dirty(index);
       doom(index);
     });

@@ -37,6 +37,8 @@ std::size_t Store::transaction_size() const {
          (edit_waits_ && transaction_->waiting.count > 0 ? 1 : 0);
 }
 
+HybridTime Store::transaction_time() const { return transaction_->options.time; }
+
 Status Store::check_writable(NodeIndex index) const {
   std::size_t bytes = transaction_->effects.size() + transaction_->open.content.size();
   if (edit_waits_) bytes += transaction_->waiting.text.size() + transaction_->waiting.count;

@@ -2,6 +2,7 @@
 
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/types/map.h"
+#include "types/cursors.h"
 #include "types/elements.h"
 
 namespace rejoin {
@@ -62,6 +63,17 @@ Result<MapRef> ListRef::insert_map(std::size_t at) {
     return std::move(fits).error();
   }
   return MapRef(store_, store_->ref(store_->list_insert_map(*i, at)));
+}
+
+Result<Cursor> ListView::cursor(std::size_t at, Sticks sticks) const {
+  const NodeIndex i = index();
+  if (at > size()) return beyond(*store_, i, at, size());
+  return cursor_at(store_, elements_of(store_, i), at, sticks);
+}
+
+Result<std::size_t> ListView::index_of(const Cursor& cursor) const {
+  const NodeIndex i = index();
+  return find_cursor(store_, i, elements_of(store_, i), cursor);
 }
 
 Status ListRef::insert(std::size_t at, const Value& value) {

@@ -3,21 +3,14 @@
 #include "rejoin/crdt/limits.h"
 #include "store/store.h"
 #include "types/check.h"
+#include "types/cursors.h"
+#include "types/text_marks.h"
 
 namespace rejoin {
 
-namespace {
-
-const TextSequence* text_of(const Store* store, NodeIndex index) {
-  if (index == no_node || !store->node(index).extra) return nullptr;
-  return store->node(index).extra->text.get();
+Error beyond_text(const Store& store, NodeIndex text, std::size_t index, std::size_t size) {
+  return index_beyond(index, "a text of " + std::to_string(size) + " code points", store, text);
 }
-
-Error beyond(const Store& store, NodeIndex index, std::size_t at, std::size_t size) {
-  return index_beyond(at, "a text of " + std::to_string(size) + " code points", store, index);
-}
-
-}  // namespace
 
 std::size_t TextView::size() const {
   const TextSequence* text = text_of(store_, index());
@@ -38,7 +31,7 @@ std::string TextView::to_string() const { return slice(0, size()).value(); }
 
 Result<std::string> TextView::slice(std::size_t at, std::size_t count) const {
   const std::size_t all = size();
-  if (at > all || count > all - at) return beyond(*store_, index(), at + count, all);
+  if (at > all || count > all - at) return beyond_text(*store_, index(), at + count, all);
   std::string out;
   if (count == 0) return out;
   const TextSequence* text = text_of(store_, index());
@@ -48,11 +41,22 @@ Result<std::string> TextView::slice(std::size_t at, std::size_t count) const {
   return out;
 }
 
+Result<Cursor> TextView::cursor(std::size_t at, Sticks sticks) const {
+  const NodeIndex i = index();
+  if (at > size()) return beyond_text(*store_, i, at, size());
+  return cursor_at(store_, text_of(store_, i), at, sticks);
+}
+
+Result<std::size_t> TextView::index_of(const Cursor& cursor) const {
+  const NodeIndex i = index();
+  return find_cursor(store_, i, text_of(store_, i), cursor);
+}
+
 Status TextRef::insert(std::size_t at, std::string_view text) {
   Result<std::uint32_t> i = writable_sequence();
   if (!i.ok()) return i.error();
   const std::size_t size = store_->sequence_size(*i);
-  if (at > size) return beyond(*store_, *i, at, size);
+  if (at > size) return beyond_text(*store_, *i, at, size);
   if (text.size() == 1 && static_cast<unsigned char>(text[0]) < 0x80) {
     store_->text_insert(*i, at, text, 1);  // a keystroke
     return {};
@@ -77,8 +81,10 @@ Status TextRef::remove(std::size_t at, std::size_t count) {
   Result<std::uint32_t> i = writable_sequence();
   if (!i.ok()) return i.error();
   const std::size_t size = store_->sequence_size(*i);
-  if (at > size || count > size - at) return beyond(*store_, *i, at + count, size);
-  if (count > 0) store_->sequence_remove(*i, at, count);
+  if (at > size || count > size - at) return beyond_text(*store_, *i, at + count, size);
+  if (count == 0) return {};
+  store_->sequence_remove(*i, at, count);
+  if (has_marks(*store_, *i)) drop_empty_marks(*store_, *i);
   return {};
 }
 

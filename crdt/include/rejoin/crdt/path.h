@@ -29,7 +29,7 @@ enum class Type : std::uint8_t {
   counter = 9,
   enable_flag = 10,   // enable wins
   disable_flag = 11,  // disable wins
-  element = 12,       // one element of a set, or a node's place in a tree: never named by callers
+  element = 12,       // one of a set, a node's place in a tree, a mark of a text: callers name none
   text = 13,
   bounded_counter = 14,
   log = 15,  // a list that is only appended to
@@ -43,7 +43,8 @@ Result<Type> parse_type(std::string_view name);
 struct Step {
   Type type = Type::map;
   // A string below a map or tree; any value below a set (type element); the bytes of a replica id
-  // below a bounded counter; below a list those of the dot that inserted the element.
+  // below a bounded counter; below a list those of the dot that inserted the element; below a text
+  // (type element) bytes that say what is marked.
   Value key;
 
   friend bool operator==(const Step&, const Step&) = default;
@@ -79,7 +80,7 @@ class Path {
   // kind: "/set:ids/element:integer:7", "null:", "boolean:true", "real:0.5" (or "real:0x" and the
   // bits), "bytes:<hex>". So do a bounded counter's children: "/bounded_counter:stock/
   // counter:bytes:<32 hex>" and "register:bytes:<32 hex>". An element of a list that is a map is
-  // "/list:plan/map:bytes:<48 hex>".
+  // "/list:plan/map:bytes:<48 hex>", a mark of a text "/text:t/element:bytes:<hex>".
   //
   // `invalid_argument` says what is wrong with the text, `limit_exceeded` which limit it passes.
   // to_string() gives the one form that names all types; parsing it gives the same path.

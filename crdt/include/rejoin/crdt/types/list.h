@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "rejoin/crdt/types/cell.h"
+#include "rejoin/crdt/types/cursor.h"
 #include "rejoin/crdt/value.h"
 
 namespace rejoin {
@@ -38,6 +39,13 @@ class ListView : public View {
   // The element that is a map. `out_of_range` names the size; `wrong_type` when it is a value.
   // O(log size).
   Result<MapView> map(std::size_t index) const;
+  // A position that stays where it is while others edit (cursor.h): before the element at `index`,
+  // or at the end. `out_of_range` names the size. O(log size).
+  Result<Cursor> cursor(std::size_t index, Sticks sticks) const;
+  // Where a cursor is now. `not_found` when its element has not come here yet, is none of this
+  // list, or was removed and is forgotten (Document::forget_elements). O(log
+  // size).
+  Result<std::size_t> index_of(const Cursor& cursor) const;
 
  protected:
   Result<std::uint32_t> map_index(std::size_t index) const;
