@@ -407,8 +407,8 @@ Type type_for(const json& wanted, std::optional<Type> shown) {
     case Type::remove_wins_set:
     case Type::log:
       return wanted.is_array() ? *shown : plain;
-    case Type::text:
-      return wanted.is_string() ? *shown : plain;
+    case Type::text:  // there is none without code points
+      return wanted.is_string() && wanted != "" ? *shown : plain;
     case Type::map:
     case Type::list:
     case Type::tree:
@@ -507,7 +507,7 @@ Status write_child(MapRef map, const std::string& name, const std::vector<Type>&
   const bool says_so =
       shown && *shown != Type::map && is_same(from_child(map, name, *shown), wanted);
   if (says_so) return {};
-  if (shown == Type::set || shown == Type::remove_wins_set) {
+  if (type == Type::set || type == Type::remove_wins_set) {
     const Result<std::vector<Value>> values = to_values(wanted);
     if (!values.ok() || !is_distinct(*values)) type = Type::list;
   }

@@ -198,14 +198,16 @@ TEST_F(Json, a_child_that_cannot_say_it_gives_way) {
     ASSERT_TRUE(root.map("map").reg("x").set(1).ok());
     ASSERT_TRUE(root.counter("counter").add(3).ok());
     ASSERT_TRUE(root.set("set").add("a").ok());
+    ASSERT_TRUE(root.set("set2").add("a").ok());
     ASSERT_TRUE(root.list("list").push("a").ok());
+    ASSERT_TRUE(root.text("text").append("a").ok());
     ASSERT_TRUE(root.reg("max", Type::max_register).set(5).ok());
   });
-  const json wanted =
-      json::parse(R"({"map": 1, "counter": 1.5, "set": ["a", "a"], "list": {"x": 1}, "max": 4})");
+  const json wanted = json::parse(R"({"map": 1, "counter": 1.5, "set": ["a", "a"], "set2":
+      {"$tree": [{"name": "n"}]}, "list": {"x": 1}, "max": 4, "text": ""})");
   import(wanted);
   EXPECT_EQ(*to_json(document), wanted);
-  EXPECT_EQ(document.root().children().size(), 5u);
+  EXPECT_EQ(document.root().children().size(), 7u);
 }
 
 TEST_F(Json, missing_names_are_removed_only_when_asked) {

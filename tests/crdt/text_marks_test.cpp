@@ -359,6 +359,21 @@ TEST_F(Marks, in_json_a_text_is_its_code_points) {
   EXPECT_EQ(*to_json(a.document), (nlohmann::json{{"t", "The fox jumped"}}));
 }
 
+TEST_F(Marks, of_code_points_that_an_import_keeps_stay) {
+  a.mark(4, 7, "bold");
+  const auto import = [&](const char* wanted) {
+    Transaction transaction = a.begin();
+    EXPECT_TRUE(from_json(transaction, {}, {{"t", wanted}}).ok());
+    transaction.commit();
+    a.expect_sound();
+    EXPECT_EQ(*to_json(a.document), (nlohmann::json{{"t", wanted}}));
+  };
+  import("The foxes jumped");
+  EXPECT_EQ(a.shown(), "The [bold=true foxes] jumped");
+  import("");
+  EXPECT_EQ(a.root().reg("t").get(), Value(""));
+}
+
 TEST_F(Marks, have_paths_that_parse) {
   a.document.track_changes(true);
   a.mark(0, 7, "bold");

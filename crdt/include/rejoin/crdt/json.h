@@ -10,9 +10,10 @@
 namespace rejoin {
 
 // Maps become objects (keys sorted), lists, logs and sets arrays (sets in Value order; a map in a
-// list is an object in the array), registers their value, multi-value registers an array of all
-// siblings in Value order, counters numbers, flags booleans. Of several children under one name the
-// one with the smallest Type number is shown. A tree becomes {"$tree": [{"name": ..., "parent":
+// list is an object in the array), texts a string of their code points, without their marks,
+// registers their value, multi-value registers an array of all siblings in Value order, counters
+// numbers, flags booleans. Of several children under one name the one with the smallest Type number
+// is shown. A tree becomes {"$tree": [{"name": ..., "parent":
 // ..., "properties": {...}}, ...]}, a node after its parent, siblings in their order, without
 // "parent" at the top and without empty properties. Bytes become {"$bytes": "<base64>"}, doubles
 // that JSON cannot express
@@ -27,7 +28,8 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 // The inverse of to_json: a child that already says the same is left alone. A counter is told an
 // integer by adding the difference (a bounded one within the rights that are here), a flag a
 // boolean, a set an array of distinct scalars (in any order), a register a scalar, a multi-value
-// register an array of one, a log an array that goes on where it ends. Otherwise a child of another
+// register an array of one, a log an array that goes on where it ends, a text a string that is not
+// empty (marks of code points that stay stay as well). Otherwise a child of another
 // type gives way, and objects are written as maps, arrays as lists (of which only the elements that
 // differ are replaced, an object as a whole), scalars as registers; of a tree's nodes those are
 // moved that stand elsewhere. An empty array leaves nothing under its name, as an empty list does,
