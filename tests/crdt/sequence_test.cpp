@@ -7,6 +7,7 @@
 
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/transaction.h"
+#include "site.h"
 
 namespace rejoin {
 namespace {
@@ -179,20 +180,48 @@ TEST(Sequence, another_order_is_another_hash) {
   EXPECT_NE(one.hash(), other.hash());
 }
 
-TEST(Sequence, typing_on_is_one_effect_and_deleting_on_another) {
-  Document document(replica(1));
-  Transaction transaction = document.begin({});
-  TextRef text = transaction.root().text("t");
+TEST(Sequence, typing_on_is_one_effect_and_deleting_another) {
+  Site site(replica(1));
+  Transaction typing = site.begin();
+  TextRef text = typing.root().text("t");
   for (std::size_t i = 0; i < 1000; ++i) ASSERT_TRUE(text.insert(i, "x").ok());
+  EXPECT_EQ(typing.size(), 1u);
+  const EventPtr typed = typing.commit();
+  EXPECT_LT(typed->encoded().size(), 1100u);
+
+  Transaction deleting = site.begin();
+  text = deleting.root().text("t");
   for (std::size_t i = 1000; i > 500; --i) ASSERT_TRUE(text.remove(i - 1, 1).ok());
   for (std::size_t i = 0; i < 100; ++i) ASSERT_TRUE(text.remove(0, 1).ok());
-  EXPECT_EQ(transaction.size(), 2u);
-  const EventPtr event = transaction.commit();
-  EXPECT_LT(event->encoded().size(), 1100u);
-  Document follower(replica(2));
-  ASSERT_TRUE(follower.apply(*event).ok());
-  EXPECT_EQ(follower.root().text("t").size(), 400u);
-  EXPECT_EQ(follower.hash(), document.hash());
+  EXPECT_EQ(text.size(), 400u);
+  EXPECT_EQ(deleting.size(), 1u);
+  const EventPtr deleted = deleting.commit();
+  EXPECT_LT(deleted->encoded().size(), 100u);
+
+  Site follower(replica(2));
+  follower.receive(typed);
+  follower.receive(deleted);
+  EXPECT_EQ(follower.document.root().text("t").size(), 400u);
+  EXPECT_EQ(follower.document.hash(), site.document.hash());
+}
+
+TEST(Sequence, what_comes_and_goes_within_a_transaction_was_never_there) {
+  Site site(replica(1));
+  const EventPtr event = site.commit([](MapRef root) {
+    TextRef text = root.text("t");
+    ASSERT_TRUE(text.insert(0, "one three").ok());
+    ASSERT_TRUE(text.insert(4, "to ").ok());
+    ASSERT_TRUE(text.insert(5, "w").ok());  // within what was typed: one run with it
+    ASSERT_TRUE(text.remove(0, 4).ok());
+  });
+  EXPECT_EQ(site.document.root().text("t").to_string(), "two three");
+  EXPECT_EQ(event->last() - event->first() + 1, 9u);
+  EXPECT_EQ(site.commit([](MapRef root) {
+    TextRef text = root.text("t");
+    ASSERT_TRUE(text.insert(3, "!").ok());
+    ASSERT_TRUE(text.remove(3, 1).ok());
+  }),
+            nullptr);
 }
 
 TEST(Text, refuses_what_is_no_text_or_out_of_range_and_stays_as_it_was) {

@@ -10,24 +10,22 @@
 namespace rejoin {
 
 // An entry says that all elements from its sequence up to the next entry's are in one leaf, if they
-// are anywhere; so typing on, whatever it takes, adds none. 16 bytes an entry. Look-up costs
-// O(log entries); a change behind the last entry moves those after it.
+// are anywhere; so typing on, whatever it takes, adds none. 16 bytes an entry. Entries stand in
+// chunks, so that a change in the middle moves few: O(log entries).
 template <class Leaf>
 class IdIndex {
  public:
   // The leaf that holds the id, if anything does; null when nothing can.
   Leaf* find(ElementId id) const {
     const Part* part = part_of(id.replica);
-    if (part == nullptr) return nullptr;
-    const auto after = upper(*part, id.sequence);
-    return after == part->entries.begin() ? nullptr : std::prev(after)->leaf;
+    return part == nullptr ? nullptr : leaf_of(*part, id.sequence);
   }
   // The first sequence beyond `id` at which another leaf begins; 0 when there is none.
   Sequence next(ElementId id) const {
     const Part* part = part_of(id.replica);
     if (part == nullptr) return 0;
-    const auto after = upper(*part, id.sequence);
-    return after == part->entries.end() ? 0 : after->first;
+    const Position after = from(*part, id.sequence + 1);
+    return is_end(*part, after) ? 0 : entry(*part, after).first;
   }
   // The greatest sequence ever put here for a replica; 0 when there is none.
   Sequence last(std::uint32_t replica) const {
@@ -38,36 +36,26 @@ class IdIndex {
   // The elements [id, id + count) are in `leaf` from now on.
   void put(ElementId id, std::uint64_t count, Leaf* leaf) {
     Part& part = make_part(id.replica);
-    std::vector<Entry>& entries = part.entries;
     const Sequence end = id.sequence + count;
     if (id.sequence > part.last) {
-      if (entries.empty() || entries.back().leaf != leaf) entries.push_back({id.sequence, leaf});
       part.last = end - 1;
+      if (part.chunks.empty() || part.chunks.back().back().leaf != leaf) {
+        insert(part, end_of(part), {id.sequence, leaf});
+      }
       return;
     }
     // What follows stays where it was.
-    auto after = upper(part, end - 1);
-    Leaf* const follower = after == entries.begin() ? nullptr : std::prev(after)->leaf;
-    const bool gap = follower != nullptr && follower != leaf && end <= part.last &&
-                     (after == entries.end() || after->first > end);
+    Leaf* const follower = leaf_of(part, end - 1);
+    const bool has_follower = end <= part.last;
     part.last = std::max(part.last, end - 1);
-    const auto begin = std::lower_bound(entries.begin(), entries.end(), id.sequence,
-                                        [](const Entry& e, Sequence s) { return e.first < s; });
-    const bool joins = begin != entries.begin() && std::prev(begin)->leaf == leaf;
-    Entry fresh[2];
-    std::size_t n = 0;
-    if (!joins) fresh[n++] = {id.sequence, leaf};
-    if (gap) fresh[n++] = {end, follower};
-    const std::size_t at = static_cast<std::size_t>(begin - entries.begin());
-    const std::size_t old = static_cast<std::size_t>(after - begin);
-    const std::size_t over = std::min(n, old);
-    std::copy_n(fresh, over, entries.begin() + static_cast<std::ptrdiff_t>(at));
-    const auto middle = entries.begin() + static_cast<std::ptrdiff_t>(at + over);
-    if (n < old) {
-      entries.erase(middle, entries.begin() + static_cast<std::ptrdiff_t>(at + old));
-    } else {
-      entries.insert(middle, fresh + over, fresh + n);
+    Position at = from(part, id.sequence);
+    while (!is_end(part, at) && entry(part, at).first < end) at = erase(part, at);
+    if (has_follower && follower != nullptr && follower != leaf &&
+        (is_end(part, at) || entry(part, at).first > end)) {
+      insert(part, at, {end, follower});
+      at = from(part, id.sequence);
     }
+    if (leaf_of(part, id.sequence) != leaf) insert(part, at, {id.sequence, leaf});
   }
 
   // Calls visit(leaf) for leaves that may hold elements of `replica` beyond `sequence`; a leaf may
@@ -76,9 +64,10 @@ class IdIndex {
   void for_each_since(std::uint32_t replica, Sequence sequence, Visit visit) const {
     const Part* part = part_of(replica);
     if (part == nullptr || part->last <= sequence) return;
-    auto it = upper(*part, sequence);
-    if (it != part->entries.begin()) --it;
-    for (; it != part->entries.end(); ++it) visit(it->leaf);
+    if (Leaf* leaf = leaf_of(*part, sequence)) visit(leaf);
+    for (Position at = from(*part, sequence + 1); !is_end(*part, at); at = after(*part, at)) {
+      visit(entry(*part, at).leaf);
+    }
   }
   template <class Visit>
   void for_each_replica(Visit visit) const {
@@ -90,19 +79,85 @@ class IdIndex {
     Sequence first;
     Leaf* leaf;
   };
+  static constexpr std::size_t chunk_max = 64;
+  using Chunk = std::vector<Entry>;  // never empty
   struct Part {
     std::uint32_t replica;
     Sequence last = 0;
-    std::vector<Entry> entries;
+    std::vector<Chunk> chunks;
+  };
+  struct Position {
+    std::size_t chunk = 0;  // the number of chunks at the end
+    std::size_t slot = 0;
   };
 
-  static auto upper(const Part& part, Sequence sequence) {
-    const std::vector<Entry>& entries = part.entries;
-    // Most ask for what was written last.
-    if (entries.empty() || entries.back().first <= sequence) return entries.end();
-    return std::upper_bound(entries.begin(), entries.end(), sequence,
-                            [](Sequence s, const Entry& e) { return s < e.first; });
+  static const Entry& entry(const Part& part, Position at) {
+    return part.chunks[at.chunk][at.slot];
   }
+  static Position end_of(const Part& part) { return {part.chunks.size(), 0}; }
+  static bool is_end(const Part& part, Position at) { return at.chunk == part.chunks.size(); }
+  static Position after(const Part& part, Position at) {
+    return ++at.slot < part.chunks[at.chunk].size() ? at : Position{at.chunk + 1, 0};
+  }
+  // The last chunk that begins at or before `sequence`; the first where none does.
+  static std::size_t chunk_of(const Part& part, Sequence sequence) {
+    const std::vector<Chunk>& chunks = part.chunks;
+    // Most ask for what was written last.
+    if (chunks.back().front().first <= sequence) return chunks.size() - 1;
+    const auto behind =
+        std::upper_bound(chunks.begin(), chunks.end(), sequence,
+                         [](Sequence s, const Chunk& c) { return s < c.front().first; });
+    return behind == chunks.begin() ? 0 : static_cast<std::size_t>(behind - chunks.begin() - 1);
+  }
+  // The first entry of `sequence` or beyond.
+  static Position from(const Part& part, Sequence sequence) {
+    if (part.chunks.empty()) return {};
+    const std::size_t c = chunk_of(part, sequence);
+    const Chunk& chunk = part.chunks[c];
+    const auto it = std::lower_bound(chunk.begin(), chunk.end(), sequence,
+                                     [](const Entry& e, Sequence s) { return e.first < s; });
+    if (it == chunk.end()) return {c + 1, 0};
+    return {c, static_cast<std::size_t>(it - chunk.begin())};
+  }
+  static Leaf* leaf_of(const Part& part, Sequence sequence) {
+    if (part.chunks.empty()) return nullptr;
+    const Chunk& chunk = part.chunks[chunk_of(part, sequence)];
+    if (chunk.back().first <= sequence) return chunk.back().leaf;
+    const auto behind = std::upper_bound(chunk.begin(), chunk.end(), sequence,
+                                         [](Sequence s, const Entry& e) { return s < e.first; });
+    return behind == chunk.begin() ? nullptr : std::prev(behind)->leaf;
+  }
+  // Puts an entry before the one at `at`.
+  static void insert(Part& part, Position at, Entry fresh) {
+    if (at.slot == 0 && at.chunk > 0) {
+      --at.chunk;
+      at.slot = part.chunks[at.chunk].size();
+    }
+    if (part.chunks.empty()) part.chunks.emplace_back();
+    if (part.chunks[at.chunk].size() == chunk_max) {
+      const auto behind = static_cast<std::ptrdiff_t>(at.chunk + 1);
+      Chunk& full = *part.chunks.insert(part.chunks.begin() + behind, Chunk());
+      Chunk& chunk = part.chunks[at.chunk];
+      // What is appended goes on in a chunk of its own.
+      const std::size_t keep = at.slot == chunk_max ? chunk_max : chunk_max / 2;
+      full.assign(chunk.begin() + static_cast<std::ptrdiff_t>(keep), chunk.end());
+      chunk.resize(keep);
+      if (at.slot > keep || keep == chunk_max) at = {at.chunk + 1, at.slot - keep};
+    }
+    Chunk& chunk = part.chunks[at.chunk];
+    chunk.insert(chunk.begin() + static_cast<std::ptrdiff_t>(at.slot), fresh);
+  }
+  // Gives the position of what followed.
+  static Position erase(Part& part, Position at) {
+    Chunk& chunk = part.chunks[at.chunk];
+    chunk.erase(chunk.begin() + static_cast<std::ptrdiff_t>(at.slot));
+    if (chunk.empty()) {
+      part.chunks.erase(part.chunks.begin() + static_cast<std::ptrdiff_t>(at.chunk));
+      return {at.chunk, 0};
+    }
+    return at.slot < chunk.size() ? at : Position{at.chunk + 1, 0};
+  }
+
   const Part* part_of(std::uint32_t replica) const {
     if (recent_ < parts_.size() && parts_[recent_].replica == replica) return &parts_[recent_];
     const auto it = std::lower_bound(parts_.begin(), parts_.end(), replica,

@@ -53,6 +53,7 @@ struct Content<std::vector<Value>> : SequenceContent<std::vector<Value>> {
   static std::size_t units(Slice, std::size_t elements) { return elements; }
   static std::size_t elements(Slice content) { return content.size(); }
   static std::size_t wide(Slice) { return 0; }
+  static std::uint64_t value_of_unit(const Value& unit) { return value_word(unit); }
   static std::uint64_t value(Slice content, std::size_t unit) { return value_word(content[unit]); }
   static std::size_t width(Slice, std::size_t) { return 1; }
 };
@@ -72,6 +73,7 @@ struct Content<std::string> : SequenceContent<std::string> {
       return static_cast<unsigned char>(c) >= 0xF0;
     }));
   }
+  static std::uint64_t value_of_unit(char unit) { return static_cast<unsigned char>(unit); }
   static std::uint64_t value(Slice content, std::size_t unit) {
     std::uint64_t value = 0;
     for (std::size_t n = width(content, unit); n > 0; --n) {
@@ -95,9 +97,16 @@ struct Content<std::string> : SequenceContent<std::string> {
 //   stands: the order.
 // Text pays the first for each character. Both are sums of products of names, which are as good as
 // random, so that no multiplication waits for another.
+std::uint64_t name_seed(const SequenceContext& context, ElementId id) {
+  return context.writers[id.replica].id_hash.low + id.sequence;
+}
+
+std::uint64_t name_salt(const SequenceContext& context) {
+  return context.path.low ^ 0x9E3779B97F4A7C15ull;
+}
+
 std::uint64_t name_of(const SequenceContext& context, ElementId id) {
-  return multiply_fold(context.writers[id.replica].id_hash.low + id.sequence,
-                       context.path.low ^ 0x9E3779B97F4A7C15ull);
+  return multiply_fold(name_seed(context, id), name_salt(context));
 }
 
 StateHash product(std::uint64_t name, std::uint64_t value) {
@@ -114,9 +123,17 @@ StateHash break_hash(const SequenceContext& context, ElementId before, ElementId
 }
 
 template <class Buffer>
-StateHash content_hash(const SequenceContext& context, ElementId id,
+StateHash content_hash(const SequenceContext& context, ElementId id, std::uint64_t count,
                        typename Content<Buffer>::Slice content) {
   StateHash sum;
+  if (content.size() == count) {
+    const std::uint64_t salt = name_salt(context);
+    std::uint64_t seed = name_seed(context, id);
+    for (std::size_t i = 0; i < count; ++i) {
+      sum += product(multiply_fold(seed++, salt), Content<Buffer>::value_of_unit(content[i]));
+    }
+    return sum;
+  }
   for (std::size_t unit = 0; unit < content.size(); ++id.sequence) {
     sum += product(name_of(context, id), Content<Buffer>::value(content, unit));
     unit += Content<Buffer>::width(content, unit);
@@ -128,7 +145,7 @@ StateHash content_hash(const SequenceContext& context, ElementId id,
 template <class Buffer>
 StateHash hash_between(const SequenceContext& context, ElementId before, ElementId after,
                        ElementId id, std::uint64_t count, typename Content<Buffer>::Slice content) {
-  StateHash sum = content_hash<Buffer>(context, id, content);
+  StateHash sum = content_hash<Buffer>(context, id, count, content);
   sum += break_hash(context, before, id);
   if (!after.is_boundary()) {
     sum += break_hash(context, id.plus(count - 1), after);

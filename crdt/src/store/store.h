@@ -23,6 +23,9 @@
 
 namespace rejoin {
 
+template <class Buffer>
+class Hunks;
+
 using NodeIndex = std::uint32_t;
 inline constexpr NodeIndex no_node = NodeRef::none;
 
@@ -160,12 +163,14 @@ class Store {
   void sequence_remove(NodeIndex index, std::size_t at, std::size_t count);
   // Inserts an element that is a map; gives the map.
   NodeIndex list_insert_map(NodeIndex index, std::size_t at);
-  // The number of live elements, with the edits that settle() has yet to do.
+  // The number of live elements, with the edits that wait.
   std::size_t sequence_size(NodeIndex index) const;
-  // Edits of a sequence wait for others that go on with them; whoever reads calls this first.
+  // Edits of a sequence wait for others; whoever reads calls this first.
   void settle() {
-    if (edit_waits_) do_waiting_edit();
+    if (waiting_at_.index != no_node) do_waiting_edits();
   }
+  // True when edits of this sequence wait; then it may be written to as it is.
+  bool edits_wait_at(NodeRef ref) const { return waiting_at_ == ref && ref.index != no_node; }
   // Checks shared by all writes: that the path fits the limits, and what it leads through is there.
   Status check_writable(NodeIndex index) const;
   Status check_depth(std::size_t depth, NodeIndex at) const;
@@ -281,12 +286,15 @@ class Store {
   template <class Buffer>
   void sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
                        typename Sequenced<Buffer>::Slice content);
-  void do_waiting_edit();
+  // Adds an edit to those that wait, after what waits elsewhere, or has no room for it, is done.
+  template <class Buffer, class Edit>
+  void let_wait(NodeIndex index, Edit edit);
+  // The number of live elements, without the edits that wait.
+  std::size_t sequence_length(NodeIndex index) const;
+  void do_waiting_edits();
+  template <class Buffer>
+  void do_edits(NodeIndex index, Hunks<Buffer>& edits);
   void do_sequence_remove(NodeIndex index, std::size_t at, std::size_t count);
-  // Opens an insertion unless the one that waits goes on at `at`.
-  void wait_to_insert(NodeIndex index, std::size_t at);
-  // Opens an edit that others may go on with.
-  void let_edit_wait(NodeIndex index, bool insertion, std::size_t at);
   // Takes the dots of a write to a sequence; gives the first.
   Sequence take_sequence_dots(NodeIndex index, std::size_t count);
   SequenceUndo& sequence_undo(NodeIndex index);
@@ -381,8 +389,9 @@ class Store {
   // Kept between transactions for the memory that it holds.
   std::unique_ptr<TransactionState> transaction_;
   bool in_transaction_ = false;
-  bool edit_waits_ = false;
-  std::uint32_t epoch_ = 0;  // of undo: a cell is saved once an epoch
+  NodeRef waiting_at_;            // the sequence of which edits wait
+  std::size_t waiting_size_ = 0;  // its length with them
+  std::uint32_t epoch_ = 0;       // of undo: a cell is saved once an epoch
 };
 
 template <class Buffer>

@@ -10,6 +10,10 @@
 
 namespace rejoin {
 
+namespace {
+constexpr std::size_t waiting_content_max = std::size_t{1} << 20;
+}  // namespace
+
 void Store::begin(TransactionOptions options) {
   REJOIN_ASSERT(!in_transaction_);
   if (!transaction_) transaction_ = std::make_unique<TransactionState>();
@@ -33,15 +37,14 @@ std::size_t Store::savepoint() {
 }
 
 std::size_t Store::transaction_size() const {
-  return transaction_->writes + (transaction_->open.node == no_node ? 0 : 1) +
-         (edit_waits_ && transaction_->waiting.count > 0 ? 1 : 0);
+  const bool waits = !transaction_->texts.empty() || !transaction_->values.empty();
+  return transaction_->writes + (transaction_->open.node == no_node ? 0 : 1) + (waits ? 1 : 0);
 }
 
 HybridTime Store::transaction_time() const { return transaction_->options.time; }
 
 Status Store::check_writable(NodeIndex index) const {
-  std::size_t bytes = transaction_->effects.size() + transaction_->open.content.size();
-  if (edit_waits_) bytes += transaction_->waiting.text.size() + transaction_->waiting.count;
+  const std::size_t bytes = transaction_->effects.size() + transaction_->open.content.size();
   if (bytes > limits::event_bytes_max / 2 || transaction_->writes >= limits::event_effects_max) {
     return make_error(ErrorCode::limit_exceeded, "the transaction is too large; commit it in parts",
                       path_of(index).to_string());
@@ -347,11 +350,23 @@ void Store::sequence_insert(NodeIndex index, std::size_t at, std::size_t count,
   hash_ += sequence.insert(context_of(index), gap, id, count, content);
 }
 
+template <class Buffer, class Edit>
+void Store::let_wait(NodeIndex index, Edit edit) {
+  Hunks<Buffer>& waiting = transaction_->waiting<Buffer>();
+  if (waiting_at_.index != index || !edit(waiting)) {
+    settle();
+    waiting_at_ = ref(index);
+    waiting_size_ = sequence_length(index);
+    (void)edit(waiting);
+  }
+  // Limits are checked when the first of them comes.
+  if (waiting.content_size() > waiting_content_max) settle();
+}
+
 void Store::list_insert(NodeIndex index, std::size_t at, std::span<const Value> values) {
-  wait_to_insert(index, at);
-  TransactionState::SequenceEdit& edit = transaction_->waiting;
-  edit.count += values.size();
-  edit.values.insert(edit.values.end(), values.begin(), values.end());
+  let_wait<std::vector<Value>>(
+      index, [&](auto& edits) { return edits.insert(at, values.size(), values); });
+  waiting_size_ += values.size();
 }
 
 NodeIndex Store::list_insert_map(NodeIndex index, std::size_t at) {
@@ -365,79 +380,54 @@ NodeIndex Store::list_insert_map(NodeIndex index, std::size_t at) {
 }
 
 void Store::text_insert(NodeIndex index, std::size_t at, std::string_view text, std::size_t count) {
-  wait_to_insert(index, at);
-  TransactionState::SequenceEdit& edit = transaction_->waiting;
-  edit.count += count;
-  edit.text.append(text);
+  let_wait<std::string>(index, [&](auto& edits) { return edits.insert(at, count, text); });
+  waiting_size_ += count;
 }
 
 void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) {
-  TransactionState::SequenceEdit& edit = transaction_->waiting;
-  if (edit_waits_ && edit.node == index) {
-    if (!edit.insertion && (at == edit.at || at + count == edit.at)) {
-      edit.at = at;
-      edit.count += count;
-      return;
-    }
-    // What was just typed and is taken back was never there.
-    if (edit.insertion && at >= edit.at && at + count == edit.at + edit.count) {
-      edit.count -= count;
-      if (is_list(node(index).type)) {
-        edit.values.resize(edit.count);
-      } else {
-        for (std::size_t n = count; n > 0; --n) {
-          while (is_utf8_continuation(edit.text.back())) edit.text.pop_back();
-          edit.text.pop_back();
-        }
-      }
-      return;
-    }
+  const auto remove = [&](auto& edits) { return edits.remove(at, count); };
+  if (node(index).type == Type::text) {
+    let_wait<std::string>(index, remove);
+  } else {
+    let_wait<std::vector<Value>>(index, remove);
   }
-  let_edit_wait(index, false, at);
-  edit.count = count;
+  waiting_size_ -= count;
   // Whoever holds on to a map that goes with its element is to hear of it at once.
   if (node(index).type == Type::list && node(index).first_child != no_node) settle();
 }
 
-void Store::wait_to_insert(NodeIndex index, std::size_t at) {
-  const TransactionState::SequenceEdit& edit = transaction_->waiting;
-  const bool goes_on =
-      edit_waits_ && edit.node == index && edit.insertion && at == edit.at + edit.count;
-  if (!goes_on) let_edit_wait(index, true, at);
+template <class Buffer>
+void Store::do_edits(NodeIndex index, Hunks<Buffer>& edits) {
+  std::size_t longer = 0;
+  for (const auto& hunk : edits.hunks()) {
+    // Modulo 2^64, since edits may shorten as well.
+    const std::size_t at = hunk.base + longer;
+    if (hunk.inserted > 0) sequence_insert<Buffer>(index, at, hunk.inserted, hunk.content);
+    if (hunk.removed > 0) do_sequence_remove(index, at + hunk.inserted, hunk.removed);
+    longer += hunk.inserted - hunk.removed;
+  }
+  edits.clear();
 }
 
-void Store::let_edit_wait(NodeIndex index, bool insertion, std::size_t at) {
-  settle();
-  TransactionState::SequenceEdit& edit = transaction_->waiting;
-  edit.node = index;
-  edit.insertion = insertion;
-  edit.at = at;
-  edit.count = 0;
-  edit.text.clear();
-  edit.values.clear();
-  edit_waits_ = true;
-}
-
-void Store::do_waiting_edit() {
-  edit_waits_ = false;
-  TransactionState::SequenceEdit& edit = transaction_->waiting;
-  if (edit.count == 0) return;
-  if (!edit.insertion) {
-    do_sequence_remove(edit.node, edit.at, edit.count);
-  } else if (node(edit.node).type == Type::text) {
-    sequence_insert<std::string>(edit.node, edit.at, edit.count, edit.text);
+void Store::do_waiting_edits() {
+  const NodeIndex index = waiting_at_.index;
+  waiting_at_ = {};
+  if (node(index).type == Type::text) {
+    do_edits(index, transaction_->texts);
   } else {
-    sequence_insert<std::vector<Value>>(edit.node, edit.at, edit.count, edit.values);
+    do_edits(index, transaction_->values);
   }
 }
 
 std::size_t Store::sequence_size(NodeIndex index) const {
-  std::size_t size = 0;
-  with_existing_sequence(node(index), [&](const auto& sequence) { size = sequence.live_count(); });
-  if (!edit_waits_) return size;
-  const TransactionState::SequenceEdit& edit = transaction_->waiting;
-  if (edit.node != index) return size;
-  return edit.insertion ? size + edit.count : size - edit.count;
+  return waiting_at_.index == index ? waiting_size_ : sequence_length(index);
+}
+
+std::size_t Store::sequence_length(NodeIndex index) const {
+  std::size_t length = 0;
+  with_existing_sequence(node(index),
+                         [&](const auto& sequence) { length = sequence.live_count(); });
+  return length;
 }
 
 void Store::do_sequence_remove(NodeIndex index, std::size_t at, std::size_t count) {
@@ -471,7 +461,9 @@ void Store::do_sequence_remove(NodeIndex index, std::size_t at, std::size_t coun
 void Store::rollback_to(std::size_t savepoint) {
   TransactionState& t = *transaction_;
   REJOIN_ASSERT(savepoint < t.savepoints.size());
-  edit_waits_ = false;
+  waiting_at_ = {};
+  t.texts.clear();
+  t.values.clear();
   t.open.clear();
   t.savepoints.resize(savepoint + 1);
   const TransactionState::Savepoint& to = t.savepoints.back();

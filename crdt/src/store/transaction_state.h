@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "store/hunks.h"
 #include "store/store.h"
 
 namespace rejoin {
@@ -98,18 +99,18 @@ struct Store::TransactionState {
   };
   SequenceEffect open;
 
-  // Typing and deleting on at one place of a sequence, not yet done: keystrokes only gather here
-  // until something else happens there, or anything is read. Store::edit_waits_ says whether one
-  // does.
-  struct SequenceEdit {
-    NodeIndex node = no_node;
-    bool insertion = false;
-    std::size_t at = 0;  // live index
-    std::size_t count = 0;
-    std::string text;
-    std::vector<Value> values;
-  };
-  SequenceEdit waiting;
+  // Edits of the sequence Store::waiting_at_, not yet done: they only gather here until anything
+  // else is written or read. `texts` for a text, `values` for a list or log.
+  Hunks<std::string> texts;
+  Hunks<std::vector<Value>> values;
+  template <class Buffer>
+  Hunks<Buffer>& waiting() {
+    if constexpr (std::is_same_v<Buffer, std::string>) {
+      return texts;
+    } else {
+      return values;
+    }
+  }
 
   struct Savepoint {
     std::size_t writes;

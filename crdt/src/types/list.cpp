@@ -15,7 +15,7 @@ Error beyond(const Store& store, NodeIndex index, std::size_t at, std::size_t si
 
 }  // namespace
 
-std::size_t ListView::size() const { return size_of(elements_of(store_, index())); }
+std::size_t ListView::size() const { return sequence_size(); }
 
 Result<Value> ListView::at(std::size_t at) const {
   if (at >= size()) return beyond(*store_, index(), at, size());

@@ -16,7 +16,7 @@ void append_entries(const Store& store, const ListSequence::Piece& piece,
 
 }  // namespace
 
-std::size_t LogView::size() const { return size_of(elements_of(store_, index())); }
+std::size_t LogView::size() const { return sequence_size(); }
 
 Result<LogEntry> LogView::at(std::size_t at) const {
   Result<std::vector<LogEntry>> one = entries(at, 1);

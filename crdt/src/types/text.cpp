@@ -12,10 +12,7 @@ Error beyond_text(const Store& store, NodeIndex text, std::size_t index, std::si
   return index_beyond(index, "a text of " + std::to_string(size) + " code points", store, text);
 }
 
-std::size_t TextView::size() const {
-  const TextSequence* text = text_of(store_, index());
-  return text == nullptr ? 0 : text->live_count();
-}
+std::size_t TextView::size() const { return sequence_size(); }
 
 std::size_t TextView::utf8_size() const {
   const TextSequence* text = text_of(store_, index());

@@ -31,7 +31,13 @@ Result<std::uint32_t> View::writable() const {
   return writable_sequence();
 }
 
+std::size_t View::sequence_size() const {
+  const NodeIndex i = store_ == nullptr ? no_node : store_->resolve(node_);
+  return i == no_node ? 0 : store_->sequence_size(i);
+}
+
 Result<std::uint32_t> View::writable_sequence() const {
+  if (store_->edits_wait_at(node_)) return node_.index;
   REJOIN_ASSERT(store_ != nullptr && store_->in_transaction());
   const NodeIndex i = store_->resolve(node_);
   REJOIN_ASSERT(i != no_node);  // a reference outlived its transaction

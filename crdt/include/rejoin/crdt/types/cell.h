@@ -57,6 +57,8 @@ class View {
   Result<std::uint32_t> writable() const;
   // The same for writes that may wait (Store::settle).
   Result<std::uint32_t> writable_sequence() const;
+  // The number of elements, with those of writes that wait.
+  std::size_t sequence_size() const;
 
   Store* store_ = nullptr;
   NodeRef node_;
