@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "store/sequence.h"
@@ -46,6 +47,15 @@ class Hunks {
   // Indexes are those of the sequence with the edits that wait; the bounds must hold. False, and
   // nothing changed, when the edits that wait must be done first.
   bool insert(std::size_t index, std::size_t count, Slice content);
+  // The same for one element of one unit, and only where the last insertion ended.
+  bool type_on(std::size_t index, typename Buffer::value_type unit) {
+    if (hunks_.empty() || index != end()) return false;
+    at().content.push_back(std::move(unit));
+    ++at().inserted;
+    ++inserted_;
+    ++content_size_;
+    return true;
+  }
   bool remove(std::size_t index, std::size_t count);
 
  private:

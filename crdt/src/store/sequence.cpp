@@ -52,7 +52,7 @@ struct Content<std::vector<Value>> : SequenceContent<std::vector<Value>> {
   static constexpr std::size_t leaf_max = 256;  // and of a leaf, beyond which it is divided
   static std::size_t units(Slice, std::size_t elements) { return elements; }
   static std::size_t elements(Slice content) { return content.size(); }
-  static std::size_t wide(Slice) { return 0; }
+  static std::size_t wide(Slice, std::size_t) { return 0; }
   static std::uint64_t value_of_unit(const Value& unit) { return value_word(unit); }
   static std::uint64_t value(Slice content, std::size_t unit) { return value_word(content[unit]); }
   static std::size_t width(Slice, std::size_t) { return 1; }
@@ -68,10 +68,8 @@ struct Content<std::string> : SequenceContent<std::string> {
     return at;
   }
   static std::size_t elements(Slice content) { return count_code_points(content); }
-  static std::size_t wide(Slice content) {
-    return static_cast<std::size_t>(std::count_if(content.begin(), content.end(), [](char c) {
-      return static_cast<unsigned char>(c) >= 0xF0;
-    }));
+  static std::size_t wide(Slice content, std::size_t elements) {
+    return content.size() == elements ? 0 : count_surrogate_pairs(content);
   }
   static std::uint64_t value_of_unit(char unit) { return static_cast<unsigned char>(unit); }
   static std::uint64_t value(Slice content, std::size_t unit) {
@@ -205,7 +203,7 @@ struct Sequenced<Buffer>::Leaf : Node {
       if (runs[s].live) sums.live += runs[s].length;
     }
     sums.extent = content.size();
-    sums.wide = Content<Buffer>::wide(content);
+    sums.wide = Content<Buffer>::wide(content, sums.live);
     return sums;
   }
   // `n` elements of a run from `offset` on; the run's content begins at `unit`.
@@ -721,9 +719,13 @@ void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
     // A long run comes in parts.
     std::size_t elements = 0;
     std::size_t units = 0;
-    while (units + C::width(content, units) <= C::run_max) {
-      units += C::width(content, units);
-      ++elements;
+    if (content.size() == run.length) {
+      units = elements = C::run_max;
+    } else {
+      while (units + C::width(content, units) <= C::run_max) {
+        units += C::width(content, units);
+        ++elements;
+      }
     }
     Run part = run;
     part.length = static_cast<std::uint32_t>(elements);
@@ -744,7 +746,7 @@ void Sequenced<Buffer>::put_short_run(Place place, const Run& run, Slice content
   using C = Content<Buffer>;
   unpruned_ = true;
   const auto extent = static_cast<std::uint16_t>(content.size());
-  const Sums sums{run.live ? run.length : 0u, run.length, extent, C::wide(content)};
+  const Sums sums{run.live ? run.length : 0u, run.length, extent, C::wide(content, run.length)};
   if (place.offset == 0 && place.slot > 0) {
     --place.slot;
     place.offset = place.leaf->runs[place.slot].length;
@@ -850,7 +852,7 @@ bool Sequenced<Buffer>::type_on(const Gap& gap, ElementId id, std::uint32_t coun
   run.length += count;
   extent = static_cast<std::uint16_t>(extent + content.size());
   index_.put(id, count, leaf);
-  add_sums(leaf, {count, count, content.size(), C::wide(content)});
+  add_sums(leaf, {count, count, content.size(), C::wide(content, count)});
   return true;
 }
 
@@ -916,7 +918,8 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
   const std::size_t units =
       (to_end ? all : leaf->units(place.slot, begin, place.offset + count)) - skipped;
   const auto from = leaf->content.begin() + static_cast<std::ptrdiff_t>(begin + skipped);
-  const Sums sums{count, 0, units, Content<Buffer>::wide(leaf->slice(begin + skipped, units))};
+  const Sums sums{count, 0, units,
+                  Content<Buffer>::wide(leaf->slice(begin + skipped, units), count)};
   leaf->content.erase(from, from + static_cast<std::ptrdiff_t>(units));
   subtract_sums(leaf, sums);
   changed_at(place);
@@ -1195,7 +1198,7 @@ void Sequenced<Buffer>::erase(ElementId id, std::uint64_t count) {
     const std::size_t unit = leaf->unit_of(place.slot);
     const std::uint16_t extent = leaf->extents[place.slot];
     const Sums sums{run.live ? run.length : 0u, run.length, extent,
-                    Content<Buffer>::wide(leaf->slice(unit, extent))};
+                    Content<Buffer>::wide(leaf->slice(unit, extent), run.length)};
     const auto from = leaf->content.begin() + static_cast<std::ptrdiff_t>(unit);
     leaf->content.erase(from, from + extent);
     close_slot(leaf, place.slot);
@@ -1220,7 +1223,7 @@ void Sequenced<Buffer>::restore(ElementId id, std::uint64_t count, Slice content
         part.begin(), part.end());
     run.live = true;
     leaf->extents[place.slot] = static_cast<std::uint16_t>(units);
-    add_sums(leaf, {run.length, 0, units, Content<Buffer>::wide(part)});
+    add_sums(leaf, {run.length, 0, units, Content<Buffer>::wide(part, run.length)});
     merge_with_next(leaf, place.slot);
     if (place.slot > 0) merge_with_next(leaf, place.slot - 1u);
     content = Slice(content.data() + units, content.size() - units);

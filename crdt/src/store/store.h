@@ -160,6 +160,8 @@ class Store {
   void remove_subtree(NodeIndex index, bool keep_self);
   void list_insert(NodeIndex index, std::size_t at, std::span<const Value> values);
   void text_insert(NodeIndex index, std::size_t at, std::string_view text, std::size_t count);
+  // A keystroke where the last one ended, in a text to which one may write; false where it is not.
+  bool type_on(NodeRef text, std::size_t at, char ascii);
   void sequence_remove(NodeIndex index, std::size_t at, std::size_t count);
   // Inserts an element that is a map; gives the map.
   NodeIndex list_insert_map(NodeIndex index, std::size_t at);

@@ -384,6 +384,14 @@ void Store::text_insert(NodeIndex index, std::size_t at, std::string_view text, 
   waiting_size_ += count;
 }
 
+bool Store::type_on(NodeRef text, std::size_t at, char ascii) {
+  if (!edits_wait_at(text)) return false;
+  Hunks<std::string>& waiting = transaction_->texts;
+  if (waiting.content_size() == waiting_content_max || !waiting.type_on(at, ascii)) return false;
+  ++waiting_size_;
+  return true;
+}
+
 void Store::sequence_remove(NodeIndex index, std::size_t at, std::size_t count) {
   const auto remove = [&](auto& edits) { return edits.remove(at, count); };
   if (node(index).type == Type::text) {

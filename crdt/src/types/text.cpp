@@ -50,12 +50,14 @@ Result<std::size_t> TextView::index_of(const Cursor& cursor) const {
 }
 
 Status TextRef::insert(std::size_t at, std::string_view text) {
+  const bool is_ascii = text.size() == 1 && static_cast<unsigned char>(text[0]) < 0x80;
+  if (is_ascii && store_->type_on(node_, at, text[0])) return {};
   Result<std::uint32_t> i = writable_sequence();
   if (!i.ok()) return i.error();
   const std::size_t size = store_->sequence_size(*i);
   if (at > size) return beyond_text(*store_, *i, at, size);
-  if (text.size() == 1 && static_cast<unsigned char>(text[0]) < 0x80) {
-    store_->text_insert(*i, at, text, 1);  // a keystroke
+  if (is_ascii) {
+    store_->text_insert(*i, at, text, 1);
     return {};
   }
   if (text.size() > limits::value_bytes_max) {
