@@ -322,6 +322,9 @@ TEST_F(Marks, come_to_nothing_with_their_transaction) {
 TEST_F(Marks, keep_the_removed_code_points_at_their_ends) {
   a.insert(14, std::string(1000, '.'));
   a.mark(500, 900, "bold");
+  const Cursor first = *a.text().cursor(500, Sticks::right);
+  const Cursor behind = *a.text().cursor(900, Sticks::right);
+  const Cursor within = *a.text().cursor(600, Sticks::right);
   a.remove(300, 400);
   a.remove(450, 100);
   exchange(a, b);
@@ -342,14 +345,20 @@ TEST_F(Marks, keep_the_removed_code_points_at_their_ends) {
   c.pull(a);
   EXPECT_EQ(c.shown(), b.shown());
   forget(b);
-  const std::size_t with_mark = b.document.delta_since({}).encoded().size();
-  const std::size_t all = b.text().size();
-  b.mark(0, all, "bold", true, Grow::at_both);
+  for (const Author* site : {&a, &b}) {
+    EXPECT_TRUE(site->text().index_of(first).ok());
+    EXPECT_TRUE(site->text().index_of(behind).ok());
+    EXPECT_FALSE(site->text().index_of(within).ok());
+  }
+  b.mark(0, b.text().size(), "bold", true, Grow::at_both);
   exchange(a, b);
   forget(a);
   forget(b);
   expect_equal(a, b);
-  EXPECT_LT(b.document.delta_since({}).encoded().size(), with_mark);
+  for (const Author* site : {&a, &b}) {
+    EXPECT_FALSE(site->text().index_of(first).ok());
+    EXPECT_FALSE(site->text().index_of(behind).ok());
+  }
 }
 
 // ---- JSON, paths, errors ----
