@@ -58,6 +58,16 @@ class IdIndex {
     if (leaf_of(part, id.sequence) != leaf) insert(part, at, {id.sequence, leaf});
   }
 
+  struct Range {
+    ElementId id;
+    std::uint64_t count;
+    Leaf* leaf;
+  };
+  // Puts ranges, in ascending order, where nothing was put before. O(n).
+  void build(const std::vector<Range>& ranges) {
+    for (const Range& range : ranges) put(range.id, range.count, range.leaf);
+  }
+
   // Calls visit(leaf) for leaves that may hold elements of `replica` beyond `sequence`; a leaf may
   // come several times.
   template <class Visit>

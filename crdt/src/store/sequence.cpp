@@ -713,10 +713,10 @@ auto Sequenced<Buffer>::split_run(Place place) -> Place {
 }
 
 template <class Buffer>
-void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
+template <class Each>
+void Sequenced<Buffer>::in_short_runs(Run run, Slice content, Each each) {
   using C = Content<Buffer>;
   while (run.live && content.size() > C::run_max) {
-    // A long run comes in parts.
     std::size_t elements = 0;
     std::size_t units = 0;
     if (content.size() == run.length) {
@@ -729,16 +729,25 @@ void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
     }
     Run part = run;
     part.length = static_cast<std::uint32_t>(elements);
-    put_run(place, part, Slice(content.data(), units));
+    each(part, Slice(content.data(), units));
     content = Slice(content.data() + units, content.size() - units);
     run.first += elements;
     run.length -= part.length;
     run.left = part.last();
-    place = find(part.last());
-    ++place.offset;
-    if (run.length == 0) return;
   }
-  put_short_run(place, run, content);
+  if (run.length > 0) each(run, content);
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
+  const ElementId first = run.id();
+  in_short_runs(run, content, [&](const Run& part, Slice part_content) {
+    if (part.id() != first) {
+      place = find(part.left);
+      ++place.offset;
+    }
+    put_short_run(place, part, part_content);
+  });
 }
 
 template <class Buffer>
@@ -787,7 +796,11 @@ void Sequenced<Buffer>::put_short_run(Place place, const Run& run, Slice content
   }
   leaf->content.insert(leaf->content.begin() + static_cast<std::ptrdiff_t>(unit), content.begin(),
                        content.end());
-  index_.put(run.id(), run.length, leaf);
+  if (unindexed_ != nullptr) {
+    unindexed_->push_back({run.id(), run.length, leaf});
+  } else {
+    index_.put(run.id(), run.length, leaf);
+  }
   add_sums(leaf, sums);
 }
 
@@ -878,9 +891,43 @@ StateHash Sequenced<Buffer>::integrate(const SequenceContext& context, Piece pie
 }
 
 template <class Buffer>
-StateHash Sequenced<Buffer>::append_stored(const SequenceContext& context, const Piece& piece) {
+void Sequenced<Buffer>::append(std::span<const Piece> pieces) {
+  std::vector<typename IdIndex<Leaf>::Range> ranges;
+  ranges.reserve(pieces.size());
+  unindexed_ = &ranges;
   Leaf* leaf = edge_leaf(true);
-  return put_piece(context, {leaf, leaf->count, 0}, piece);
+  for (const Piece& piece : pieces) {
+    in_short_runs(run_of(piece), piece.content, [&](const Run& run, Slice content) {
+      put_short_run({leaf, leaf->count, 0}, run, content);
+      if (leaf->next != nullptr) leaf = leaf->next;
+    });
+  }
+  unindexed_ = nullptr;
+  std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  index_.build(ranges);
+}
+
+template <class Buffer>
+bool Sequenced<Buffer>::load(const SequenceContext& context, std::span<const Piece> pieces,
+                             StateHash& hash) {
+  std::vector<std::pair<ElementId, std::uint64_t>> ids;
+  ids.reserve(pieces.size());
+  for (const Piece& piece : pieces) ids.push_back({piece.id, piece.count});
+  std::sort(ids.begin(), ids.end());
+  for (std::size_t i = 1; i < ids.size(); ++i) {
+    const auto& [id, count] = ids[i - 1];
+    if (id.replica == ids[i].first.replica && id.sequence + count > ids[i].first.sequence) {
+      return false;
+    }
+  }
+  append(pieces);
+  ElementId before;
+  for (const Piece& piece : pieces) {
+    if (!piece.live) continue;
+    hash += hash_between<Buffer>(context, before, {}, piece.id, piece.count, piece.content);
+    before = piece.id.plus(piece.count - 1);
+  }
+  return true;
 }
 
 template <class Buffer>
@@ -1133,11 +1180,10 @@ bool Sequenced<Buffer>::drop_origins(const std::vector<Sequence>& stable) {
 
 template <class Buffer>
 void Sequenced<Buffer>::rebuild() {
+  std::vector<Piece> pieces;
+  for_each_piece([&](const Piece& piece) { pieces.push_back(piece); });
   Sequenced fresh;
-  for_each_piece([&](const Piece& piece) {
-    Leaf* leaf = fresh.edge_leaf(true);
-    fresh.put_run({leaf, leaf->count, 0}, run_of(piece), piece.content);
-  });
+  fresh.append(pieces);
   std::swap(root_, fresh.root_);
   std::swap(root_sums_, fresh.root_sums_);
   std::swap(index_, fresh.index_);

@@ -171,8 +171,9 @@ class Sequenced {
   // Inserts where the order puts it. Origins that are not here, or stand in the wrong order, come
   // from no honest writer: the same at every replica, so each may read them as beginning or end.
   StateHash integrate(const SequenceContext& context, Piece piece);
-  // Puts a stored piece at the end: pieces are stored in their order.
-  StateHash append_stored(const SequenceContext& context, const Piece& piece);
+  // Fills an empty sequence with stored pieces: they are stored in their order. False, and it stays
+  // empty, when two of them name one element. O(n log n) in pieces.
+  bool load(const SequenceContext& context, std::span<const Piece> pieces, StateHash& hash);
   // Removes `count` live elements from `index` on, after a visit to each piece of them.
   StateHash remove(const SequenceContext& context, std::size_t index, std::uint64_t count,
                    Visit visit);
@@ -261,6 +262,11 @@ class Sequenced {
   static Run run_of(const Piece& piece);
   StateHash put_piece(const SequenceContext& context, const Place& place, const Piece& piece);
   void put_run(Place place, Run run, Slice content);
+  // Calls each(run, content) for parts of a run that are short enough.
+  template <class Each>
+  static void in_short_runs(Run run, Slice content, Each each);
+  // Puts pieces, none of which is here, at the end of an empty sequence.
+  void append(std::span<const Piece> pieces);
   void put_short_run(Place place, const Run& run, Slice content);
   // Makes `extra` free slots and room in the buffer of the leaf; gives the place as it is then.
   Place make_room(Place place, std::size_t extra);
@@ -293,6 +299,8 @@ class Sequenced {
   Sums root_sums_;
   bool unpruned_ = false;  // something changed since the last look for what to forget
   IdIndex<Leaf> index_;
+  // Where runs go instead of the index, while many come.
+  std::vector<typename IdIndex<Leaf>::Range>* unindexed_ = nullptr;
   struct RemovalsOf {
     std::uint32_t replica;
     std::vector<SequenceRemoval> removals;  // by dot

@@ -478,37 +478,36 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
         return std::span<const Value>(decoded.values).subspan(piece.begin, piece.units);
       }
     };
-    const auto put = [&](const DecodedSequence::Piece& piece, bool at_end) {
-      typename Tree::Piece part;
-      part.id = piece.id;
-      part.count = piece.count;
-      part.left = piece.left;
-      part.right = piece.right;
-      part.live = piece.live;
-      part.content = content_of(piece);
-      // What is here already came from no honest writer twice; it is left as it is.
+    // What is not known yet of a piece.
+    const auto part_of = [&](const DecodedSequence::Piece& piece) {
+      typename Tree::Piece part{piece.id,    piece.count, piece.left,
+                                piece.right, piece.live,  content_of(piece)};
       if (piece.id.sequence <= ours[piece.id.replica]) {
         const Sequence known = ours[piece.id.replica] - piece.id.sequence + 1;
-        if (known >= piece.count) return;
-        part = Tree::rest_of(part, known);
+        part = Tree::rest_of(part, std::min(known, piece.count));
       }
-      wrote(part.id.replica, part.id.sequence + (part.count - 1));
+      if (part.count > 0) wrote(part.id.replica, part.id.sequence + (part.count - 1));
+      return part;
+    };
+    const auto put = [&](typename Tree::Piece part) {
+      // What is here already came from no honest writer twice; it is left as it is.
       while (part.count > 0) {
         const std::uint64_t fresh = sequence.absent(part.id, part.count);
-        if (fresh > 0) {
-          const auto first = Tree::first_of(part, fresh);
-          hash_ +=
-              at_end ? sequence.append_stored(context, first) : sequence.integrate(context, first);
-        }
+        if (fresh > 0) hash_ += sequence.integrate(context, Tree::first_of(part, fresh));
         if (fresh == part.count) return;
         part = Tree::rest_of(part, std::max<std::uint64_t>(fresh, 1));
       }
     };
+    std::vector<typename Tree::Piece> parts;
     if (sequence.empty()) {
-      for (const DecodedSequence::Piece& piece : decoded.pieces) put(piece, true);
-    } else {
+      parts.reserve(decoded.pieces.size());
+      for (const DecodedSequence::Piece& piece : decoded.pieces) {
+        if (const auto part = part_of(piece); part.count > 0) parts.push_back(part);
+      }
+    }
+    if (!sequence.empty() || !sequence.load(context, parts, hash_)) {
       for_each_after_origins(decoded.pieces,
-                             [&](const DecodedSequence::Piece& piece) { put(piece, false); });
+                             [&](const DecodedSequence::Piece& piece) { put(part_of(piece)); });
     }
     for (auto [replica, removal] : decoded.removals) {
       const Sequence known = ours[replica];
