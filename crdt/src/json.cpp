@@ -524,7 +524,10 @@ Status write_child(MapRef map, const std::string& name, const std::vector<Type>&
       if (type == Type::max_register ? order <= 0 : order >= 0) type = Type::reg;
     }
   }
-  if (shown && *shown != type) {
+  // Where nothing is left, what else has the name would show.
+  const bool leaves_nothing =
+      wanted == json::array() || (type == Type::enable_flag && wanted == false);
+  if (shown && (*shown != type || leaves_nothing)) {
     for (const Type other : types) {
       if (other == type) continue;
       if (Status status = map.remove(name, other); !status.ok()) return status;

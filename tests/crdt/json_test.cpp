@@ -233,6 +233,17 @@ TEST_F(Json, an_enable_flag_turned_off_leaves_nothing) {
   EXPECT_EQ(text(), "{}");
 }
 
+TEST_F(Json, what_is_hidden_does_not_come_out_where_nothing_is_left) {
+  write([](MapRef root) {
+    ASSERT_TRUE(root.flag("f").set(true).ok());
+    ASSERT_TRUE(root.flag("f", Type::disable_flag).set(true).ok());
+    ASSERT_TRUE(root.set("s").add(1).ok());
+    ASSERT_TRUE(root.reg("s").set(1).ok());
+  });
+  import(json::parse(R"({"f": false, "s": []})"));
+  EXPECT_EQ(text(), "{}");
+}
+
 TEST_F(Json, what_cannot_be_imported_leaves_nothing_and_names_its_path) {
   import(json::parse(R"({"a": 1})"));
   const Error nested = import_error(json::parse(R"({"a": 2, "l": [1, [2]]})"));
@@ -306,18 +317,25 @@ RC_GTEST_PROP(json, a_document_says_what_was_imported_last, ()) {
   }
 }
 
-// An import may be refused for one reason: a bounded counter would fall by more rights than are
-// here.
-void require_lack_of_rights(const Document& document, const json& wanted, const Error& error) {
+// An import may be refused for two reasons: a bounded counter would fall by more rights than are
+// here, or a counter change by more than 64 bits with a sign.
+void require_reason(const Document& document, const json& wanted, const Error& error) {
   const Result<Path> path = Path::parse(error.where);
-  require(
-      error.code == ErrorCode::out_of_range && path.ok() && path->type() == Type::bounded_counter,
-      error.to_string());
-  const BoundedCounterView counter =
-      document.root().at(path->parent()).bounded_counter(path->steps().back().key.as_string());
+  require(error.code == ErrorCode::out_of_range && path.ok(), error.to_string());
   const json* at = &wanted;
   for (const Step& step : path->steps()) at = &at->at(std::string(step.key.as_string()));
-  require(counter.value() - at->get<std::int64_t>() > counter.rights_here(), error.to_string());
+  const auto target = at->get<std::int64_t>();
+  const MapView map = document.root().at(path->parent());
+  const std::string name(path->steps().back().key.as_string());
+  std::int64_t change = 0;
+  if (path->type() == Type::counter) {
+    require(__builtin_sub_overflow(target, map.counter(name).value(), &change), error.to_string());
+    return;
+  }
+  require(path->type() == Type::bounded_counter, error.to_string());
+  const BoundedCounterView counter = map.bounded_counter(name);
+  const bool overflows = __builtin_sub_overflow(counter.value(), target, &change);
+  require(overflows || change > counter.rights_here(), error.to_string());
 }
 
 // Takes out each `false` that turns an enable flag of `before` off: nothing is left under its name.
@@ -353,7 +371,7 @@ RC_GTEST_PROP(json, an_export_of_any_state_goes_into_any_other, ()) {
   Transaction transaction = document.begin({HybridTime::from_millis(1u << 20), "", ""});
   const Status status = from_json(transaction, {}, wanted);
   if (!status.ok()) {
-    require_lack_of_rights(document, wanted, status.error());
+    require_reason(document, wanted, status.error());
     require(transaction.size() == 0 && document.canonical_state() == before,
             "a refused import left something");
     return;

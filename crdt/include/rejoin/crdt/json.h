@@ -36,8 +36,9 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 // and so does `false` where an enable flag was on.
 //
 // `wrong_type` when `json` is no object, or an array holds an array: a list's elements are scalars
-// and objects. `out_of_range` for integers beyond int64, and for a bounded counter that would have
-// to fall by more rights than are here. Otherwise what the writes say (limits, UTF-8).
+// and objects. `out_of_range` for integers beyond int64, for a counter that would have to change by
+// more than int64 holds, and for a bounded counter that would have to fall by more rights than are
+// here. Otherwise what the writes say (limits, UTF-8).
 // The error names the path; nothing of the import is left in the transaction then.
 Status from_json(Transaction& transaction, const Path& path, const nlohmann::json& json,
                  bool remove_missing = true);
