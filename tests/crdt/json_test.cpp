@@ -338,11 +338,20 @@ void require_reason(const Document& document, const json& wanted, const Error& e
   require(overflows || change > counter.rights_here(), error.to_string());
 }
 
+// Of the children under a name, which must have some, the one that is shown.
+Type shown_as(const MapView& map, const std::string& name) {
+  const std::vector<Child> children = map.children();  // by name, then type
+  return std::find_if(children.begin(), children.end(),
+                      [&](const Child& child) { return child.name == name; })
+      ->type;
+}
+
 // Takes out each `false` that turns an enable flag of `before` off: nothing is left under its name.
 void drop_flags_turned_off(json& wanted, const MapView& before) {
   for (auto it = wanted.begin(); it != wanted.end();) {
     const std::string& name = it.key();
-    if (*it == json(false) && before.flag(name).get()) {
+    if (*it == json(false) && before.flag(name).get() &&
+        shown_as(before, name) == Type::enable_flag) {
       it = wanted.erase(it);
       continue;
     }
