@@ -21,6 +21,8 @@ class Input:
     files: dict[str, Path]  # by index unit: "code point", "utf-16"
     recorded_text: str | None = None  # None for maps
     concurrent: bool = False
+    # Of a concurrent trace: what one agent typed on and the recorded text has in one piece.
+    typed_runs: list[str] = field(default_factory=list)
 
 
 def read_trace(path):
@@ -35,6 +37,8 @@ def trace_input(path, folder):
     concurrent = trace.get("kind") == "concurrent"
     content = concurrent_content(trace) if concurrent else sequential_content(trace)
     prepared = Input(name, [], {}, trace["endContent"], concurrent)
+    if concurrent:
+        prepared.typed_runs = typed_runs(trace)
     prepared.measures = ["merge"] if concurrent else ["replay", "save", "memory"]
     prepared.files["code point"] = write(folder / f"{name}.json", {"name": name, **content})
     prepared.files["utf-16"] = prepared.files["code point"]
@@ -82,6 +86,22 @@ def concurrent_content(trace):
     everything = [len(indices) for indices in own]
     at_end = [lacking(replica, everything, own) for replica in replicas]
     return {"agents": agents, "transactions": transactions, "receive_at_end": at_end}
+
+
+def typed_runs(trace, length_min=8):
+    """Runs that nobody wrote into later, so that whoever interleaves them is found out."""
+    runs = []
+    typing = {}  # by agent: the run so far, and where it goes on
+    for transaction in trace["txns"]:
+        agent = transaction["agent"]
+        for position, deleted, inserted in transaction["patches"]:
+            run, end = typing.get(agent, ("", None))
+            if deleted or position != end:
+                runs.append(run)
+                run = ""
+            typing[agent] = (run + inserted, position + len(inserted))
+    runs += [run for run, _ in typing.values()]
+    return [run for run in runs if len(run) >= length_min and run in trace["endContent"]]
 
 
 def latest(versions, agents):

@@ -365,10 +365,10 @@ void measure_load(const std::string& measure, const std::string& bytes, TakeIn t
 
 void measure_save(const Trace& trace, const Report& report) {
   const Trace batched = in_batches(trace);
-  const std::string history = history_of(batched);
+  const std::string history = history_of(trace);
   report.figure("bytes_history", static_cast<double>(history.size()), "bytes");
-  report.figure("bytes_history_unbatched", static_cast<double>(history_of(trace).size()), "bytes");
   measure_load("load_history", history, apply_block, report);
+  report.figure("bytes_history_batched", static_cast<double>(history_of(batched).size()), "bytes");
   const auto source = replay(batched);
   source->document.prune(source->document.clock());
   source->document.forget_elements(source->document.clock());

@@ -38,6 +38,9 @@ class Results:
             agreed = self.merged_texts.setdefault(place, texts[0])
             if set(texts) != {agreed}:
                 raise Wrong(f"{what}: the replicas differ")
+            for run in checked_input.typed_runs:
+                if run not in agreed:
+                    raise Wrong(f"{what}: a run that one agent typed is interleaved: {run!r}")
             if agreed != checked_input.recorded_text:
                 self.note(f"{line['system']} on {line['input']}: all replicas agree; concurrent "
                           "runs are in another order than the recorded one")
