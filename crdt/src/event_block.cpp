@@ -145,6 +145,12 @@ void write_effect(const Effect& effect, Writer& out) {
       out.varint(effect.values.size());
       for (const Value& value : effect.values) value.encode(out);
       break;
+    case EffectKind::list_move:
+      write_dot(effect.left, out);
+      write_dot(effect.right, out);
+      write_dot(effect.element, out);
+      out.varint(effect.later);
+      break;
     case EffectKind::sequence_remove:
       out.varint(effect.ranges.size());
       for (const Effect::Range& range : effect.ranges) {
@@ -556,6 +562,12 @@ class Codec {
       case EffectKind::text_insert:
         place(effect, at);
         text_content(effect);
+        inserted(effect, at);
+        break;
+      case EffectKind::list_move:
+        place(effect, at);
+        dot(effect.element, at_);
+        io_.number(numbers, effect.later);
         inserted(effect, at);
         break;
       case EffectKind::sequence_remove:

@@ -109,6 +109,7 @@ constexpr WriteKind write_kinds[] = {
     {Write::Kind::remove_from_set, "remove_from_set", 6, "set"},
     {Write::Kind::insert, "insert", 7, "list"},
     {Write::Kind::insert_map, "insert_map", 4, "list"},
+    {Write::Kind::move_element, "move_element", 7, "list"},
     {Write::Kind::remove_elements, "remove_elements", 4, "list"},
     {Write::Kind::insert_text, "insert_text", 7, "text"},
     {Write::Kind::remove_text, "remove_text", 4, "text"},
@@ -742,6 +743,16 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
         break;
       }
       model.insert_map(path, index, element->path().steps().back().key);
+      break;
+    }
+    case Write::Kind::move_element: {
+      path = at.child(Type::list, name);
+      const std::size_t size = model.list(path).size();
+      if (size == 0) return;
+      const std::size_t from = w.value % size;
+      const std::size_t to = (w.value / 4 + kind) % size;
+      status = map.list(name).move(from, to);
+      model.move(path, from, to);
       break;
     }
     case Write::Kind::remove_elements: {

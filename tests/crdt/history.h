@@ -37,6 +37,7 @@ struct Write {
     remove_from_set,
     insert,
     insert_map,
+    move_element,
     remove_elements,
     insert_text,
     remove_text,

@@ -44,6 +44,7 @@ struct Operation {
     increment,        // of a counter
     reset,            // takes away increments
     insert,           // an element of a list, text or log
+    move,             // a new place for an element of a list
     remove_elements,  // takes away elements of a list, by name
     remove_subtree,   // takes away everything at and below the path
   };
@@ -53,11 +54,12 @@ struct Operation {
   std::int64_t amount = 0;            // increment; put, of a request for rights
   ReplicaId asked;                    // put, of a request for rights
   bool keep_self = false;             // remove_subtree: what is at the path itself stays
-  ElementName element;                // insert
+  ElementName element;                // insert; move: the place's
+  ElementName moved;                  // move: which element
   Value key;                          // insert, of a map: its step below the list
-  std::optional<ElementName> parent;  // insert: in FugueMax's tree; none is the root
-  bool is_left_child = false;         // insert
-  std::optional<ElementName> right;   // insert: its right origin; none is the end
+  std::optional<ElementName> parent;  // insert, move: in FugueMax's tree; none is the root
+  bool is_left_child = false;         // insert, move
+  std::optional<ElementName> right;   // insert, move: its right origin; none is the end
   std::set<ElementName> removed;      // remove_elements
   MarkEnd begin, end;                 // put, of a mark of a text
   std::string mark;                   // put, of a mark: its name
@@ -77,6 +79,7 @@ struct Operation {
         return other.path.starts_with(path) && !(keep_self && other.path == path);
       case Kind::increment:
       case Kind::insert:
+      case Kind::move:
         return false;
     }
     return false;
@@ -183,14 +186,28 @@ class Replica {
   bool contains(const Path& set, const Value& element) const {
     return is_in(cell(set.child(Type::element, element)));
   }
-  // Names of the live elements, in order.
-  std::vector<ElementName> list(const Path& path) const {
-    std::set<ElementName> live_ones;
-    for (const Live& l : cell(path)) live_ones.insert(l.operation->element);
-    std::vector<ElementName> result;
-    for (const ElementName& name : Tree(*this, path).order()) {
-      if (live_ones.contains(name)) result.push_back(name);
+  // The live elements, in order, each with the place where it is seen.
+  struct Seen {
+    ElementName element;
+    ElementName place;
+  };
+  std::vector<Seen> seen(const Path& path) const {
+    std::map<ElementName, ElementName> seen_at;
+    for (const Live& l : cell(path)) seen_at[l.operation->element] = l.operation->element;
+    for (const auto& [element, place] : moves(path)) {
+      if (seen_at.contains(element)) seen_at[element] = place;
     }
+    std::vector<Seen> result;
+    for (const ElementName& place : Tree(*this, path).order()) {
+      for (const auto& [element, at] : seen_at) {
+        if (at == place) result.push_back({element, place});
+      }
+    }
+    return result;
+  }
+  std::vector<ElementName> list(const Path& path) const {
+    std::vector<ElementName> result;
+    for (const Seen& s : seen(path)) result.push_back(s.element);
     return result;
   }
 
@@ -215,16 +232,21 @@ class Replica {
     }
     return result;
   }
-  // Where a cursor is that sticks to an element; nothing where the element is not known.
+  // Where a cursor is that sticks to an element: where that is seen, or was inserted if it was
+  // removed. Nothing where the element is not known.
   std::optional<std::size_t> index_of(const Path& path, const ElementName& element,
                                       bool behind) const {
     const std::vector<ElementName> all = Tree(*this, path).order();
-    const auto at = std::find(all.begin(), all.end(), element);
+    std::set<ElementName> places;
+    ElementName place = element;
+    for (const Seen& s : seen(path)) {
+      places.insert(s.place);
+      if (s.element == element) place = s.place;
+    }
+    const auto at = std::find(all.begin(), all.end(), place);
     if (at == all.end()) return std::nullopt;
-    const std::vector<ElementName> live = list(path);
-    return std::count_if(all.begin(), at + (behind ? 1 : 0), [&](const ElementName& before) {
-      return std::find(live.begin(), live.end(), before) != live.end();
-    });
+    return std::count_if(all.begin(), at + (behind ? 1 : 0),
+                         [&](const ElementName& before) { return places.contains(before); });
   }
 
   // What a tree shows: each node's parent, empty at the top.
@@ -418,24 +440,14 @@ class Replica {
   }
   void insert(const Path& path, std::size_t index, const std::vector<Value>& values) {
     for (const Value& value : values) {
-      std::optional<ElementName> left;
-      if (index > 0) left = list(path)[index - 1];
-      const Tree tree(*this, path);
-      const std::optional<ElementName> right = tree.after(left);
-      const bool left_has_right_children = tree.has_right_children(left);
-      Operation& operation = add(Operation::Kind::insert, path);  // the tree is void from here on
+      Operation& operation = add_place(Operation::Kind::insert, path, index++);
       operation.value = value;
-      operation.element = {self, elements_inserted++};
-      operation.right = right;
-      // FugueMax: the left origin's first right child, otherwise a left child of the right origin.
-      if (left_has_right_children) {
-        operation.parent = operation.right;
-        operation.is_left_child = true;
-      } else {
-        operation.parent = left;
-      }
-      ++index;
     }
+  }
+  void move(const Path& path, std::size_t from, std::size_t to) {
+    if (from == to) return;
+    const ElementName moved = list(path)[from];
+    add_place(Operation::Kind::move, path, from < to ? to + 1 : to).moved = moved;
   }
   void insert_map(const Path& path, std::size_t index, const Value& key) {
     insert(path, index, {Value()});
@@ -596,7 +608,9 @@ class Replica {
    public:
     Tree(const Replica& replica, const Path& path) {
       const auto take = [&](const Operation& operation) {
-        if (operation.kind == Operation::Kind::insert && operation.path == path) {
+        const bool is_place =
+            operation.kind == Operation::Kind::insert || operation.kind == Operation::Kind::move;
+        if (is_place && operation.path == path) {
           nodes_.emplace(operation.element, &operation);
         }
       };
@@ -655,6 +669,62 @@ class Replica {
     }
     std::map<ElementName, const Operation*> nodes_;
   };
+
+  Operation& add_place(Operation::Kind kind, const Path& path, std::size_t index) {
+    std::optional<ElementName> left;
+    if (index > 0) left = seen(path)[index - 1].place;
+    const Tree tree(*this, path);
+    const std::optional<ElementName> right = tree.after(left);
+    const bool left_has_right_children = tree.has_right_children(left);
+    Operation& operation = add(kind, path);  // the tree is void from here on
+    operation.element = {self, elements_inserted++};
+    operation.right = right;
+    // FugueMax: the left origin's first right child, otherwise a left child of the right origin.
+    if (left_has_right_children) {
+      operation.parent = operation.right;
+      operation.is_left_child = true;
+    } else {
+      operation.parent = left;
+    }
+    return operation;
+  }
+  // Where each element of a list was moved last, as far as is known: the latest move counts, and a
+  // move is later than all of that element that it had seen.
+  std::map<ElementName, ElementName> moves(const Path& path) const {
+    struct Move {
+      std::size_t event;
+      std::uint64_t at;
+      ReplicaId writer;
+      const Operation* operation;
+    };
+    std::map<ElementName, std::vector<Move>> all;
+    const auto take = [&](const Event& event, std::size_t number, const Operation& operation) {
+      if (operation.kind != Operation::Kind::move || operation.path != path) return;
+      std::vector<Move>& moves = all[operation.moved];
+      std::uint64_t at = event.time.value;
+      for (const Move& earlier : moves) {
+        if (earlier.event != number && !event.seen.contains(earlier.event)) continue;
+        at = std::max(at, earlier.at + 1);
+      }
+      moves.push_back({number, at, event.writer, &operation});
+    };
+    for (const std::size_t e : known) {
+      for (const Operation& operation : (*history_)[e].operations) {
+        take((*history_)[e], e, operation);
+      }
+    }
+    const Event open{self, time, {}, known};
+    for (const Operation& operation : pending) take(open, history_->size(), operation);
+    std::map<ElementName, ElementName> result;
+    for (const auto& [element, moves] : all) {
+      const auto last =
+          std::max_element(moves.begin(), moves.end(), [](const Move& a, const Move& b) {
+            return std::pair(a.at, a.writer) < std::pair(b.at, b.writer);
+          });
+      result[element] = last->operation->element;
+    }
+    return result;
+  }
 
   // No node but one moves.
   void keep_others(const Path& path, const std::map<std::string, std::string>& before,

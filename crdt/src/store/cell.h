@@ -9,7 +9,7 @@
 #include "rejoin/crdt/hybrid_time.h"
 #include "rejoin/crdt/id.h"
 #include "rejoin/crdt/value.h"
-#include "store/sequence.h"
+#include "store/list_sequence.h"
 
 namespace rejoin {
 

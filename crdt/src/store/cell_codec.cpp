@@ -12,7 +12,9 @@ enum PieceFlag : std::uint8_t {
   same_right = 4,  // its right origin is that of the piece before
   from_left = 8,   // its left origin is the beginning
   to_right = 16,   // its right origin is the end
-  all_flags = 31,
+  away = 32,       // of a list: elements that are seen elsewhere
+  holder = 64,     // of a list: each stands for another
+  all_flags = 127,
 };
 
 }  // namespace
@@ -84,7 +86,8 @@ void Store::encode_sequence(const Tree& sequence, Type type, const std::vector<S
   ElementId right;
   bool first = true;
   for (const auto& piece : pieces) {
-    const auto flags = static_cast<std::uint8_t>((piece.live ? live : 0) |
+    const auto flags = static_cast<std::uint8_t>((piece.live ? live : 0) | (piece.away ? away : 0) |
+                                                 (piece.holder ? holder : 0) |
                                                  (piece.left.is_boundary()       ? from_left
                                                   : !first && piece.left == last ? goes_on
                                                                                  : 0) |
@@ -103,6 +106,14 @@ void Store::encode_sequence(const Tree& sequence, Type type, const std::vector<S
         out.ids.varint(piece.content.size() == piece.count ? 0 : piece.content.size());
       }
       encode_content(piece.content, out.contents);
+    }
+    if constexpr (std::is_same_v<Tree, ListSequence>) {
+      for (std::uint64_t i = 0; piece.holder && i < piece.count; ++i) {
+        const ElementId id = piece.id.plus(i);
+        const ElementId named = piece.live ? sequence.holder(id).element : sequence.dropped_for(id);
+        put_dot(named.replica, named.sequence);
+        if (piece.live) out.time(sequence.holder(id).stamp);
+      }
     }
     // The next piece of this replica, and what stands beside it, are near its end.
     last = piece.id.plus(piece.count - 1);
@@ -149,6 +160,29 @@ bool Store::decode_cell(CellReaders& in, Type type, Type parent, DecodedCell& ou
   return decode_sequence(in, type, out.sequence);
 }
 
+void Store::decode_content(CellReaders& in, Type type, std::size_t at, DecodedSequence& out) {
+  DecodedSequence::Piece& piece = out.pieces[at];
+  if (type == Type::text) {
+    const std::uint64_t bytes = in.ids.varint();
+    const std::string_view text = in.contents.raw(bytes == 0 ? piece.count : bytes);
+    if (!is_valid_utf8(text) || count_code_points(text) != piece.count) in.fail();
+    piece.begin = out.text.size();
+    piece.units = text.size();
+    out.text.append(text);
+    return;
+  }
+  piece.begin = out.values.size();
+  piece.units = piece.count;
+  for (std::uint64_t m = piece.count; m > 0 && in.ok(); --m) {
+    Result<Value> value = Value::decode(in.contents);
+    if (!value.ok()) {
+      in.fail();
+      return;
+    }
+    out.values.push_back(*std::move(value));
+  }
+}
+
 bool Store::decode_sequence(CellReaders& in, Type type, DecodedSequence& out) {
   std::uint64_t pieces = in.count();
   std::uint64_t removals = in.count();
@@ -165,38 +199,29 @@ bool Store::decode_sequence(CellReaders& in, Type type, DecodedSequence& out) {
     DecodedSequence::Piece& piece = out.pieces.emplace_back();
     const std::uint8_t flags = in.shapes.u8();
     piece.live = (flags & live) != 0;
+    piece.away = (flags & away) != 0;
+    piece.holder = (flags & holder) != 0;
     piece.id = id();
     piece.count = in.ids.varint_at_most(run_length_max);
     if ((flags & from_left) == 0) piece.left = (flags & goes_on) != 0 ? last : id();
     if ((flags & to_right) == 0) piece.right = (flags & same_right) != 0 ? right : id();
+    const bool moved = piece.away || piece.holder;
+    if ((moved && type != Type::list) || (piece.away && (piece.live || piece.holder))) in.fail();
     if (flags > all_flags || piece.count == 0 || (only_appended && (flags & to_right) == 0) ||
         piece.id.sequence + piece.count > limits::sequence_max) {
       in.fail();
     }
     if (!in.ok()) break;
     last = piece.id.plus(piece.count - 1);
-    in.last[piece.id.replica] = last.sequence;
     right = piece.right;
-    if (!piece.live) continue;
-    if (type == Type::text) {
-      const std::uint64_t bytes = in.ids.varint();
-      const std::string_view text = in.contents.raw(bytes == 0 ? piece.count : bytes);
-      if (!is_valid_utf8(text) || count_code_points(text) != piece.count) in.fail();
-      piece.begin = out.text.size();
-      piece.units = text.size();
-      out.text.append(text);
-    } else {
-      piece.begin = out.values.size();
-      piece.units = piece.count;
-      for (std::uint64_t m = piece.count; m > 0 && in.ok(); --m) {
-        Result<Value> value = Value::decode(in.contents);
-        if (!value.ok()) {
-          in.fail();
-          break;
-        }
-        out.values.push_back(*std::move(value));
-      }
+    if (piece.live) decode_content(in, type, out.pieces.size() - 1, out);
+    piece.holders = out.holders.size();
+    for (std::uint64_t m = piece.holder ? piece.count : 0; m > 0 && in.ok(); --m) {
+      ListSequence::Holder& holder_of = out.holders.emplace_back();
+      holder_of.element = id();
+      if (piece.live) holder_of.stamp = in.time();
     }
+    in.last[piece.id.replica] = last.sequence;
   }
   for (; removals > 0 && in.ok(); --removals) {
     auto& [by, removal] = out.removals.emplace_back();

@@ -75,12 +75,17 @@ struct Store::DecodedSequence {
     ElementId left;
     ElementId right;
     bool live;
+    bool away;
+    bool holder;
     std::size_t begin;  // of its contents
     std::size_t units;
+    std::size_t holders;  // where those of a piece of holders begin
   };
   std::vector<Piece> pieces;
   std::vector<Value> values;  // contents of all pieces of a list
   std::string text;           // and of a text
+  // What each holds; of one that was dropped, what for.
+  std::vector<ListSequence::Holder> holders;
   std::vector<std::pair<ReplicaIndex, SequenceRemoval>> removals;
 };
 
@@ -102,6 +107,9 @@ struct Store::DecodedCell {
       for (ElementId* origin : {&piece.left, &piece.right}) {
         if (!origin->is_boundary()) visit(origin->replica, origin->sequence);
       }
+    }
+    for (ListSequence::Holder& holder : sequence.holders) {
+      visit(holder.element.replica, holder.element.sequence);
     }
     for (auto& [replica, removal] : sequence.removals) {
       visit(replica, removal.by + (removal.count - 1));

@@ -163,6 +163,14 @@ bool EffectReader::next(Effect& effect) {
       effect.count = effect.values.size();
       if (effect.count == 0) broken_ = true;
       break;
+    case EffectKind::list_move:
+      if (effect.type != Type::list) broken_ = true;
+      effect.left = read_dot();
+      effect.right = read_dot();
+      effect.element = read_dot();
+      effect.later = reader_.varint();
+      if (effect.element.sequence == 0) broken_ = true;
+      break;
     case EffectKind::text_insert:
       if (effect.type != Type::text) broken_ = true;
       effect.left = read_dot();

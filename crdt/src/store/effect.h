@@ -23,6 +23,7 @@ enum class EffectKind : std::uint8_t {
   list_insert = 6,  // a run of elements between two neighbours; in a log, the end is the right one
   sequence_remove = 7,  // takes away ranges of elements of a list or text, a dot for each
   text_insert = 8,      // like list_insert
+  list_move = 9,        // a holder between two neighbours, for an element that goes there
 };
 
 inline constexpr std::uint8_t event_format = 1;
@@ -54,7 +55,9 @@ struct Effect {
     std::int64_t total;
   };
   std::vector<Reset> resets;  // counter_reset
-  EventDot left, right;       // list_insert, text_insert; sequence 0: the beginning, the end
+  EventDot left, right;  // list_insert, text_insert, list_move; sequence 0: the beginning, the end
+  EventDot element;      // list_move
+  std::uint64_t later = 0;    // list_move: its stamp less the event's time
   std::vector<Value> values;  // list_insert
   std::string_view text;      // text_insert; valid while the event is
   struct Range {

@@ -171,6 +171,13 @@ bool SequenceContext::less(ElementId a, ElementId b) const {
                                 : writers[a.replica].id < writers[b.replica].id;
 }
 
+StateHash SequenceContext::hold_hash(ElementId holder, ElementId element,
+                                     std::uint64_t stamp) const {
+  return product(name_of(*this, holder) ^ 0x94D049BB133111EBull,
+                 name_of(*this, element) +
+                     multiply_fold(stamp ^ 0x9FB21C651E98DF25ull, 0xA24BAED4963EE407ull));
+}
+
 // ---- Nodes ----
 
 template <class Buffer>
@@ -211,8 +218,14 @@ struct Sequenced<Buffer>::Leaf : Node {
     const Run& run = runs[at];
     const std::size_t begin = units(at, unit, offset);
     const std::size_t end = offset + n == run.length ? extents[at] : units(at, unit, offset + n);
-    return {run.id(offset), n,        offset == 0 ? run.left : run.id(offset - 1),
-            run.right,      run.live, slice(unit + begin, end - begin)};
+    return {run.id(offset),
+            n,
+            offset == 0 ? run.left : run.id(offset - 1),
+            run.right,
+            run.live,
+            run.away,
+            run.holder,
+            slice(unit + begin, end - begin)};
   }
 };
 
@@ -283,7 +296,9 @@ Run Sequenced<Buffer>::run_of(const Piece& piece) {
           piece.right,
           piece.id.replica,
           static_cast<std::uint32_t>(piece.count),
-          piece.live};
+          piece.live,
+          piece.away,
+          piece.holder};
 }
 
 // ---- Finding ----
@@ -363,6 +378,14 @@ template <class Buffer>
 bool Sequenced<Buffer>::is_live(ElementId id) const {
   const Place place = find(id);
   return place.leaf != nullptr && place.leaf->runs[place.slot].live;
+}
+
+template <class Buffer>
+bool Sequenced<Buffer>::lives(ElementId id) const {
+  const Place place = find(id);
+  if (place.leaf == nullptr) return false;
+  const Run& run = place.leaf->runs[place.slot];
+  return run.away || (run.live && !run.holder);
 }
 
 template <class Buffer>
@@ -582,7 +605,7 @@ bool follows(const Run& run, const Run& next) {
 
 // True when both can be one run.
 bool continues(const Run& run, const Run& next) {
-  return run.live == next.live && follows(run, next) &&
+  return run.is_like(next) && follows(run, next) &&
          std::uint32_t{run.length} + next.length <= run_length_max;
 }
 
@@ -854,7 +877,7 @@ bool Sequenced<Buffer>::type_on(const Gap& gap, ElementId id, std::uint32_t coun
   if (cursor_.leaf != leaf || cursor_.slot != place.slot || place.offset == 0) return false;
   Run& run = leaf->runs[place.slot];
   std::uint16_t& extent = leaf->extents[place.slot];
-  if (!run.live || place.offset != run.length || run.replica != id.replica ||
+  if (!run.live || run.holder || place.offset != run.length || run.replica != id.replica ||
       run.first + run.length != id.sequence || !(run.right == gap.right) ||
       extent + content.size() > C::run_max || leaf->content.size() > C::leaf_max) {
     return false;
@@ -874,7 +897,8 @@ StateHash Sequenced<Buffer>::insert(const SequenceContext& context, const Gap& g
                                     std::uint64_t count, Slice content) {
   const auto length = static_cast<std::uint32_t>(count);
   if (!type_on(gap, id, length, content)) {
-    put_run(gap.place, {id.sequence, gap.left, gap.right, id.replica, length, true}, content);
+    put_run(gap.place, {id.sequence, gap.left, gap.right, id.replica, length, true, false, false},
+            content);
   }
   return hash_between<Buffer>(context, gap.live_left, gap.live_right, id, count, content);
 }
@@ -953,7 +977,8 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
   // Removed on both sides, or next to nothing that was removed: at most two runs more.
   const bool joins_next = to_end && !from_begin && place.slot + 1u < leaf->count && [&] {
     const Run& next = leaf->runs[place.slot + 1];
-    return !next.live && follows(at(), next) && next.length + count <= run_length_max;
+    return !next.live && !next.away && next.holder == at().holder && follows(at(), next) &&
+           next.length + count <= run_length_max;
   }();
   if (!joins_next && !(from_begin && to_end)) {
     place = make_room(place, 2);
@@ -991,7 +1016,9 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
                       whole.right,
                       whole.replica,
                       count,
-                      false};
+                      false,
+                      false,
+                      whole.holder};
   leaf->extents[slot] = 0;
   if (!to_end) {
     open_slot(leaf, slot + 1u);
@@ -1000,7 +1027,9 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
                             whole.right,
                             whole.replica,
                             whole.length - place.offset - count,
-                            true};
+                            true,
+                            false,
+                            whole.holder};
     leaf->extents[slot + 1] = static_cast<std::uint16_t>(all - skipped - units);
   }
   merge_with_next(leaf, slot);
@@ -1049,7 +1078,12 @@ StateHash Sequenced<Buffer>::remove_ids(const SequenceContext& context, ElementI
     const Run& run = place.leaf->runs[place.slot];
     const auto n = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(end - id.sequence, run.length - place.offset));
-    if (run.live) hash += remove_piece(context, place, n, visit);
+    if (run.away) {
+      visit(place.leaf->piece(place.slot, place.offset, n, 0));
+      for (std::uint32_t i = 0; i < n; ++i) set_away(id.plus(i), false);
+    } else if (run.live && !run.holder) {
+      hash += remove_piece(context, place, n, visit);
+    }
     unpruned_ = true;
     id.sequence += n;
   }
@@ -1070,6 +1104,16 @@ void Sequenced<Buffer>::note_removal(std::uint32_t replica, const SequenceRemova
   removals.insert(std::lower_bound(removals.begin(), removals.end(), removal.by,
                                    [](const SequenceRemoval& r, Sequence by) { return r.by < by; }),
                   removal);
+}
+
+template <class Buffer>
+bool Sequenced<Buffer>::is_removal_noted(ElementId id) const {
+  return std::any_of(removals_.begin(), removals_.end(), [&](const RemovalsOf& of) {
+    return std::any_of(of.removals.begin(), of.removals.end(), [&](const SequenceRemoval& removal) {
+      return removal.target.replica == id.replica &&
+             id.sequence - removal.first().sequence < removal.count;
+    });
+  });
 }
 
 template <class Buffer>
@@ -1107,7 +1151,7 @@ auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, Kept ke
     count = end - id.sequence;
   }
   const auto is_unstable = [&](const Run& run) {
-    if (run.last().sequence > stable[run.replica]) return true;
+    if (run.holder || run.last().sequence > stable[run.replica]) return true;
     const auto after = std::upper_bound(unstable.begin(), unstable.end(), run.last(),
                                         [](ElementId id, const auto& u) { return id < u.first; });
     if (after == unstable.begin()) return false;
@@ -1150,7 +1194,8 @@ auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, Kept ke
   for (const Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
     for (std::size_t s = 0; s < leaf->count; ++s) {
       const Run& run = leaf->runs[s];
-      if (run.live) {
+      // Who has not heard of its move sees what is away as live.
+      if (run.live || run.away) {
         end_gap();
         continue;
       }
@@ -1268,6 +1313,7 @@ void Sequenced<Buffer>::restore(ElementId id, std::uint64_t count, Slice content
         leaf->content.begin() + static_cast<std::ptrdiff_t>(leaf->unit_of(place.slot)),
         part.begin(), part.end());
     run.live = true;
+    run.away = false;
     leaf->extents[place.slot] = static_cast<std::uint16_t>(units);
     add_sums(leaf, {run.length, 0, units, Content<Buffer>::wide(part, run.length)});
     merge_with_next(leaf, place.slot);
@@ -1278,7 +1324,42 @@ void Sequenced<Buffer>::restore(ElementId id, std::uint64_t count, Slice content
   }
 }
 
+// ---- States ----
+
+template <class Buffer>
+template <class Change>
+void Sequenced<Buffer>::change_state(ElementId id, Change change) {
+  std::uint64_t one = 1;
+  const Place place = isolate(id, one);
+  change(place.leaf->runs[place.slot]);
+  merge_with_next(place.leaf, place.slot);
+  if (place.slot > 0) merge_with_next(place.leaf, place.slot - 1u);
+  unpruned_ = true;
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::set_away(ElementId id, bool away) {
+  change_state(id, [&](Run& run) { run.away = away; });
+}
+
+template <class Buffer>
+void Sequenced<Buffer>::clear_holder(ElementId id) {
+  change_state(id, [](Run& run) { run.holder = false; });
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::take_out(const SequenceContext& context, ElementId id, Visit visit) {
+  unpruned_ = true;
+  return remove_piece(context, find(id), 1, visit);
+}
+
 // ---- Reading ----
+
+template <class Buffer>
+void Sequenced<Buffer>::look_at(ElementId id, Visit visit) const {
+  const Place place = find(id);
+  visit(place.leaf->piece(place.slot, place.offset, 1, place.leaf->unit_of(place.slot)));
+}
 
 template <class Buffer>
 void Sequenced<Buffer>::for_each_live(std::size_t index, std::size_t count, Visit visit) const {

@@ -38,24 +38,32 @@ struct SequenceContext {
   StateHash path;          // of the cell
   // True when a comes before b by replica id, then sequence: indexes say nothing about order.
   bool less(ElementId a, ElementId b) const;
+  // What it adds to the state hash that one element holds another.
+  StateHash hold_hash(ElementId holder, ElementId element, std::uint64_t stamp) const;
 };
 
 // Consecutive ids in order: each element but the first was inserted just after the one before it,
-// all with the same right origin, and all of them live or all of them removed.
+// all with the same right origin, and all of them in the same state: live, removed, or away (see
+// list_sequence.h); holders or no holders.
 struct Run {
   Sequence first = 0;
   ElementId left;  // origins of the first element
   ElementId right;
   std::uint32_t replica = 0;
-  std::uint32_t length : 31 = 0;
+  std::uint32_t length : 29 = 0;
   bool live : 1 = false;
+  bool away : 1 = false;  // not live, and not removed: it is seen where a holder of it stands
+  bool holder : 1 = false;
+  bool is_like(const Run& other) const {
+    return live == other.live && away == other.away && holder == other.holder;
+  }
   ElementId id(std::uint64_t offset = 0) const { return {replica, first + offset}; }
   ElementId last() const { return id(length - 1); }
 };
 static_assert(sizeof(Run) == 48);
 
 // The elements of one run, at most.
-inline constexpr std::uint32_t run_length_max = std::uint32_t{1} << 30;
+inline constexpr std::uint32_t run_length_max = (std::uint32_t{1} << 29) - 1;
 
 // The contents of a run: values, or the bytes of UTF-8 text, in which each code point is an
 // element.
@@ -102,6 +110,8 @@ class Sequenced {
     ElementId left;
     ElementId right;
     bool live = true;
+    bool away = false;
+    bool holder = false;
     Slice content;
   };
   using Visit = FunctionRef<void(const Piece&)>;
@@ -136,6 +146,8 @@ class Sequenced {
   std::uint64_t absent(ElementId id, std::uint64_t count) const;
   bool contains(ElementId id) const { return find(id).leaf != nullptr; }
   bool is_live(ElementId id) const;
+  // The same for an element that may be away; never for a holder.
+  bool lives(ElementId id) const;
   // What all elements are in the state hash.
   StateHash hash(const SequenceContext& context) const;
   // How many elements stand before one that is here, removed ones included, and how many of them
@@ -146,6 +158,8 @@ class Sequenced {
     bool live;  // the element itself
   };
   std::optional<Standing> standing(ElementId id) const;
+  // Which element is seen at a live one.
+  ElementId element_at(ElementId id) const { return id; }
 
   // ---- Writing ----
   // Most give by how much the state hash changes.
@@ -177,10 +191,12 @@ class Sequenced {
   // Removes `count` live elements from `index` on, after a visit to each piece of them.
   StateHash remove(const SequenceContext& context, std::size_t index, std::uint64_t count,
                    Visit visit);
-  // The same with those of [id, id + count) that live.
+  // The same with those of [id, id + count) that live. Those that are away have no content; holders
+  // are not removed by name.
   StateHash remove_ids(const SequenceContext& context, ElementId id, std::uint64_t count,
                        Visit visit);
   void note_removal(std::uint32_t replica, const SequenceRemoval& removal);
+  bool is_removal_noted(ElementId id) const;
   // Forgets the notes of removals that `stable` includes.
   struct Pruned {
     bool changed = false;
@@ -200,9 +216,17 @@ class Sequenced {
   void erase(ElementId id, std::uint64_t count);
   void restore(ElementId id, std::uint64_t count, Slice content);
   void forget_removals_from(std::uint32_t replica, Sequence by);
+  // Of elements that are not live.
+  void set_away(ElementId id, bool away);
 
   // What is wrong, or null. Every id must be within `clock`.
   const char* check(const std::vector<Sequence>& clock) const;
+
+ protected:
+  void look_at(ElementId id, Visit visit) const;
+  // Removes a live element, also a holder, after a visit to it.
+  StateHash take_out(const SequenceContext& context, ElementId id, Visit visit);
+  void clear_holder(ElementId id);
 
  private:
   struct Inner;
@@ -291,6 +315,9 @@ class Sequenced {
   void rebuild();
   // Isolates the run that holds [id, id + count) or its beginning; gives its place.
   Place isolate(ElementId id, std::uint64_t& count);
+  // Has `change` change the state of the run of an element that is not live.
+  template <class Change>
+  void change_state(ElementId id, Change change);
   void changed_at(const Place& place);
   void destroy(Node* node);
   const char* check_node(const Node* node, const Sums& sums, const Leaf*& expected) const;
@@ -319,9 +346,7 @@ class Sequenced {
   Cursor cursor_;
 };
 
-using ListSequence = Sequenced<std::vector<Value>>;
 using TextSequence = Sequenced<std::string>;
-extern template class Sequenced<std::vector<Value>>;
 extern template class Sequenced<std::string>;
 
 }  // namespace rejoin

@@ -414,7 +414,7 @@ bool Store::element_lives(NodeIndex list, const Value& key) const {
   const ReplicaIndex replica = find_replica(element.replica);
   const Node& n = node(list);
   return replica != no_replica && n.extra && n.extra->list &&
-         n.extra->list->is_live({replica, element.sequence});
+         n.extra->list->lives({replica, element.sequence});
 }
 
 bool Store::is_below_orphan(NodeIndex index) const {

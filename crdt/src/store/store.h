@@ -163,6 +163,9 @@ class Store {
   // A keystroke where the last one ended, in a text to which one may write; false where it is not.
   bool type_on(NodeRef text, std::size_t at, char ascii);
   void sequence_remove(NodeIndex index, std::size_t at, std::size_t count);
+  // Moves the element at `from` so that it then stands at `to`, another index. False, and nothing
+  // is done, when it was moved at the last time there is.
+  bool list_move(NodeIndex index, std::size_t from, std::size_t to);
   // Inserts an element that is a map; gives the map.
   NodeIndex list_insert_map(NodeIndex index, std::size_t at);
   // The number of live elements, with the edits that wait.
@@ -235,7 +238,7 @@ class Store {
   void set_live(NodeIndex index, bool was, bool is);
   CellExtra& extra(Node& node);
   template <class Buffer>
-  Sequenced<Buffer>& sequence_of(NodeIndex index);
+  auto& sequence_of(NodeIndex index);
   // Calls use(sequence) with the list or text of a node of such a type, made when it is not there.
   template <class Use>
   void with_sequence(NodeIndex index, Use use);
@@ -302,6 +305,7 @@ class Store {
   SequenceUndo& sequence_undo(NodeIndex index);
   void encode_path(NodeIndex index, Writer& out);
   void encode_dot(LocalDot dot, Writer& out);
+  void encode_origins(ElementId left, ElementId right, Writer& out);
   void save_cell(NodeIndex index);  // for undo; nothing outside a transaction
   void save_touches(const Node& node, Undo& undo) const;
   void save_removals(NodeIndex index);
@@ -338,6 +342,7 @@ class Store {
   // Replica numbers are left as they are.
   static bool decode_cell(CellReaders& in, Type type, Type parent, DecodedCell& out);
   static bool decode_sequence(CellReaders& in, Type type, DecodedSequence& out);
+  static void decode_content(CellReaders& in, Type type, std::size_t piece, DecodedSequence& out);
   std::vector<NodeIndex> touched_since(const Clock& base) const;
   void sort_for_paths(std::vector<NodeIndex>& nodes) const;
   template <class EncodeKey>
@@ -397,7 +402,7 @@ class Store {
 };
 
 template <class Buffer>
-Sequenced<Buffer>& Store::sequence_of(NodeIndex index) {
+auto& Store::sequence_of(NodeIndex index) {
   CellExtra& e = extra(node(index));
   if constexpr (std::is_same_v<Buffer, std::string>) {
     if (!e.text) e.text = std::make_unique<TextSequence>();

@@ -64,6 +64,10 @@ Sequence Store::known_before(const Effect& effect, ReplicaIndex replica,
 
 void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& context) {
   const LocalDot dot{context.writer, effect.first};
+  const auto id = [&](EventDot d) {
+    const LocalDot local = context.dot(d);
+    return ElementId{local.replica, local.sequence};
+  };
   switch (effect.kind) {
     case EffectKind::put:
       apply_put(index, effect, context);
@@ -106,10 +110,6 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
     case EffectKind::list_insert:
     case EffectKind::text_insert: {
       Change change(*this, index);
-      const auto id = [&](EventDot d) {
-        const LocalDot local = context.dot(d);
-        return ElementId{local.replica, local.sequence};
-      };
       with_sequence(index, [&](auto& sequence) {
         typename std::remove_cvref_t<decltype(sequence)>::Piece piece;
         piece.id = {context.writer, effect.first};
@@ -123,6 +123,19 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
         }
         hash_ += sequence.integrate(context_of(index), piece);
       });
+      return;
+    }
+    case EffectKind::list_move: {
+      remember_for_prune(index);
+      Change change(*this, index);
+      ListSequence::Piece piece;
+      piece.id = {context.writer, effect.first};
+      piece.left = id(effect.left);
+      piece.right = id(effect.right);
+      const std::uint64_t time = context.event.time().value;
+      const std::uint64_t stamp = time + std::min(effect.later, ~time);  // at most the last time
+      hash_ += sequence_of<std::vector<Value>>(index).move(
+          context_of(index), piece, {id(effect.element), stamp}, [](const auto&) {});
       return;
     }
     case EffectKind::sequence_remove: {
@@ -255,7 +268,7 @@ void Store::remove_below(NodeIndex index, const SubtreeRemoval& removal,
     std::vector<ElementRange> seen_ones;
     sequence.for_each_piece([&](const auto& piece) {
       const Sequence up_to = clock[piece.id.replica];
-      if (!piece.live || piece.id.sequence > up_to) return;
+      if (!(piece.live || piece.away) || piece.holder || piece.id.sequence > up_to) return;
       seen_ones.push_back({piece.id, std::min(piece.count, up_to - piece.id.sequence + 1)});
     });
     for (const ElementRange& range : seen_ones) remove_elements(index, range.id, range.count);

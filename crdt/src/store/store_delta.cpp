@@ -108,8 +108,9 @@ std::size_t Store::delta_bytes_estimate(const Clock& base) const {
       for (const Entry& e : std::get<Entries>(n.cell)) bytes += 20 + e.value.contents().size();
     }
     with_existing_sequence(n, [&](const auto& sequence) {
-      sequence.for_each_piece_since(
-          since, [&](const auto& piece) { bytes += 16 + content_bytes(piece.content); });
+      sequence.for_each_piece_since(since, [&](const auto& piece) {
+        bytes += 16 + content_bytes(piece.content) + (piece.holder ? piece.count * 24 : 0);
+      });
       sequence.for_each_removal_since(since, [&](ReplicaIndex, const auto&) { bytes += 12; });
     });
   }
@@ -480,8 +481,8 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
     };
     // What is not known yet of a piece.
     const auto part_of = [&](const DecodedSequence::Piece& piece) {
-      typename Tree::Piece part{piece.id,    piece.count, piece.left,
-                                piece.right, piece.live,  content_of(piece)};
+      typename Tree::Piece part{piece.id,   piece.count, piece.left,   piece.right,
+                                piece.live, piece.away,  piece.holder, content_of(piece)};
       if (piece.id.sequence <= ours[piece.id.replica]) {
         const Sequence known = ours[piece.id.replica] - piece.id.sequence + 1;
         part = Tree::rest_of(part, std::min(known, piece.count));
@@ -489,11 +490,26 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
       if (part.count > 0) wrote(part.id.replica, part.id.sequence + (part.count - 1));
       return part;
     };
-    const auto put = [&](typename Tree::Piece part) {
+    struct Moved {
+      const DecodedSequence::Piece* piece;
+      std::uint64_t offset;
+      std::uint64_t count;
+    };
+    std::vector<Moved> moved;
+    const auto note_moved = [&](const DecodedSequence::Piece& piece, const auto& part) {
+      if (!piece.away && !piece.holder) return;
+      moved.push_back({&piece, part.id.sequence - piece.id.sequence, part.count});
+    };
+    const auto put = [&](const DecodedSequence::Piece& piece) {
+      typename Tree::Piece part = part_of(piece);
       // What is here already came from no honest writer twice; it is left as it is.
       while (part.count > 0) {
         const std::uint64_t fresh = sequence.absent(part.id, part.count);
-        if (fresh > 0) hash_ += sequence.integrate(context, Tree::first_of(part, fresh));
+        if (fresh > 0) {
+          const auto first = Tree::first_of(part, fresh);
+          hash_ += sequence.integrate(context, first);
+          note_moved(piece, first);
+        }
         if (fresh == part.count) return;
         part = Tree::rest_of(part, std::max<std::uint64_t>(fresh, 1));
       }
@@ -502,12 +518,15 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
     if (sequence.empty()) {
       parts.reserve(decoded.pieces.size());
       for (const DecodedSequence::Piece& piece : decoded.pieces) {
-        if (const auto part = part_of(piece); part.count > 0) parts.push_back(part);
+        const auto part = part_of(piece);
+        if (part.count == 0) continue;
+        parts.push_back(part);
+        note_moved(piece, part);
       }
     }
     if (!sequence.empty() || !sequence.load(context, parts, hash_)) {
-      for_each_after_origins(decoded.pieces,
-                             [&](const DecodedSequence::Piece& piece) { put(part_of(piece)); });
+      moved.clear();
+      for_each_after_origins(decoded.pieces, put);
     }
     for (auto [replica, removal] : decoded.removals) {
       const Sequence known = ours[replica];
@@ -516,6 +535,29 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
       wrote(replica, removal.by + (removal.count - 1));
       sequence.note_removal(replica, removal);
       remove_elements(index, removal.first(), removal.count);
+    }
+    // Only now it is known which elements are there, and may be held.
+    if constexpr (std::is_same_v<Tree, ListSequence>) {
+      const auto for_each_moved = [&](auto visit) {
+        for (const Moved& part : moved) {
+          for (std::uint64_t i = part.offset; i < part.offset + part.count; ++i) {
+            visit(*part.piece, part.piece->id.plus(i), i);
+          }
+        }
+      };
+      for_each_moved([&](const DecodedSequence::Piece& piece, ElementId id, std::uint64_t i) {
+        if (!piece.holder) return;
+        remember_for_prune(index);
+        const ListSequence::Holder& holder = decoded.holders[piece.holders + i];
+        if (piece.live) {
+          hash_ += sequence.admit(context, id, holder, [](const auto&) {});
+        } else {
+          sequence.note_dropped(id, holder.element);
+        }
+      });
+      for_each_moved([&](const DecodedSequence::Piece& piece, ElementId id, std::uint64_t) {
+        if (piece.away) sequence.settle_away(id);
+      });
     }
   });
   for (const auto& [replica, sequence] : last) {

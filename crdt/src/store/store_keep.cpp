@@ -297,6 +297,7 @@ std::string Store::canonical_state() const {
           std::string ids;
           std::string contents;
           Writer put(contents);
+          std::string holders;
           with_existing_sequence(n, [&](const auto& sequence) {
             live = sequence.live_count();
             sequence.for_each_piece([&](const auto& piece) {
@@ -307,11 +308,21 @@ std::string Store::canonical_state() const {
                 id.varint(piece.id.sequence + i);
               }
               encode_content(piece.content, put);
+              if constexpr (std::is_same_v<std::remove_cvref_t<decltype(sequence)>, ListSequence>) {
+                for (std::uint64_t i = 0; piece.holder && i < piece.count; ++i) {
+                  const ListSequence::Holder& holder = sequence.holder(piece.id.plus(i));
+                  Writer held(holders);
+                  held.replica(replica_id(holder.element.replica));
+                  held.varint(holder.element.sequence);
+                  held.varint(holder.stamp);
+                }
+              }
             });
           });
           out.varint(live);
           out.raw(ids);
           out.raw(contents);
+          out.raw(holders);
         }
       }
     }

@@ -106,6 +106,12 @@ void Store::encode_dot(LocalDot dot, Writer& out) {
   out.varint(dot.sequence);
 }
 
+void Store::encode_origins(ElementId left, ElementId right, Writer& out) {
+  for (const ElementId origin : {left, right}) {
+    encode_dot({origin.is_boundary() ? self_ : origin.replica, origin.sequence}, out);
+  }
+}
+
 Sequence Store::begin_write(EffectKind kind, NodeIndex index, Sequence dots) {
   settle();
   close_sequence_effect();
@@ -288,9 +294,7 @@ void Store::close_sequence_effect() {
       out.varint(removal.count << 1 | (removal.descending ? 1 : 0));
     }
   } else {
-    for (const ElementId origin : {open.left, open.right}) {
-      encode_dot({origin.is_boundary() ? self_ : origin.replica, origin.sequence}, out);
-    }
+    encode_origins(open.left, open.right, out);
     out.varint(open.kind == EffectKind::list_insert ? open.count : open.content.size());
     out.raw(open.content);
   }
@@ -367,6 +371,36 @@ void Store::list_insert(NodeIndex index, std::size_t at, std::span<const Value> 
   let_wait<std::vector<Value>>(
       index, [&](auto& edits) { return edits.insert(at, values.size(), values); });
   waiting_size_ += values.size();
+}
+
+bool Store::list_move(NodeIndex index, std::size_t from, std::size_t to) {
+  settle();
+  ListSequence& list = sequence_of<std::vector<Value>>(index);
+  ListSequence::Holder holder;
+  list.for_each_live(from, 1, [&](const ListSequence::Piece& piece) {
+    holder.element = list.element_at(piece.id);
+  });
+  const std::uint64_t time = transaction_->options.time.value;
+  holder.stamp = list.next_stamp(holder.element, time);
+  if (holder.stamp < time) return false;
+  const ElementId id{self_, begin_write(EffectKind::list_move, index)};
+  save_cell(index);
+  remember_for_prune(index);
+  const auto gap = list.gap_at(from < to ? to + 1 : to);
+  Writer out(transaction_->effects);
+  encode_origins(gap.left, gap.right, out);
+  encode_dot({holder.element.replica, holder.element.sequence}, out);
+  out.varint(holder.stamp - time);
+  SequenceUndo& undo = sequence_undo(index);
+  undo.note_insertion(id, 1);
+  SequenceChange change(*this, index);
+  ListSequence::Piece piece;
+  piece.id = id;
+  piece.left = gap.left;
+  piece.right = gap.right;
+  hash_ += list.move(context_of(index), piece, holder,
+                     [&](const ListSequence::Piece& gone) { undo.note_removal(gone); });
+  return true;
 }
 
 NodeIndex Store::list_insert_map(NodeIndex index, std::size_t at) {
@@ -449,21 +483,37 @@ void Store::do_sequence_remove(NodeIndex index, std::size_t at, std::size_t coun
   SequenceUndo& undo = sequence_undo(index);
   remember_for_prune(index);
   SequenceChange change(*this, index);
-  const bool has_maps = node(index).type == Type::list && node(index).first_child != no_node;
-  std::vector<ElementRange> gone;
   with_sequence(index, [&](auto& sequence) {
-    hash_ += sequence.remove(context_of(index), at, count, [&](const auto& piece) {
-      const SequenceRemoval removal{by, piece.id, piece.count, false};
-      by += piece.count;
-      undo.note_removal(piece);
-      if (has_maps) gone.push_back({piece.id, piece.count});
+    const auto note = [&](ElementId id, std::uint64_t n) {
+      const SequenceRemoval removal{by, id, n, false};
+      by += n;
       sequence.note_removal(self_, removal);
       if (open.removals.empty() || !extend(open.removals.back(), removal)) {
         open.removals.push_back(removal);
       }
+    };
+    if constexpr (std::is_same_v<decltype(sequence), ListSequence&>) {
+      if (sequence.has_moves() || node(index).first_child != no_node) {
+        // By their names, since what is seen at an index may be elsewhere, and have a map.
+        std::vector<ElementRange> elements;
+        sequence.for_each_live(at, count, [&](const auto& piece) {
+          if (!piece.holder) return elements.push_back({piece.id, piece.count});
+          for (std::uint64_t i = 0; i < piece.count; ++i) {
+            elements.push_back({sequence.element_at(piece.id.plus(i)), 1});
+          }
+        });
+        for (const ElementRange& range : elements) {
+          note(range.id, range.count);
+          remove_elements(index, range.id, range.count);
+        }
+        return;
+      }
+    }
+    hash_ += sequence.remove(context_of(index), at, count, [&](const auto& piece) {
+      undo.note_removal(piece);
+      note(piece.id, piece.count);
     });
   });
-  drop_maps_of(index, gone);
 }
 
 void Store::rollback_to(std::size_t savepoint) {

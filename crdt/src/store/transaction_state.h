@@ -13,7 +13,8 @@ namespace rejoin {
 // The writes to one sequence, in a row: what came, and what went with its contents.
 struct Store::SequenceUndo {
   struct Step {
-    bool insertion;
+    enum class Kind { insertion, removal, removal_of_away };
+    Kind kind;
     ElementId id;
     std::uint64_t count;
     std::size_t units;  // of the contents below, for a removal
@@ -23,31 +24,36 @@ struct Store::SequenceUndo {
   std::vector<Value> values;
 
   void note_insertion(ElementId id, std::uint64_t count) {
-    if (!steps.empty() && steps.back().insertion &&
+    if (!steps.empty() && steps.back().kind == Step::Kind::insertion &&
         steps.back().id.plus(steps.back().count) == id) {
       steps.back().count += count;
     } else {
-      steps.push_back({true, id, count, 0});
+      steps.push_back({Step::Kind::insertion, id, count, 0});
     }
   }
   void note_removal(const TextSequence::Piece& piece) {
-    steps.push_back({false, piece.id, piece.count, piece.content.size()});
+    steps.push_back({Step::Kind::removal, piece.id, piece.count, piece.content.size()});
     text.append(piece.content);
   }
   void note_removal(const ListSequence::Piece& piece) {
-    steps.push_back({false, piece.id, piece.count, piece.content.size()});
+    steps.push_back({piece.away ? Step::Kind::removal_of_away : Step::Kind::removal, piece.id,
+                     piece.count, piece.content.size()});
     values.insert(values.end(), piece.content.begin(), piece.content.end());
   }
   void roll_back(TextSequence& sequence) { roll_back(sequence, text); }
   void roll_back(ListSequence& sequence) { roll_back(sequence, values); }
 
  private:
-  template <class Buffer>
-  void roll_back(Sequenced<Buffer>& sequence, Buffer& contents) {
+  template <class Sequence, class Buffer>
+  void roll_back(Sequence& sequence, Buffer& contents) {
     for (; !steps.empty(); steps.pop_back()) {
       const Step& step = steps.back();
-      if (step.insertion) {
+      if (step.kind == Step::Kind::insertion) {
         sequence.erase(step.id, step.count);
+        continue;
+      }
+      if (step.kind == Step::Kind::removal_of_away) {
+        for (std::uint64_t i = 0; i < step.count; ++i) sequence.set_away(step.id.plus(i), true);
         continue;
       }
       const std::size_t begin = contents.size() - step.units;

@@ -14,7 +14,8 @@ Cursor cursor_at(const Store* store, const Elements* elements, std::size_t index
   const std::size_t size = elements == nullptr ? 0 : elements->live_count();
   if (index == (sticks == Sticks::left ? 0 : size)) return cursor;
   elements->for_each_live(sticks == Sticks::left ? index - 1 : index, 1, [&](const auto& piece) {
-    cursor.element = store->to_dot({piece.id.replica, piece.id.sequence});
+    const ElementId element = elements->element_at(piece.id);
+    cursor.element = store->to_dot({element.replica, element.sequence});
   });
   return cursor;
 }

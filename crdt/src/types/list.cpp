@@ -32,7 +32,7 @@ Result<std::uint32_t> ListView::map_index(std::size_t at) const {
   if (at >= size()) return beyond(*store_, index(), at, size());
   NodeIndex map = no_node;
   elements_of(store_, index())->for_each_live(at, 1, [&](const ListSequence::Piece& piece) {
-    map = store_->find_element_map(index(), piece.id);
+    map = store_->find_element_map(index(), elements_of(store_, index())->element_at(piece.id));
   });
   if (map != no_node && store_->node(map).live > 0) return map;
   return make_error(ErrorCode::wrong_type,
@@ -91,6 +91,20 @@ Status ListRef::insert(std::size_t at, const std::vector<Value>& values) {
 }
 
 Status ListRef::push(const Value& value) { return insert(size(), value); }
+
+Status ListRef::move(std::size_t from, std::size_t to) {
+  Result<std::uint32_t> i = writable();
+  if (!i.ok()) return i.error();
+  const std::size_t size = store_->sequence_size(*i);
+  if (from >= size || to >= size) return beyond(*store_, *i, from >= size ? from : to, size);
+  if (from != to && !store_->list_move(*i, from, to)) {
+    return make_error(ErrorCode::limit_exceeded,
+                      "the element at index " + std::to_string(from) +
+                          " was moved by a clock at its end, and stays for good",
+                      store_->path_of(*i).to_string());
+  }
+  return {};
+}
 
 Status ListRef::remove(std::size_t at, std::size_t count) {
   Result<std::uint32_t> i = writable_sequence();

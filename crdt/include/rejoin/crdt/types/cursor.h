@@ -2,8 +2,9 @@
 //
 // A cursor names the element on one of its sides, for life: it moves with what is inserted and
 // removed before it, on every replica. What is inserted exactly at the cursor comes to stand behind
-// it when it sticks to the left, before it when it sticks to the right. Where its element was
-// removed, it points to where that stood.
+// it when it sticks to the left, before it when it sticks to the right. It follows an element that
+// is moved. Where its element was removed, it points to where that stood (of one that had been
+// moved: to where it was inserted).
 //
 // Example: A holds the cursor "ab|cd", sticking to the right. B inserts "xy" at the beginning and
 // removes "c". After they exchanged, A's cursor is at index 4: "xyab|d".

@@ -9,6 +9,13 @@
 // Example: A and B both see [1, 2]. A inserts "a","b" after 1, B inserts "x","y" after 1. Both read
 // [1, a, b, x, y, 2] or [1, x, y, a, b, 2]: the same on both, and never mixed.
 //
+// An element may be moved. Of concurrent moves of one element the later one counts, so it is there
+// once, at one place; a move that saw another counts over it, whatever the clocks said. Removing an
+// element wins over moving it. What is written in a map is kept, wherever it is moved meanwhile.
+//
+// Example: A and B both see [1, 2, 3]. A moves 1 to the end while B, a moment later, moves it
+// between 2 and 3. Both read [2, 1, 3]. Had B removed it, both would read [2, 3].
+//
 // An element is a value or a map, for life. Maps that were inserted concurrently are different
 // maps. What is below a map in a list is there as long as its element: removing the element, or the
 // list around it, removes all of it, also what others write below concurrently. (What lies below
@@ -64,6 +71,11 @@ class ListRef : public ListView {
   // To write in an element that is a map; errors as above. Once the element is removed, a write
   // there is refused as `not_found`.
   Result<MapRef> map(std::size_t index);
+  // Moves the element at `from` so that it stands at `to` from then on: an index of the list
+  // without it. Nothing is written when it stands there. `out_of_range` when either is not below
+  // size(); `limit_exceeded` when somebody moved it by a clock that shows the last time there is.
+  // O(log size).
+  Status move(std::size_t from, std::size_t to);
   // With what is below those that are maps. `out_of_range` beyond the end.
   Status remove(std::size_t index, std::size_t count = 1);
 };
