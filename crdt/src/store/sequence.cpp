@@ -516,16 +516,8 @@ ElementId Sequenced<Buffer>::next_id(const Place& place) const {
 // ---- Order ----
 
 template <class Buffer>
-auto Sequenced<Buffer>::place_in_order(const SequenceContext& context, const Piece& piece) const
-    -> Place {
-  Place at{edge_leaf(false), 0, 0};
-  if (!piece.left.is_boundary()) {
-    at = find(piece.left);
-    ++at.offset;
-  }
-  // Nearly always nothing is concurrent here.
-  if (next_id(at) == piece.right) return at;
-
+auto Sequenced<Buffer>::place_in_order(const SequenceContext& context, const Piece& piece,
+                                       Place at) const -> Place {
   // Positions shifted by one, so that the beginning is 0 and an element with rank r is r + 1.
   const std::size_t end = root_sums_.total + 1;
   const auto position = [&](ElementId id, std::size_t boundary) {
@@ -905,13 +897,17 @@ StateHash Sequenced<Buffer>::insert(const SequenceContext& context, const Gap& g
 
 template <class Buffer>
 StateHash Sequenced<Buffer>::integrate(const SequenceContext& context, Piece piece) {
-  if (!contains(piece.left)) piece.left = {};
-  if (!contains(piece.right)) piece.right = {};
-  if (!piece.left.is_boundary() && !piece.right.is_boundary() &&
-      rank(find(piece.left)) >= rank(find(piece.right))) {
+  const Place left = find(piece.left);
+  if (left.leaf == nullptr) piece.left = {};
+  const Place at = left.leaf == nullptr ? Place{edge_leaf(false), 0, 0}
+                                        : Place{left.leaf, left.slot, left.offset + 1};
+  // Nearly always nothing is concurrent here.
+  if (next_id(at) == piece.right) return put_piece(context, at, piece);
+  const Place right = find(piece.right);
+  if (right.leaf == nullptr || (left.leaf != nullptr && rank(left) >= rank(right))) {
     piece.right = {};
   }
-  return put_piece(context, place_in_order(context, piece), piece);
+  return put_piece(context, place_in_order(context, piece, at), piece);
 }
 
 template <class Buffer>

@@ -278,7 +278,8 @@ class Sequenced {
   ElementId live_before(const Place& place) const;
   ElementId live_from(const Place& place) const;
   ElementId next_id(const Place& place) const;  // boundary at the end
-  Place place_in_order(const SequenceContext& context, const Piece& piece) const;
+  // Where a piece goes, between its origins and `at`, the place behind the left one.
+  Place place_in_order(const SequenceContext& context, const Piece& piece, Place at) const;
 
   // -- changing --
   // Lengthens the run at the cursor when the insertion goes on there; false when it does not.
