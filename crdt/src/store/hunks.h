@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "store/sequence.h"
+#include "store/sequence_content.h"
 
 namespace rejoin {
 
@@ -69,6 +69,12 @@ class Hunks {
     if (at_ + 1 == hunks_.size()) return static_cast<std::size_t>(-1);
     return end() + (hunks_[at_ + 1].base - (at().base + at().removed));
   }
+  // Where the element `index` of the current one's contents begins.
+  std::size_t unit_of(std::size_t index) {
+    const Buffer& content = at().content;
+    if (content.size() == at().inserted) return index;
+    return Content<Buffer>::units(Slice(content.data(), content.size()), index);
+  }
   void seek(std::size_t index);
   // Opens a hunk at an index of a kept element, behind the current hunk or before the first.
   void open(std::size_t index);
@@ -83,24 +89,6 @@ class Hunks {
   std::size_t removed_ = 0;
   std::size_t content_size_ = 0;
 };
-
-namespace hunks {
-
-// Where in contents of `count` elements the element `index` begins.
-inline std::size_t unit_of(const std::string& content, std::size_t count, std::size_t index) {
-  if (content.size() == count) return index;
-  std::size_t unit = 0;
-  for (; index > 0; --index) {
-    do ++unit;
-    while (unit < content.size() && is_utf8_continuation(content[unit]));
-  }
-  return unit;
-}
-inline std::size_t unit_of(const std::vector<Value>&, std::size_t, std::size_t index) {
-  return index;
-}
-
-}  // namespace hunks
 
 template <class Buffer>
 void Hunks<Buffer>::seek(std::size_t index) {
@@ -154,8 +142,7 @@ bool Hunks<Buffer>::insert(std::size_t index, std::size_t count, Slice content) 
     }
   }
   Buffer& into = at().content;
-  const std::size_t unit =
-      index == end() ? into.size() : hunks::unit_of(into, at().inserted, index - start_);
+  const std::size_t unit = index == end() ? into.size() : unit_of(index - start_);
   into.insert(into.begin() + static_cast<std::ptrdiff_t>(unit), content.begin(), content.end());
   at().inserted += count;
   inserted_ += count;
@@ -174,10 +161,9 @@ bool Hunks<Buffer>::remove(std::size_t index, std::size_t count) {
     if (is_within()) {
       n = std::min(n, end() - index);
       Buffer& content = at().content;
-      const std::size_t begin = hunks::unit_of(content, at().inserted, index - start_);
+      const std::size_t begin = unit_of(index - start_);
       const std::size_t all = content.size();
-      const std::size_t to =
-          index + n == end() ? all : hunks::unit_of(content, at().inserted, index + n - start_);
+      const std::size_t to = index + n == end() ? all : unit_of(index + n - start_);
       content.erase(content.begin() + static_cast<std::ptrdiff_t>(begin),
                     content.begin() + static_cast<std::ptrdiff_t>(to));
       at().inserted -= n;
