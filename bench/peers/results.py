@@ -73,14 +73,35 @@ def write_json(rows, path):
     path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def print_tables(rows, system_names):
-    """One table an input: a row a measure, a column a system."""
+def tables(rows):
+    """By input, then measure and unit, then system."""
     by_input = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         by_input[row["input"]][(row["measure"], row["unit"])][row["system"]] = row["value"]
-    for input_name, measures in by_input.items():
+    return by_input
+
+
+def print_tables(rows, system_names):
+    """One table an input: a row a measure, a column a system."""
+    for input_name, measures in tables(rows).items():
         print_table(input_name, measures, system_names)
     print("\nIn brackets: how many times the row's smallest figure. Smaller is better throughout.")
+
+
+def markdown(rows, system_names):
+    """The same as Markdown."""
+    lines = []
+    for input_name, measures in tables(rows).items():
+        lines += [f"| {input_name} | {' | '.join(system_names)} |",
+                  "| --- |" + " ---: |" * len(system_names)]
+        for (measure, unit), values in measures.items():
+            least = min(values.values())
+            cells = [cell(values.get(system), least) for system in system_names]
+            cells = [f"**{c}**" if values.get(s) == least else c
+                     for c, s in zip(cells, system_names)]
+            lines.append(f"| {measure}, {unit} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def print_table(title, measures, system_names):

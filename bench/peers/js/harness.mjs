@@ -80,8 +80,8 @@ function replayedConcurrently(text, trace) {
 const textMeasures = {
   replay(text, trace, report) {
     for (const [measure, transactions] of [
-      ['replay', eachTransaction(trace)],
-      ['replay_batched', inBatches(trace)],
+      ['replay_committed', eachTransaction(trace)],
+      ['replay', inBatches(trace)],
     ]) {
       const [ms, peer] = medianMs(() => {}, () => replayed(text.create(1), transactions));
       report(measure, ms, 'ms', [peer.text()]);

@@ -68,10 +68,10 @@ fn replay_batched<P: TextPeer>(mut peer: P, trace: &Trace) -> P {
 
 fn replay<P: TextPeer>(trace: &Trace, report: &Report) {
     let (ms, peer) = median_ms(|| (), |_| replay_each(P::new(1), trace));
-    report.figure_with_texts("replay", ms, "ms", &[peer.text()]);
+    report.figure_with_texts("replay_committed", ms, "ms", &[peer.text()]);
     drop(peer);
     let (ms, peer) = median_ms(|| (), |_| replay_batched(P::new(1), trace));
-    report.figure_with_texts("replay_batched", ms, "ms", &[peer.text()]);
+    report.figure_with_texts("replay", ms, "ms", &[peer.text()]);
 }
 
 fn save<P: TextPeer>(trace: &Trace, report: &Report) {
