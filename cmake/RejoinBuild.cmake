@@ -1,7 +1,7 @@
 # What all targets share: language level, warnings, sanitizers, and the functions that declare them.
 option(REJOIN_BUILD_TESTS "Build the tests" ON)
 option(REJOIN_BUILD_BENCH "Build the benchmarks" OFF)
-option(REJOIN_BUILD_FUZZERS "Build the fuzz targets, and all else so that they see it (clang)" OFF)
+option(REJOIN_BUILD_FUZZERS "Build the tests' fuzz targets for libFuzzer too, and all so that it sees them (clang)" OFF)
 set(REJOIN_SANITIZE "" CACHE STRING "Sanitizers to build with: address;undefined, or thread")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -36,7 +36,9 @@ function(rejoin_compile_options target)
                                              -fno-sanitize-recover=all)
     target_link_options(${target} PUBLIC -fsanitize=${kinds})
   endif()
-  if(REJOIN_BUILD_FUZZERS)
+  # libFuzzer is to see the code under test, and what the tests do beside it as little as possible.
+  get_target_property(folder ${target} SOURCE_DIR)
+  if(REJOIN_BUILD_FUZZERS AND NOT folder MATCHES "^${CMAKE_SOURCE_DIR}/tests")
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()

@@ -124,6 +124,33 @@ RC_GTEST_PROP(document_damage, stored_cells, ()) {
   require(invariants.ok(), invariants.ok() ? "" : "broken: " + invariants.error().to_string());
 }
 
+TEST(document_damage, a_map_that_a_liar_puts_below_a_value_is_not_shown) {
+  // One writer, two stories: in one the element is a map, in the other a value.
+  const auto begin = [](Document& liar) {
+    return liar.begin({HybridTime::from_millis(liar.clock().size() + 1), "", ""});
+  };
+  Document liar(ReplicaId::from_words(1, 1));
+  Transaction insertion = begin(liar);
+  ASSERT_TRUE(insertion.root().list("l").insert_map(0).ok());
+  const Sequence dots = insertion.commit()->last();
+  Transaction write = begin(liar);
+  ASSERT_TRUE(write.root().list("l").map(0)->reg("x").set(1).ok());
+  const EventPtr below = write.commit();
+
+  Document other(liar.self());
+  Transaction story = begin(other);
+  ASSERT_TRUE(story.root().list("l").insert(0, true).ok());
+  while (story.size() < dots) ASSERT_TRUE(story.root().counter("c").add(1).ok());
+  Document document(reader);
+  ASSERT_EQ(*document.apply(*story.commit()), Applied::applied);
+  ASSERT_EQ(*document.apply(*below), Applied::applied);
+  const ListView list = document.root().list("l");
+  EXPECT_EQ(*list.at(0), Value(true));
+  EXPECT_EQ(list.map(0).error().code, ErrorCode::wrong_type);
+  (void)visible(document);
+  EXPECT_TRUE(document.check_invariants().ok());
+}
+
 RC_GTEST_PROP(document_damage, random_bytes, (const std::string& bytes)) {
   (void)Event::decode(bytes);
   const Result<Delta> delta = Delta::decode(bytes);

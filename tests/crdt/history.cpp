@@ -379,20 +379,19 @@ std::vector<Kind> some_of(const std::vector<std::pair<std::size_t, Kind>>& weigh
   return chosen;
 }
 
-// The writes of the type that REJOIN_HISTORY_TYPE names, and those of any; without it, all.
-std::vector<std::pair<std::size_t, Write::Kind>> wanted_writes() {
-  const char* wanted = std::getenv("REJOIN_HISTORY_TYPE");
-  std::vector<std::pair<std::size_t, Write::Kind>> writes;
-  bool known = wanted == nullptr || std::string(wanted) == "map";
+using WeightedWrites = std::vector<std::pair<std::size_t, Write::Kind>>;
+
+// The writes of one type, and those of any; null: all.
+WeightedWrites writes_about(const char* type) {
+  WeightedWrites writes;
+  bool known = type == nullptr || std::string(type) == "map";
   for (const WriteKind& write : write_kinds) {
     const bool is_it =
-        wanted == nullptr || (write.type != nullptr && std::string(write.type) == wanted);
+        type == nullptr || (write.type != nullptr && std::string(write.type) == type);
     known |= is_it;
     if (is_it || write.type == nullptr) writes.push_back({write.weight, write.kind});
   }
-  if (!known) {
-    throw std::invalid_argument("REJOIN_HISTORY_TYPE names no type: " + std::string(wanted));
-  }
+  if (!known) throw std::invalid_argument("no history is about " + std::string(type));
   return writes;
 }
 
@@ -401,7 +400,9 @@ rc::Gen<Focus> any_focus(const std::vector<Write::Kind>& writes) {
   using A = Action::Kind;
   return rc::gen::exec([writes] {
     Focus focus;
-    focus.writes = !writes.empty() ? writes : some_of<Write::Kind>(wanted_writes());
+    focus.writes = !writes.empty()
+                       ? writes
+                       : some_of<Write::Kind>(writes_about(std::getenv("REJOIN_HISTORY_TYPE")));
     focus.actions = some_of<A>({{4, A::abort},
                                 {20, A::apply_ready},
                                 {6, A::apply_any},
@@ -447,6 +448,25 @@ rc::Gen<Action> any_action(const Focus& focus) {
 }
 
 }  // namespace
+
+const std::vector<std::string>& history_types() {
+  static const std::vector<std::string> types = [] {
+    std::vector<std::string> names{"map"};
+    for (const WriteKind& write : write_kinds) {
+      if (write.type != nullptr && write.type != names.back()) names.emplace_back(write.type);
+    }
+    return names;
+  }();
+  return types;
+}
+
+std::vector<Write::Kind> writes_of(const std::string& type) {
+  std::vector<Write::Kind> writes;
+  for (const auto& [weight, kind] : writes_about(type.c_str())) {
+    writes.insert(writes.end(), weight, kind);
+  }
+  return writes;
+}
 
 rc::Gen<std::vector<Action>> any_actions() { return any_actions({}); }
 

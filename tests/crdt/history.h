@@ -85,6 +85,11 @@ struct Action {
 std::ostream& operator<<(std::ostream& out, const Write& write);
 std::ostream& operator<<(std::ostream& out, const Action& action);
 
+// The data types that a history may be about, by the names of `scripts/histories`.
+const std::vector<std::string>& history_types();
+// The writes of one of them and those of any type, each as often as it should be chosen.
+std::vector<Write::Kind> writes_of(const std::string& type);
+
 // A whole history, about few things of many kinds or the other way round.
 rc::Gen<std::vector<Action>> any_actions();
 // The same, of these writes alone.

@@ -802,8 +802,9 @@ class Replica {
       for (const auto& [name, node] : nodes) {
         const std::vector<std::string> chain = above(name);
         if (parents.at(chain.back()) != name) continue;  // no cycle, or it only leads to one
+        const auto& move = node;  // structured bindings cannot be captured by all compilers
         const bool latest = std::none_of(chain.begin(), chain.end(), [&](const std::string& other) {
-          return earlier(node, nodes.at(other));
+          return earlier(move, nodes.at(other));
         });
         if (latest && (loses.empty() || earlier(node, nodes.at(loses)))) loses = name;
       }

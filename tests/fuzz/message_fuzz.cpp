@@ -1,24 +1,61 @@
-// Feeds the message codec with what libFuzzer makes up:
-//   cmake -B build/fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DREJOIN_BUILD_FUZZERS=ON \
-//         "-DREJOIN_SANITIZE=address;undefined" -DCMAKE_BUILD_TYPE=RelWithDebInfo
-//   ninja -C build/fuzz message_fuzz message_corpus
-//   build/fuzz/bin/message_corpus build/fuzz/corpus
-//   build/fuzz/bin/message_fuzz -max_total_time=120 build/fuzz/corpus
-// Events within a message are decoded with all their effects (crdt/src/store/effect.cpp), those of
-// lists and logs among them. The bytes of a delta are only joined by a document: damaged ones are
-// in tests/crdt/document_damage_test.cpp. Nothing may crash, leak or take long, and what is decoded
-// must survive being encoded again.
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
+// A message from a peer, without the checksum behind it. Events in it are decoded with all their
+// effects; the bytes of a delta are those of delta_fuzz.
+#include "../transport/messages.h"
+#include "fuzz.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/transport/message.h"
+#include "worlds.h"
+
+namespace rejoin::fuzz {
+
+std::vector<std::string> seeds() {
+  using namespace transport;
+  std::vector<std::string> inputs;
+  const auto add = [&](const Body& body) {
+    std::string bytes = encode(message_of(body));
+    bytes.resize(bytes.size() - 8);
+    inputs.push_back(std::move(bytes));
+  };
+  const std::string space = "sessions";
+  for (std::size_t w = 0; w < world_count(); ++w) {
+    const std::vector<EventPtr>& events = world(w).events();
+    add(Events{.space = space, .events = {events.begin(), events.begin() + 8}});
+    const Document& document = world(w).peer(0).document;
+    add(ClockReport{.space = space,
+                    .applied = document.clock(),
+                    .durable = document.clock(),
+                    .state = document.hash()});
+    const std::string bytes = document.delta_since(Clock()).encoded();
+    add(Chunk{.space = space, .transfer = w, .total_bytes = bytes.size(), .bytes = bytes});
+  }
+  const Clock clock = world(0).peer(0).document.clock();
+  const StateHash hash{.low = 6, .high = 7};
+  for (const Body& body : {Body(Hello{.reply = true}), Body(Summary{.of_all = hash, .spaces = 3}),
+                           Body(Digests{{{.space = space, .clock = hash, .state = hash},
+                                         {.space = "b", .clock = hash, .state = {}}}}),
+                           Body(Events{.space = space, .events = written_events(3, 20)}),
+                           Body(Ack{.space = space, .durable = clock}),
+                           Body(Chunk{.space = space,
+                           .transfer = 1,
+                           .total_bytes = 99'999,
+                           .offset = 9,
+                           .bytes = std::string(66'000, 'x')}),
+                           Body(ChunkAck{.space = space, .transfer = 1, .received = 12}),
+                           Body(Reject{.code = ErrorCode::unsupported_version, .reason = "why"})}) {
+    add(body);
+  }
+  return inputs;
+}
+
+}  // namespace rejoin::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rejoin;
-  const auto message = transport::decode_frame({reinterpret_cast<const char*>(data), size});
-  if (!message) return 0;
+  const auto message = transport::decode_frame(fuzz::as_text(data, size));
+  if (!message) {
+    REJOIN_ASSERT(!message.error().message.empty());
+    return 0;
+  }
   const std::string bytes = transport::encode(*message);
   const auto again = transport::decode(bytes);
   REJOIN_ASSERT(again.ok());

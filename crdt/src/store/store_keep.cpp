@@ -151,15 +151,22 @@ Status Store::load_header(std::string_view bytes) {
     std::vector<Step> steps;
     const std::string_view key = in.bytes(in.remaining());
     SubtreeRemoval removal{};
-    removal.dot.replica = static_cast<ReplicaIndex>(in.varint());
+    const std::uint64_t replica = in.varint();
     removal.dot.sequence = in.varint_at_most(limits::sequence_max);
     removal.keep_self = in.varint_at_most(1) != 0;
     Result<Clock> clock = Clock::decode(in);
-    if (!in.ok() || !clock.ok() || !decode_key(key, steps) ||
-        removal.dot.replica >= writers_.size()) {
+    if (!in.ok() || !clock.ok() || !decode_key(key, steps) || replica >= writers_.size()) {
       return corrupt();
     }
+    removal.dot.replica = static_cast<ReplicaIndex>(replica);
     removal.clock = std::move(*clock);
+    // A removal is a write within the clock, of what had been seen by then.
+    const Sequence known = writers_[removal.dot.replica].clock;
+    if (removal.dot.sequence == 0 || removal.dot.sequence > known ||
+        !clock_.includes(removal.clock) ||
+        !is_container(steps.empty() ? Type::map : steps.back().type)) {
+      return corrupt();
+    }
     removal.node = find_or_create(Path(std::move(steps)));
     ++extra(node(removal.node)).subtree_removals;
     writers_[removal.dot.replica].index.push_back({removal.dot.sequence, ref(removal.node)});

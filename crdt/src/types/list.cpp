@@ -32,6 +32,8 @@ Result<std::uint32_t> ListView::map_index(std::size_t at) const {
   if (at >= size()) return beyond(*store_, index(), at, size());
   NodeIndex map = no_node;
   elements_of(store_, index())->for_each_live(at, 1, [&](const ListSequence::Piece& piece) {
+    // A dishonest writer may have put a map below a value.
+    if (!piece.content[0].is_null()) return;
     map = store_->find_element_map(index(), elements_of(store_, index())->element_at(piece.id));
   });
   if (map != no_node && store_->node(map).live > 0) return map;

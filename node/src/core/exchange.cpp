@@ -119,8 +119,8 @@ void Core::Impl::send_digests(Peer& peer) {
     }
   } else {
     std::ranges::sort(peer.unagreed);
-    const auto repeated = std::ranges::unique(peer.unagreed);
-    peer.unagreed.erase(repeated.begin(), repeated.end());
+    peer.unagreed.erase(std::unique(peer.unagreed.begin(), peer.unagreed.end()),
+                        peer.unagreed.end());
     std::erase_if(peer.unagreed, [&](std::uint32_t index) {
       const Link& link = this->link(*replicas[index], peer);
       return link.agreed || link.lacks;

@@ -1,0 +1,59 @@
+// A delta that comes to a document: which one, how much of its history is there, the delta.
+#include "fuzz.h"
+#include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/codec.h"
+#include "worlds.h"
+
+namespace rejoin::fuzz {
+
+std::vector<std::string> seeds() {
+  std::vector<std::string> inputs;
+  const auto add = [&](std::size_t w, std::size_t events, Delta delta, bool packed) {
+    if (!packed) delta.body = unpacked_again(delta.body);
+    inputs.push_back({static_cast<char>(w), static_cast<char>(events)});
+    inputs.back() += delta.encoded();
+  };
+  for (std::size_t w = 0; w < world_count(); ++w) {
+    const std::size_t all = world(w).events().size();
+    for (std::size_t have = 0; have < all; have += 5) {
+      const Clock& base = reader(w, have).document.clock();
+      for (const std::size_t reach : {have + 3, all}) {
+        add(w, have, reader(w, std::min(reach, all)).document.delta_since(base), false);
+      }
+    }
+    // Documents that went another way: with what they pruned, and remember.
+    for (std::size_t p = 0; p < world(w).size(); ++p) {
+      const Document& document = world(w).peer(p).document;
+      add(w, 0, document.delta_since(Clock()), false);
+      add(w, all / 2, document.delta_since(reader(w, all / 2).document.clock()), p == 0);
+    }
+  }
+  return inputs;
+}
+
+}  // namespace rejoin::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace rejoin;
+  Reader in(fuzz::as_text(data, size));
+  const std::size_t world = in.u8();
+  const std::size_t events = in.u8();
+  const std::string_view bytes = in.raw(in.remaining());
+  const Result<Delta> delta = Delta::decode(bytes);
+  if (!delta.ok()) {
+    REJOIN_ASSERT(!delta.error().message.empty());
+    return 0;
+  }
+  REJOIN_ASSERT(delta->encoded() == bytes);
+  fuzz::Subject& reader = fuzz::reader(world, events);
+  const Result<Applied> joined = reader.document.join(*delta);
+  const bool taken = joined.ok() && *joined == Applied::applied;
+  if (taken) {
+    REJOIN_ASSERT(reader.document.clock().includes(delta->clock));
+    const Snapshot after = snapshot(reader.document);
+    REJOIN_ASSERT(*reader.document.join(*delta) == Applied::duplicate);
+    REJOIN_ASSERT(snapshot(reader.document) == after);
+  }
+  reader.check(taken);
+  return 0;
+}

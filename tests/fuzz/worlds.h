@@ -1,0 +1,44 @@
+// What the inputs of fuzz targets meet: for each data type a random history, always the same, and
+// documents that know a part of it.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "../crdt/history.h"
+
+namespace rejoin::fuzz {
+
+// One world a data type, and one for all of them.
+std::size_t world_count();
+// Made when it is first asked for.
+World& world(std::size_t index);
+
+// A document of such a world that inputs may change.
+struct Subject {
+  Document document;
+  Snapshot before;  // as it is whenever an input comes
+  std::function<Document()> make;
+
+  // To be called after every input. What was refused must have changed nothing; what was taken in
+  // must leave a whole document, and goes again.
+  void check(bool taken);
+};
+
+// Knows the first `events` events of the world's history (modulo all and one), in their order. Of
+// one call all later ones with the same arguments get the same subject.
+Subject& reader(std::size_t world, std::size_t events);
+// Knows all events, and writes as the world's first replica.
+Subject& writer(std::size_t world);
+
+// Invariants, every view, the export to JSON; and that the document can be handed on as a delta and
+// through a store.
+void check_whole(const Document& document);
+
+// The bytes of a delta's body or of a block's column, not compressed: mutations then reach what
+// they say.
+std::string unpacked_again(std::string_view packed);
+
+}  // namespace rejoin::fuzz
