@@ -903,6 +903,11 @@ void World::write_bounded(BoundedCounterRef counter, const Path& path, Peer& pee
       if (w.value % 7 == 6) {
         status = counter.withdraw();
         model.withdraw(path);
+      } else if (w.value % 7 == 5) {
+        const ReplicaId holder = this->peer(w.value / 7 + w.name).model.self;
+        status = counter.ask(amount, holder);
+        allowed = model.ask(path, amount, holder);
+        refusal = ErrorCode::invalid_argument;
       } else {
         const Result<ReplicaId> asked = counter.ask(amount);
         if (!asked.ok()) status = asked.error();

@@ -376,6 +376,12 @@ class Replica {
     if (!open.empty() && open[0].operation->asked == asked && others.size() > 1) {
       asked = others[1].second;
     }
+    return ask(path, amount, asked);
+  }
+  bool ask(const Path& path, std::int64_t amount, const ReplicaId& asked) {
+    if (amount <= 0 || asked == self) return false;
+    const Path place = path.child(Type::reg, bytes_of(self));
+    const std::vector<Live> open = cell(place);
     if (!open.empty() && open[0].operation->asked == asked && open[0].operation->amount == amount) {
       return true;
     }

@@ -143,6 +143,12 @@ Status BoundedCounterRef::check_amount(std::int64_t amount, std::uint32_t at) co
                   "an amount of " + std::to_string(amount) + " is negative");
 }
 
+Status BoundedCounterRef::check_asked_for(std::int64_t amount, std::uint32_t at) const {
+  if (amount > 0) return {};
+  return error_at(*store_, at, ErrorCode::invalid_argument,
+                  "rights are asked for in a positive number, not " + std::to_string(amount));
+}
+
 Status BoundedCounterRef::check_rights(std::int64_t amount, std::uint32_t at) const {
   const std::int64_t here = rights_here();
   if (here >= amount) return {};
@@ -228,10 +234,7 @@ Status BoundedCounterRef::transfer(std::int64_t amount, const ReplicaId& to) {
 Result<ReplicaId> BoundedCounterRef::ask(std::int64_t amount) {
   Result<std::uint32_t> i = writable();
   if (!i.ok()) return i.error();
-  if (amount <= 0) {
-    return error_at(*store_, *i, ErrorCode::invalid_argument,
-                    "rights are asked for in a positive number, not " + std::to_string(amount));
-  }
+  if (Status valid = check_asked_for(amount, *i); !valid.ok()) return valid.error();
   const std::optional<RightsRequest> open = own_request();
   std::vector<RightsHolder> others = holders();
   std::erase_if(others, [&](const RightsHolder& h) { return h.replica == store_->self(); });
@@ -239,12 +242,25 @@ Result<ReplicaId> BoundedCounterRef::ask(std::int64_t amount) {
     return error_at(*store_, *i, ErrorCode::not_found, "no other replica is known to hold rights");
   }
   const bool asked_first = open && open->asked == others.front().replica;
-  const ReplicaId asked = others[asked_first && others.size() > 1 ? 1 : 0].replica;
-  if (open && open->asked == asked && open->amount == amount) return asked;
+  const ReplicaId holder = others[asked_first && others.size() > 1 ? 1 : 0].replica;
+  if (Status asked = ask(amount, holder); !asked.ok()) return asked.error();
+  return holder;
+}
+
+Status BoundedCounterRef::ask(std::int64_t amount, const ReplicaId& holder) {
+  Result<std::uint32_t> i = writable();
+  if (!i.ok()) return i.error();
+  if (Status valid = check_asked_for(amount, *i); !valid.ok()) return valid;
+  if (holder == store_->self() || holder.is_nil()) {
+    return error_at(*store_, *i, ErrorCode::invalid_argument,
+                    "rights are asked of another replica");
+  }
+  const std::optional<RightsRequest> open = own_request();
+  if (open && open->asked == holder && open->amount == amount) return {};
   const NodeIndex request = store_->find_or_create_child(*i, Type::reg, key_of(store_->self()));
-  if (Status fits = store_->check_writable(request); !fits.ok()) return fits.error();
-  store_->put(request, encoded_request(asked, amount));
-  return asked;
+  if (Status fits = store_->check_writable(request); !fits.ok()) return fits;
+  store_->put(request, encoded_request(holder, amount));
+  return {};
 }
 
 Status BoundedCounterRef::withdraw() {

@@ -23,7 +23,9 @@
 // what was asked once. A request names one holder, and nobody else answers it. Asking again, when
 // there is no answer, names another holder in its place. An answer to the former request that was
 // under way then arrives as well: the asker holds more than it asked for, and nothing is lost. To
-// ask the same holder for the same amount once more writes nothing.
+// ask the same holder for the same amount once more writes nothing. A node can be told to answer
+// by itself, and to ask until rights come or a deadline: Space::answer_requests() and
+// Space::decrement_or_ask() (rejoin/node/node.h).
 //
 // Removal. Removing the counter, or a map above it, takes away the rights and the bound that the
 // remover saw. What others wrote meanwhile stays: increases and transfers count, and of decreases
@@ -116,6 +118,9 @@ class BoundedCounterRef : public BoundedCounterView {
   // there is one. `invalid_argument` unless the amount is positive, `not_found` when no other
   // replica holds rights here. O(holders log holders).
   Result<ReplicaId> ask(std::int64_t amount);
+  // Asks this holder, whatever it seems to hold, in place of an open request of this replica's.
+  // `invalid_argument` also for this replica or nobody (the zero id). O(1).
+  Status ask(std::int64_t amount, const ReplicaId& holder);
   // Takes this replica's own request back; it may have been answered already.
   Status withdraw();
   // Answers the requests to this replica, the oldest first: transfers what was asked for, or as
@@ -126,6 +131,7 @@ class BoundedCounterRef : public BoundedCounterView {
 
  private:
   Status check_amount(std::int64_t amount, std::uint32_t at) const;
+  Status check_asked_for(std::int64_t amount, std::uint32_t at) const;
   Status check_rights(std::int64_t amount, std::uint32_t at) const;
 };
 
