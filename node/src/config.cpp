@@ -101,6 +101,28 @@ class TableReader {
     }
   }
 
+  // A whole number that is at least `least`.
+  void integer(const std::string& key, std::int64_t least, std::int64_t& into) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto* number = node->as_integer();
+    if (number != nullptr && number->get() >= least) {
+      into = number->get();
+    } else {
+      wrong(*node, key, "a whole number, at least " + std::to_string(least));
+    }
+  }
+
+  void path(const std::string& key, Type last, Path& into) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    const auto* text = node->as_string();
+    if (text == nullptr) return wrong(*node, key, "a path, such as " + key + " = \"/a/b\"");
+    Result<Path> path = Path::parse(text->get(), last);
+    if (!path) return fail(node->source(), key, path.error().message);
+    into = *std::move(path);
+  }
+
   void strings(const std::string& key, std::vector<std::string>& into) {
     const toml::node* node = find(key);
     if (node == nullptr) return;
@@ -163,6 +185,32 @@ void read_peers(TableReader& top, Parsing& parsing, NodeOptions& options) {
 
 std::string space_key(std::size_t index) { return "spaces[" + std::to_string(index) + "]."; }
 
+std::string answer_key(const std::string& space, std::size_t index) {
+  return space + "answers[" + std::to_string(index) + "].";
+}
+
+void read_answers(TableReader& space, const std::string& prefix, Parsing& parsing,
+                  SpaceConfig& into) {
+  const toml::node* node = space.find("answers");
+  if (node == nullptr) return;
+  const std::string expected = "one [[spaces.answers]] table for each bounded counter";
+  const toml::array* answers = node->as_array();
+  if (answers == nullptr) return space.wrong(*node, "answers", expected);
+  for (const toml::node& item : *answers) {
+    const toml::table* rule_table = item.as_table();
+    if (rule_table == nullptr) return space.wrong(item, "answers", expected);
+    TableReader reader(*rule_table, answer_key(prefix, into.answers.size()), parsing);
+    AnswerRule rule;
+    reader.path("counter", Type::bounded_counter, rule.counter);
+    reader.integer("keep", 0, rule.keep);
+    reader.reject_unknown_keys();
+    if (rule_table->get("counter") == nullptr) {
+      reader.fail(item.source(), "counter", "is missing; every [[spaces.answers]] needs a counter");
+    }
+    into.answers.push_back(std::move(rule));
+  }
+}
+
 void read_spaces(TableReader& top, Parsing& parsing, NodeOptions& options) {
   const toml::node* node = top.find("spaces");
   if (node == nullptr) return;
@@ -176,6 +224,7 @@ void read_spaces(TableReader& top, Parsing& parsing, NodeOptions& options) {
     TableReader reader(*table, space_key(options.spaces.size()), parsing);
     reader.string("name", space.name);
     reader.boolean("durable", space.durable);
+    read_answers(reader, space_key(options.spaces.size()), parsing, space);
     reader.reject_unknown_keys();
     if (table->get("name") == nullptr) {
       reader.fail(item.source(), "name", "is missing; every [[spaces]] needs a name");
@@ -226,6 +275,22 @@ Check check_members(const NodeOptions& options) {
   return {};
 }
 
+Check check_answers(const std::string& prefix, const SpaceConfig& space) {
+  std::set<Path> counters;
+  for (std::size_t i = 0; i < space.answers.size(); ++i) {
+    const AnswerRule& rule = space.answers[i];
+    const std::string key = answer_key(prefix, i);
+    if (Status fits = check_counter_path(rule.counter); !fits) {
+      return Flaw{key + "counter", fits.error().message};
+    }
+    if (!counters.insert(rule.counter).second) {
+      return Flaw{key + "counter", rule.counter.to_string() + " is named twice"};
+    }
+    if (rule.keep < 0) return Flaw{key + "keep", "must be at least 0"};
+  }
+  return {};
+}
+
 Check check_spaces(const NodeOptions& options) {
   std::set<std::string> names;
   for (std::size_t i = 0; i < options.spaces.size(); ++i) {
@@ -239,6 +304,7 @@ Check check_spaces(const NodeOptions& options) {
       return Flaw{option, "the durable space \"" + space.name +
                               "\" needs a store; set directory, or durable = false"};
     }
+    if (auto flaw = check_answers(space_key(i), space)) return flaw;
   }
   return {};
 }

@@ -10,6 +10,7 @@ namespace rejoin::node {
 
 // As spdlog numbers them.
 inline constexpr int log_trace = 0;
+inline constexpr int log_debug = 1;
 inline constexpr int log_info = 2;
 inline constexpr int log_warn = 3;
 inline constexpr int log_error = 4;

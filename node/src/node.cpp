@@ -71,9 +71,13 @@ Result<Receipt> Space::transact(CommitOptions options,
                                 const std::function<Status(Transaction&)>& write) {
   auto committed = runtime_->transact(name_, options.author, options.note, write);
   if (!committed) return committed.error();
+  return receipt_of(*std::move(committed));
+}
+
+Receipt Space::receipt_of(Committed committed) const {
   Receipt receipt;
-  if (committed->event) receipt.dot_ = committed->event->id();
-  receipt.token_ = CausalToken(name_, std::move(committed->clock));
+  if (committed.event) receipt.dot_ = committed.event->id();
+  receipt.token_ = CausalToken(name_, std::move(committed.clock));
   receipt.runtime_ = runtime_;
   return receipt;
 }
@@ -122,6 +126,20 @@ Result<Receipt> Space::import_json(const Path& path, std::string_view json, Comm
   }
   return transact(std::move(options),
                   [&](Transaction& transaction) { return from_json(transaction, path, parsed); });
+}
+
+Status Space::answer_requests(const Path& counter, std::int64_t keep) {
+  return runtime_->answer_requests(name_, {counter, keep});
+}
+
+void Space::stop_answering(const Path& counter) { runtime_->stop_answering(name_, counter); }
+
+Result<Receipt> Space::decrement_or_ask(const Path& counter, std::int64_t amount,
+                                        std::chrono::milliseconds timeout, CommitOptions options) {
+  auto committed =
+      runtime_->decrement_or_ask(name_, counter, amount, options.author, options.note, timeout);
+  if (!committed) return committed.error();
+  return receipt_of(*std::move(committed));
 }
 
 SpaceStatus Space::status() const { return runtime_->status(name_); }

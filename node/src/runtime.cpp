@@ -77,6 +77,9 @@ Status Runtime::start() {
   if (auto opened = open_store(); !opened) return opened;
   for (const SpaceConfig& space : options_.spaces) {
     if (auto opened = open_space(space.name, SpaceOptions{space.durable}); !opened) return opened;
+    for (const AnswerRule& rule : space.answers) {
+      if (auto added = answers_.add(space.name, rule); !added) return added;
+    }
   }
   if (auto opened = open_transport(); !opened) return opened;
 
@@ -215,6 +218,60 @@ Result<Committed> Runtime::transact(const std::string& space, const std::string&
   // A durable commit leaves when it has been written; the disk thread wakes the network then.
   if (committed && committed->event) publish(!found->second.durable);
   return committed;
+}
+
+Status Runtime::answer_requests(const std::string& space, const AnswerRule& rule) {
+  const auto lock = lock_core();
+  if (!spaces_.contains(space)) return make_error(ErrorCode::not_found, nothing_open(space));
+  if (auto added = answers_.add(space, rule); !added) return added;
+  publish(false);
+  return {};
+}
+
+void Runtime::stop_answering(const std::string& space, const Path& counter) {
+  const auto lock = lock_core();
+  answers_.remove(space, counter);
+}
+
+Result<Committed> Runtime::decrement_or_ask(const std::string& space, const Path& counter,
+                                            std::int64_t amount, const std::string& author,
+                                            const std::string& note,
+                                            std::chrono::milliseconds timeout) {
+  if (auto fits = check_counter_path(counter); !fits) return fits.error();
+  const auto deadline = std::chrono::steady_clock::now() + std::min(timeout, longest_wait);
+  // Rights belong to a replica id. One that was started again gets to keep its own by waiting.
+  Goal own_id;
+  own_id.kind = Goal::Kind::own_id;
+  if (auto kept = wait(space, own_id, timeout); !kept) return kept.error();
+
+  PatientDecrement decrement(counter, amount);
+  Goal goal;
+  goal.kind = Goal::Kind::rights;
+  goal.decrement = &decrement;
+  for (;;) {
+    Waits::Waiter waiter(space, goal);
+    auto until = deadline;
+    {
+      const auto lock = lock_core();
+      if (closing_) return make_error(ErrorCode::closed, "the node has stopped");
+      const auto commit = [&](const std::function<Status(Transaction&)>& write) {
+        return core_->transact(space, author, note, write, now());
+      };
+      std::optional<Result<Committed>> outcome =
+          decrement.step(core_->document(space), now().monotonic, commit);
+      if (!outcome && std::chrono::steady_clock::now() >= deadline) {
+        outcome = decrement.give_up(commit);
+      }
+      publish(!spaces_.at(space).durable);
+      if (outcome) return *std::move(outcome);
+      if (decrement.needs_step(core_->document(space))) continue;
+      until = std::min(deadline, std::chrono::steady_clock::time_point(decrement.look_again()));
+      waits_.enter(waiter);
+    }
+    if (waits_.wait(waiter, until) == Waits::Outcome::closed) {
+      return make_error(ErrorCode::closed, "the node stopped before rights came", space);
+    }
+  }
 }
 
 void Runtime::read(const std::string& space,

@@ -19,6 +19,7 @@
 #include "fair_mutex.h"
 #include "rejoin/node/core.h"
 #include "rejoin/node/node.h"
+#include "rejoin/node/rights.h"
 #include "rejoin/transport/zmq_transport.h"
 #include "waits.h"
 #include "watches.h"
@@ -53,6 +54,11 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   Result<Committed> transact(const std::string& space, const std::string& author,
                              const std::string& note,
                              const std::function<Status(Transaction&)>& write);
+  Result<Committed> decrement_or_ask(const std::string& space, const Path& counter,
+                                     std::int64_t amount, const std::string& author,
+                                     const std::string& note, std::chrono::milliseconds timeout);
+  Status answer_requests(const std::string& space, const AnswerRule& rule);
+  void stop_answering(const std::string& space, const Path& counter);
   void read(const std::string& space, const std::function<void(const Document&)>& look) const;
   Status wait(const std::string& space, const Goal& goal, std::chrono::milliseconds timeout);
 
@@ -89,6 +95,7 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   static Now now();
   void publish(bool send_soon);
   void publish_notices();
+  bool answer_requests();
   void hand_over_batch();
   void wake_network();
 
@@ -118,6 +125,7 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   mutable FairSharedMutex core_mutex_;
   std::unique_ptr<Core> core_;  // all below: core_mutex_
   std::map<std::string, SpaceOptions> spaces_;
+  RightsAnswers answers_;
   std::set<std::string> links_down_;
   std::string storage_error_;
   bool closing_ = false;  // no commits, nothing is received any more

@@ -13,6 +13,7 @@ constexpr std::size_t receive_messages_max = 256;
 constexpr std::size_t receive_bytes_max = 1u << 20;
 // A stopping node whose last write failed waits so long for the core to try again.
 constexpr std::chrono::seconds last_attempt_wait{3};
+constexpr const char* answer_note = "answers requests for rights";
 
 // While the network thread is at work it will look at the core again of its own accord.
 constexpr std::chrono::microseconds awake = std::chrono::microseconds::min();
@@ -32,6 +33,10 @@ Now Runtime::now() {
 
 void Runtime::publish(bool send_soon) {
   publish_notices();
+  while (answer_requests()) {
+    publish_notices();  // an answer is a commit like others
+    send_soon = true;
+  }
   hand_over_batch();
   if (send_soon || core_->next_deadline() < network_deadline_) wake_network();
 }
@@ -41,9 +46,11 @@ void Runtime::publish_notices() {
     switch (notice.kind) {
       case Notice::Kind::changed:
         watches_.changed(notice.space, notice.paths);
+        answers_.changed(notice.space);
         waits_.check(*core_, notice.space);
         break;
       case Notice::Kind::progress:
+        answers_.changed(notice.space);
         waits_.check(*core_, notice.space);
         break;
       case Notice::Kind::storage_failed:
@@ -52,6 +59,27 @@ void Runtime::publish_notices() {
         watches_.log(log_level_of(notice.kind), log_line(notice));
     }
   }
+}
+
+// True when something was written.
+bool Runtime::answer_requests() {
+  if (closing_) return false;
+  bool any = false;
+  const auto commit = [&](const std::string& space,
+                          const std::function<Status(Transaction&)>& write) {
+    return core_->transact(space, "", answer_note, write, now());
+  };
+  for (const RightsAnswers::Answer& answer : answers_.run(*core_, commit)) {
+    const std::string where = answer.counter.to_string() + " in " + answer.space;
+    if (answer.committed) {
+      watches_.log(log_debug, "gave " + std::to_string(answer.given) + " rights of " + where);
+      any = true;
+    } else {
+      watches_.log(log_warn, "requests for rights of " + where +
+                                 " wait: " + answer.committed.error().to_string());
+    }
+  }
+  return any;
 }
 
 void Runtime::hand_over_batch() {

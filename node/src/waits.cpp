@@ -46,6 +46,10 @@ bool is_reached(const Core& core, const std::string& space, const Goal& goal) {
       const auto peers = core.durable_at(space, goal.dot);
       return std::find(peers.begin(), peers.end(), goal.peer) != peers.end();
     }
+    case Goal::Kind::own_id:
+      return core.keeps_replica_id(space);
+    case Goal::Kind::rights:
+      return goal.decrement->needs_step(core.document(space));
   }
   return false;
 }
@@ -55,6 +59,15 @@ std::string how_far(const Core& core, const std::string& space, const Goal& goal
   const SpaceStatus status = core.status(space, now);
   if (goal.kind == Goal::Kind::shown) {
     return "still missing: " + missing_writes(goal.clock, status.clock);
+  }
+  if (goal.kind == Goal::Kind::own_id) {
+    std::string silent;
+    for (const PeerStatus& peer : status.peers) {
+      if (!peer.alive) silent += (silent.empty() ? "; silent: " : ", ") + silence(peer);
+    }
+    return "not every member has confirmed yet that this node, which was started again, may go on "
+           "under its replica id; under another one it could not use its rights" +
+           silent;
   }
 
   std::string text;

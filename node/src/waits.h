@@ -10,6 +10,7 @@
 
 #include "rejoin/crdt/clock.h"
 #include "rejoin/node/core.h"
+#include "rejoin/node/rights.h"
 
 namespace rejoin::node {
 
@@ -20,12 +21,15 @@ struct Goal {
     durable,   // `dot` survives a power loss here
     on_peers,  // `dot` is durable at `count` peers
     on_peer,   // `dot` is durable at `peer`
+    own_id,    // the space keeps its replica id when it is written
+    rights,    // `decrement` has something to do
   };
   Kind kind = Kind::shown;
   Clock clock;
   Dot dot;
   std::size_t count = 0;
   std::string peer;
+  const PatientDecrement* decrement = nullptr;  // changed with the core's lock held
 };
 
 bool is_reached(const Core& core, const std::string& space, const Goal& goal);

@@ -69,6 +69,47 @@ TEST(Config, every_key_reaches_its_option) {
   EXPECT_FALSE(options->spaces[1].durable);
 }
 
+TEST(Config, a_space_names_the_counters_whose_requests_are_answered) {
+  auto options = NodeOptions::from_toml(
+      "name = \"a\"\n[[spaces]]\nname = \"x\"\ndurable = false\n"
+      "[[spaces.answers]]\ncounter = \"/budgets/gpu/pool\"\nkeep = 3\n"
+      "[[spaces.answers]]\ncounter = \"/stock\"");
+  ASSERT_TRUE(options) << options.error().to_string();
+  const std::vector<AnswerRule>& answers = options->spaces.at(0).answers;
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[0].counter.to_string(), "/map:budgets/map:gpu/bounded_counter:pool");
+  EXPECT_EQ(answers[0].keep, 3);
+  EXPECT_EQ(answers[1].counter.to_string(), "/bounded_counter:stock");
+  EXPECT_EQ(answers[1].keep, 0);
+}
+
+TEST(Config, a_counter_that_cannot_be_answered_for_is_refused_with_its_line) {
+  const std::string space = "name = \"a\"\n[[spaces]]\nname = \"x\"\ndurable = false\n";
+  EXPECT_EQ(
+      refusal(space + "answers = 3"),
+      "node.toml:5: spaces[0].answers: expected one [[spaces.answers]] table for each bounded "
+      "counter, not an integer");
+  EXPECT_EQ(
+      refusal(space + "[[spaces.answers]]\nkeep = 1"),
+      "node.toml:5: spaces[0].answers[0].counter: is missing; every [[spaces.answers]] needs a "
+      "counter");
+  EXPECT_EQ(refusal(space + "[[spaces.answers]]\ncounter = 7"),
+            "node.toml:6: spaces[0].answers[0].counter: expected a path, such as counter = "
+            "\"/a/b\", not an integer");
+  EXPECT_EQ(
+      refusal(space + "[[spaces.answers]]\ncounter = \"/counter:x\""),
+      "node.toml:6: spaces[0].answers[0].counter: expected the path of a bounded counter below "
+      "maps, such as /stock/tokens");
+  EXPECT_EQ(refusal(space + "[[spaces.answers]]\ncounter = \"/x\"\nkeep = -1"),
+            "node.toml:7: spaces[0].answers[0].keep: expected a whole number, at least 0, not an "
+            "integer");
+  EXPECT_EQ(refusal(space + "[[spaces.answers]]\ncounter = \"/x\"\nkep = 1"),
+            "node.toml:7: spaces[0].answers[0].kep: unknown key; did you mean \"keep\"?");
+  EXPECT_EQ(refusal(space + "[[spaces.answers]]\ncounter = \"/x\"\n[[spaces.answers]]\n"
+                            "counter = \"/x\""),
+            "node.toml:8: spaces[0].answers[1].counter: /bounded_counter:x is named twice");
+}
+
 TEST(Config, the_shipped_example_is_valid) {  // runs in the root of the repository
   auto options = NodeOptions::from_toml_file("examples/node.toml");
   ASSERT_TRUE(options) << options.error().to_string();
@@ -85,7 +126,8 @@ TEST(Config, an_unknown_key_is_named_with_its_line_and_the_nearest_known_one) {
 
 TEST(Config, a_key_unlike_any_known_one_lists_them_all) {
   EXPECT_EQ(refusal("name = \"a\"\n[[spaces]]\nname = \"x\"\nretention_policy = 1"),
-            "node.toml:4: spaces[0].retention_policy: unknown key; known here: name, durable");
+            "node.toml:4: spaces[0].retention_policy: unknown key; known here: name, durable, "
+            "answers");
 }
 
 TEST(Config, a_wrong_type_is_named_with_its_line_and_what_was_expected) {

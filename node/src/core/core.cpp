@@ -276,6 +276,11 @@ const Document& Core::document(const std::string& space) const {
   return replica->document;
 }
 
+bool Core::keeps_replica_id(const std::string& space) const {
+  const Replica* replica = impl_->find(space);
+  return replica != nullptr && replica->identity != Identity::unconfirmed;
+}
+
 Result<Committed> Core::transact(const std::string& space, const std::string& author,
                                  const std::string& note,
                                  const std::function<Status(Transaction&)>& write, Now now) {

@@ -289,6 +289,7 @@ void Core::Impl::confirm_identity(Replica& replica, const Peer& peer) {
   if (!all) return;
   replica.identity = Identity::confirmed;
   replica.confirmed_by.clear();
+  progress_of_peer(replica);
 }
 
 // ---- Catching up ----

@@ -86,7 +86,8 @@ struct Notice {
   enum class Kind {
     changed,             // the space's state changed; `paths` when changes are tracked. One for
                          // everything since the last take_notices()
-    progress,            // a clock moved: ours, what is durable here, or what a peer holds
+    progress,            // a clock moved (ours, what is durable here, or what a peer holds), or the
+                         // space's replica id was confirmed
     divergence,          // equal clocks, unequal hashes: `detail` names the peer and both
     replica_id_changed,  // the last writes under our old id may be lost: we took a new one
     clock_ahead,         // a peer's wall clock is too far ahead; its times are not adopted
@@ -169,6 +170,10 @@ class Core {
   bool has_space(const std::string& name) const;
   std::vector<std::string> spaces() const;
   const Document& document(const std::string& space) const;  // asserts that it is open
+  // Whether the next commit goes out under the id that the document has now: false as long as it
+  // would take a new one (CoreOptions::confirm_replica_ids). A `progress` notice tells the end of
+  // that.
+  bool keeps_replica_id(const std::string& space) const;
 
   // ---- Inputs ----
   // Runs `write` in a transaction and commits it; what it returns in error aborts and is passed on.

@@ -14,6 +14,7 @@
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/transaction.h"
 #include "rejoin/node/core.h"
+#include "rejoin/node/rights.h"
 #include "rejoin/transport/transport.h"
 
 namespace rejoin::node {
@@ -25,6 +26,7 @@ struct Goal;
 struct SpaceConfig {
   std::string name;
   bool durable = true;
+  std::vector<AnswerRule> answers;  // requests for rights that this node answers by itself
 };
 
 // As in the TOML file that `rejoin node --config` reads (docs/configuration.md): same names (times
@@ -156,10 +158,33 @@ class Space {
   Result<std::string> export_json(const Path& path = {}, int indent = -1) const;
   Result<Receipt> import_json(const Path& path, std::string_view json, CommitOptions options = {});
 
+  // ---- Rights of bounded counters (rejoin/crdt/types/bounded_counter.h) ----
+  // From now on, until this node stops, it answers requests for its rights of this counter, those
+  // that were made before as well: it transfers what was asked for, or what it has beyond `keep`,
+  // and takes the request away. A request that comes while there is nothing to spare stays open,
+  // and is answered when there is. Called again: with another `keep`. `wrong_type` unless
+  // `counter` is the path of a bounded counter below maps, `invalid_argument` when `keep` is
+  // negative. After a start nothing is answered until all members have confirmed that the node may
+  // go on under its replica id: under a new one it would hold no rights.
+  Status answer_requests(const Path& counter, std::int64_t keep = 0);
+  void stop_answering(const Path& counter);
+  // Decrements by `amount`. Where rights are lacking it asks the replica that seems to hold the
+  // most, and waits; when no answer comes for a while, another one, and so on. What comes later
+  // than the deadline, or beyond what was asked for, stays here. Waits, like the answers above, for
+  // the members to confirm the replica id first.
+  //
+  // `timeout` says how many rights are here, who holds more and who was asked last; the request is
+  // taken back then. Other errors as those of transact(), decrement() and answer_requests(). Any
+  // number of threads may wait at one counter; they share one request. Not from a transaction or
+  // read (asserted).
+  Result<Receipt> decrement_or_ask(const Path& counter, std::int64_t amount,
+                                   std::chrono::milliseconds timeout, CommitOptions options = {});
+
   SpaceStatus status() const;
 
  private:
   friend class Node;
+  Receipt receipt_of(Committed committed) const;
   Space(std::shared_ptr<Runtime> runtime, std::string name)
       : runtime_(std::move(runtime)), name_(std::move(name)) {}
   std::shared_ptr<Runtime> runtime_;
