@@ -41,6 +41,15 @@ void RandomWorkload::start(Cluster& cluster) {
   think_ = random.draw(options_.think);
   writes_max_ = std::max<std::uint64_t>(1, random.draw(options_.writes));
   value_bytes_max_ = random.draw(options_.value_bytes);
+  ask_again_after_ = Duration(static_cast<std::int64_t>(random.between(20'000, 2'000'000)));
+  for (NodeIndex node = 0; node < cluster.node_count(); ++node) {
+    for (LeafIndex leaf = 0; leaf < keys_->leaves().size(); ++leaf) {
+      if (keys_->leaves()[leaf].type != Type::bounded_counter || random.chance(percent(25)))
+        continue;
+      keeps_[{node, leaf}] = random.between_signed(0, 4);
+    }
+    answer_requests(node);
+  }
   clients_.resize(random.draw(options_.clients));
   for (std::size_t i = 0; i < clients_.size(); ++i) {
     clients_[i].id = i;
@@ -84,6 +93,8 @@ void RandomWorkload::act(Client& client) {
     fail_halfway(client);
   } else if (random.chance(percent(20))) {
     ask_receipts(client);
+  } else if (random.chance(percent(10))) {
+    buy(client);
   } else {
     write(client);
   }
@@ -130,7 +141,7 @@ void RandomWorkload::write(Client& client) {
       client.node, client.space, "client " + std::to_string(client.id),
       [&](Transaction& transaction) -> Status {
         for (std::uint64_t i = 0; i < count; ++i) {
-          if (auto status = write_one(transaction, ops); !status.ok()) return status;
+          if (auto status = write_one(client, transaction, ops); !status.ok()) return status;
         }
         if (signs) return transaction.root().map("clients").reg(client.register_name()).set(mark);
         return {};
@@ -164,7 +175,7 @@ void RandomWorkload::fail_halfway(Client& client) {
       cluster_->transact(client.node, client.space, "client " + std::to_string(client.id),
                          [&](Transaction& transaction) -> Status {
                            for (std::uint64_t i = 0; i < count; ++i) {
-                             if (auto status = write_one(transaction, ops); !status.ok())
+                             if (auto status = write_one(client, transaction, ops); !status.ok())
                                return status;
                            }
                            return make_error(ErrorCode::invalid_argument, "given up on purpose");
@@ -213,10 +224,16 @@ Value RandomWorkload::some_number() {
   return Value(0.5 + static_cast<double>(whole));
 }
 
-Status RandomWorkload::write_one(Transaction& transaction, std::vector<Op>& ops) {
+Status RandomWorkload::write_one(const Client& client, Transaction& transaction,
+                                 std::vector<Op>& ops) {
   Random& random = cluster_->random();
   if (random.chance(options_.removal)) return remove_something(transaction, ops);
   if (random.chance(percent(10))) return write_pair(transaction, ops);
+  if (random.chance(percent(5))) {
+    const Leaf& funds = keys_->leaves()[keys_->funds()];
+    return write_leaf(client, container_ref(transaction, keys_->containers()[funds.container]),
+                      keys_->funds(), ops);
+  }
   if (random.chance(percent(2))) {
     const auto target = static_cast<ContainerIndex>(random.below(keys_->free_containers()));
     ops.push_back(Op{Op::Kind::create, target, 0, {}, {}, 0, 0});
@@ -224,7 +241,7 @@ Status RandomWorkload::write_one(Transaction& transaction, std::vector<Op>& ops)
   }
   const auto target = static_cast<LeafIndex>(random.below(keys_->free_leaves()));
   const Leaf& leaf = keys_->leaves()[target];
-  return write_leaf(container_ref(transaction, keys_->containers()[leaf.container]), leaf, target,
+  return write_leaf(client, container_ref(transaction, keys_->containers()[leaf.container]), target,
                     ops);
 }
 
@@ -243,7 +260,7 @@ Status RandomWorkload::remove_something(Transaction& transaction, std::vector<Op
     return remove(container_ref(transaction, keys_->containers()[leaf.container]), leaf.name,
                   leaf.type, Op::Kind::remove_leaf, target);
   }
-  const auto target = static_cast<ContainerIndex>(random.below(keys_->containers().size()));
+  const auto target = static_cast<ContainerIndex>(random.below(keys_->removable_containers()));
   const Container& container = keys_->containers()[target];
   MapRef parent = transaction.root();
   if (container.parent >= 0) {
@@ -265,9 +282,10 @@ Status RandomWorkload::write_pair(Transaction& transaction, std::vector<Op>& ops
   return {};
 }
 
-Status RandomWorkload::write_leaf(MapRef map, const Leaf& leaf, LeafIndex index,
+Status RandomWorkload::write_leaf(const Client& client, MapRef map, LeafIndex index,
                                   std::vector<Op>& ops) {
   Random& random = cluster_->random();
+  const Leaf& leaf = keys_->leaves()[index];
   const auto did = [&](Op::Kind kind, std::int64_t amount = 0, Value value = {}) {
     ops.push_back(Op{kind, index, amount, std::move(value), {}, 0, 0});
   };
@@ -352,10 +370,12 @@ Status RandomWorkload::write_leaf(MapRef map, const Leaf& leaf, LeafIndex index,
       ops.push_back(appended);
       return log.append(std::vector<Value>(appended.elements.begin(), appended.elements.end()));
     }
+    case Type::bounded_counter:
+      return write_bounded_counter(client, map, index, ops);
+    case Type::tree:
+      return write_tree(client, map, index, ops);
     case Type::map:
     case Type::element:
-    case Type::bounded_counter:
-    case Type::tree:
       break;
   }
   return make_error(ErrorCode::invalid_argument, "no workload writes this type");
@@ -385,7 +405,20 @@ Status RandomWorkload::write_elements(const std::vector<Value>& values, LeafInde
   return insert(at, did.elements);
 }
 
-void RandomWorkload::changed(NodeIndex node, const std::string& space) { check_pairs(node, space); }
+void RandomWorkload::changed(NodeIndex node, const std::string& space) {
+  check_pairs(node, space);
+  check_funds(node, space);
+  for (Client& client : clients_) {
+    if (!client.purchase || client.purchase->node != node || client.space != space) continue;
+    if (!client.purchase->decrement.needs_step(cluster_->document(node, space))) continue;
+    const std::size_t id = client.id;
+    const std::uint64_t number = client.purchase->number;
+    cluster_->after(Duration(0), [this, id, number] {
+      Client& buyer = clients_[id];
+      if (buyer.purchase && buyer.purchase->number == number) go_on_buying(buyer);
+    });
+  }
+}
 
 // Transactions are seen whole: registers that are always written together read alike at all times.
 void RandomWorkload::check_pairs(NodeIndex node, const std::string& space) {

@@ -3,11 +3,16 @@
 #pragma once
 
 #include <deque>
+#include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "check/key_space.h"
 #include "check/oracle.h"
+#include "rejoin/node/rights.h"
 #include "rejoin/simulation/workload.h"
 
 namespace rejoin::simulation {
@@ -19,6 +24,10 @@ class RandomWorkload final : public Workload {
   std::vector<Space> spaces() const override;
   void start(Cluster& cluster) override;
   void changed(NodeIndex node, const std::string& space) override;
+  void answered(NodeIndex node, const std::string& space, const Path& counter, const Event& event,
+                const Clock& before) override;
+  void crashed(NodeIndex node) override;
+  void restarted(NodeIndex node) override { answer_requests(node); }
   void lost(NodeIndex node, const std::string& space, const ReplicaId& writer,
             Sequence kept) override;
   std::optional<std::string> wrong_state(NodeIndex node, const std::string& space) override;
@@ -26,6 +35,13 @@ class RandomWorkload final : public Workload {
  private:
   // Works in one space, at one node at a time, one step after another. Its token holds what it has
   // read and written. In each session it alone writes the register /clients/<id>-<session>.
+  // A decrement of the funds that waits for rights, at one node while its process runs.
+  struct Purchase {
+    node::PatientDecrement decrement;
+    NodeIndex node;
+    Duration deadline;
+    std::uint64_t number;
+  };
   struct Client {
     std::size_t id = 0;
     std::string space;
@@ -35,6 +51,7 @@ class RandomWorkload final : public Workload {
     std::int64_t last_value = 0;  // 0: nothing written in this session
     Dot last_dot;
     Duration waiting_since{-1};
+    std::optional<Purchase> purchase;
     std::string register_name() const;
   };
   // What is the same for all clients of one space.
@@ -55,17 +72,24 @@ class RandomWorkload final : public Workload {
   void move(Client& client);
   void new_session(Client& client);
   void fail_halfway(Client& client);
-  Status write_one(Transaction& transaction, std::vector<Op>& ops);
+  Status write_one(const Client& client, Transaction& transaction, std::vector<Op>& ops);
   Status remove_something(Transaction& transaction, std::vector<Op>& ops);
-  Status write_leaf(MapRef map, const Leaf& leaf, LeafIndex index, std::vector<Op>& ops);
+  Status write_leaf(const Client& client, MapRef map, LeafIndex index, std::vector<Op>& ops);
   // Inserts into, or removes from, a list or text that shows `values`.
   template <class Insert, class Remove>
   Status write_elements(const std::vector<Value>& values, LeafIndex index, std::vector<Op>& ops,
                         Insert insert, Remove remove);
+  Status write_bounded_counter(const Client& client, MapRef map, LeafIndex index,
+                               std::vector<Op>& ops);
+  Status write_tree(const Client& client, MapRef map, LeafIndex index, std::vector<Op>& ops);
+  void answer_requests(NodeIndex node);
+  void buy(Client& client);
+  void go_on_buying(Client& client);
   Status write_pair(Transaction& transaction, std::vector<Op>& ops);
   Value some_value();
   Value some_number();
   void check_pairs(NodeIndex node, const std::string& space);
+  void check_funds(NodeIndex node, const std::string& space);
   SpaceState& state(const std::string& space) { return spaces_.at(space); }
 
   WorkloadOptions options_;
@@ -76,6 +100,9 @@ class RandomWorkload final : public Workload {
   Duration think_{0};
   std::uint64_t writes_max_ = 1;
   std::uint64_t value_bytes_max_ = 1;
+  std::map<std::pair<NodeIndex, LeafIndex>, std::int64_t> keeps_;  // who answers, but for so many
+  Duration ask_again_after_{0};
+  std::uint64_t next_purchase_ = 1;
   std::int64_t next_number_ = 1;  // for values that occur once
 };
 

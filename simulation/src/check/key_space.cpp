@@ -5,9 +5,20 @@ namespace rejoin::simulation {
 namespace {
 
 constexpr Type leaf_types[] = {
-    Type::list,    Type::text,           Type::set,          Type::remove_wins_set,
-    Type::reg,     Type::multi_register, Type::max_register, Type::min_register,
-    Type::counter, Type::enable_flag,    Type::disable_flag, Type::log,
+    Type::list,
+    Type::text,
+    Type::set,
+    Type::remove_wins_set,
+    Type::reg,
+    Type::multi_register,
+    Type::max_register,
+    Type::min_register,
+    Type::counter,
+    Type::enable_flag,
+    Type::disable_flag,
+    Type::log,
+    Type::bounded_counter,
+    Type::tree,
 };
 
 std::string numbered(std::string_view prefix, std::uint64_t number, std::string_view suffix = {}) {
@@ -39,6 +50,8 @@ KeySpace::KeySpace(std::uint64_t names) {
     add_leaf(together, numbered("p", pair, "-first"), Type::reg);
     add_leaf(together, numbered("p", pair, "-second"), Type::reg);
   }
+  removable_containers_ = containers_.size();
+  add_leaf(add_container("funds", -1), "left", Type::bounded_counter);
 }
 
 ContainerIndex KeySpace::add_container(const std::string& name, int parent) {
@@ -53,9 +66,21 @@ ContainerIndex KeySpace::add_container(const std::string& name, int parent) {
 
 void KeySpace::add_leaf(ContainerIndex container, const std::string& name, Type type) {
   std::string place;
-  for (const auto& step : containers_[container].steps) place += '/' + step;
+  Path path;
+  for (const auto& step : containers_[container].steps) {
+    place += '/' + step;
+    path = path.map(step);
+  }
+  path = path.child(type, Value(name));
   place += '/' + name + " (" + std::string(to_string(type)) + ')';
-  leaves_.push_back(Leaf{container, name, type, std::move(place)});
+  leaves_.push_back(Leaf{container, name, type, std::move(place), std::move(path)});
+}
+
+std::optional<LeafIndex> KeySpace::find(const Path& path) const {
+  for (LeafIndex leaf = 0; leaf < leaves_.size(); ++leaf) {
+    if (leaves_[leaf].path == path) return leaf;
+  }
+  return std::nullopt;
 }
 
 bool KeySpace::is_below(ContainerIndex inner, ContainerIndex outer) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct Leaf {
   std::string name;
   Type type;
   std::string place;  // "/data/m0/k0 (counter)", for people
+  Path path;
 };
 
 // Indices are stable for a run.
@@ -44,6 +46,10 @@ class KeySpace {
     return static_cast<LeafIndex>(free_leaves_ + 2 * pair);
   }
   ContainerIndex pairs_container() const { return static_cast<ContainerIndex>(free_containers_); }
+  // A bounded counter, bound 0, in the one map that is never removed.
+  LeafIndex funds() const { return static_cast<LeafIndex>(leaves_.size() - 1); }
+  std::size_t removable_containers() const { return removable_containers_; }
+  std::optional<LeafIndex> find(const Path& path) const;
 
  private:
   ContainerIndex add_container(const std::string& name, int parent);
@@ -53,6 +59,7 @@ class KeySpace {
   std::vector<Leaf> leaves_;
   std::size_t free_leaves_ = 0;
   std::size_t free_containers_ = 0;
+  std::size_t removable_containers_ = 0;
 };
 
 }  // namespace rejoin::simulation

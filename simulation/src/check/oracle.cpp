@@ -73,12 +73,16 @@ void Oracle::record(const Event& event, const Clock& before, std::vector<Op> ops
       by_container_[what.target].push_back(ref);
     } else {
       by_leaf_[what.target].push_back(ref);
+      if (what.kind == Op::Kind::rights && what.target == keys_.funds()) {
+        funds_.add(commit.replica, commit.last, what.amount);
+      }
     }
   }
   commits_.push_back(std::move(commit));
 }
 
 void Oracle::lose(const ReplicaId& writer, Sequence kept) {
+  funds_.lose(writer, kept);
   for (auto commit = commits_.rbegin(); commit != commits_.rend(); ++commit) {
     if (commit->replica == writer && commit->last > kept) commit->lost = true;
   }
@@ -133,8 +137,10 @@ std::optional<Oracle::Difference> Oracle::compare(const Document& document) cons
 
 std::vector<std::string> Oracle::history(LeafIndex leaf, const Clock& clock) const {
   constexpr const char* names[] = {
-      "write",      "clear",  "add",   "reset",       "enable", "disable",         "set_add",
-      "set_remove", "insert", "erase", "remove_leaf", "create", "remove_container"};
+      "write",      "clear",       "add",         "reset",           "enable",
+      "disable",    "set_add",     "set_remove",  "insert",          "erase",
+      "rights",     "ask",         "end_request", "tree_place",      "tree_remove",
+      "tree_write", "remove_leaf", "create",      "remove_container"};
   const Dense view = dense(clock);
   std::vector<ReplicaId> replicas(writers_.size());
   for (const auto& [replica, index] : writers_) replicas[index] = replica;
@@ -147,6 +153,10 @@ std::vector<std::string> Oracle::history(LeafIndex leaf, const Clock& clock) con
     line += names[static_cast<std::size_t>(what.kind)];
     line += ' ' + std::to_string(what.amount) + ' ' + what.value.to_string();
     for (const auto element : what.elements) line += ' ' + std::to_string(element);
+    if (!what.replica.is_nil()) line += " of " + what.replica.short_name();
+    if (!what.holder.is_nil()) line += " from " + what.holder.short_name();
+    if (!what.name.empty()) line += " node " + what.name + " below '" + what.parent + '\'';
+    if (what.keeps_others) line += " and others";
     line += " at " + commit.time.to_string() + " after";
     for (std::size_t i = 0; i < commit.before.size(); ++i) {
       if (commit.before[i] == 0) continue;
@@ -202,10 +212,14 @@ std::optional<std::string> Oracle::compare_leaf(const Document& document, LeafIn
     case Type::text:
       wrong = compare_elements(elements_of(map.text(place.name).to_string()), ops);
       break;
+    case Type::bounded_counter:
+      wrong = compare_bounded_counter(map.bounded_counter(place.name), ops);
+      break;
+    case Type::tree:
+      wrong = compare_tree(map.tree(place.name), ops);
+      break;
     case Type::map:
     case Type::element:
-    case Type::bounded_counter:
-    case Type::tree:
       break;
   }
   if (wrong.empty()) return std::nullopt;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "check/key_space.h"
+#include "check/ledger.h"
 #include "rejoin/crdt/clock.h"
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/hybrid_time.h"
@@ -23,16 +24,22 @@ namespace rejoin::simulation {
 // One write as its author meant it.
 struct Op {
   enum class Kind {
-    write,       // any register
-    clear,       // any register
-    add,         // counter, by `amount`
-    reset,       // counter
-    enable,      // either flag
-    disable,     // either flag
-    set_add,     // either set, `value`
-    set_remove,  // either set, `value`
-    insert,      // list, text: `elements` as one run between `left` and `right`
-    erase,       // list, text: `elements`
+    write,        // any register
+    clear,        // any register
+    add,          // counter, by `amount`
+    reset,        // counter
+    enable,       // either flag
+    disable,      // either flag
+    set_add,      // either set, `value`
+    set_remove,   // either set, `value`
+    insert,       // list, text: `elements` as one run between `left` and `right`
+    erase,        // list, text: `elements`
+    rights,       // bounded counter: the account of `replica`, by `amount`
+    ask,          // `replica` asks `holder` for `amount`
+    end_request,  // that of `replica`
+    tree_place,   // puts the node `name` below `parent`
+    tree_remove,  // takes the node `name` away, with its properties
+    tree_write,   // `value` as the property of the node `name`
     remove_leaf,
     create,            // container: exists from now on
     remove_container,  // everything below it
@@ -44,7 +51,16 @@ struct Op {
   std::vector<std::int64_t> elements;  // list elements are unique integers
   std::int64_t left = 0;               // 0: none
   std::int64_t right = 0;
+  ReplicaId replica = {};
+  ReplicaId holder = {};
+  std::string name = {};
+  std::string parent = {};
+  // tree_place, tree_remove: it also wrote the places of other nodes, where they stood.
+  bool keeps_others = false;
 };
+
+// The one property that the workload writes in nodes of trees.
+inline constexpr const char* tree_property = "p";
 
 class Oracle {
  public:
@@ -63,6 +79,11 @@ class Oracle {
   // What was done to a cell, oldest first, a line each, with whether this clock includes it.
   std::vector<std::string> history(LeafIndex leaf, const Clock& clock) const;
   std::size_t transactions() const { return commits_.size(); }
+  // What a replica writes that, with this clock, answers the requests to it at a bounded counter.
+  std::vector<Op> answers(LeafIndex leaf, const Clock& clock, const ReplicaId& self,
+                          std::int64_t keep) const;
+  // What the funds (KeySpace) hold. Cheap.
+  std::int64_t funds(const Clock& clock) const { return funds_.sum(clock); }
 
  private:
   using Dense = std::vector<Sequence>;  // a clock by interned writer
@@ -102,6 +123,20 @@ class Oracle {
   std::string compare_counter(const CounterView& shown, const Refs& ops) const;
   std::string compare_flag(const FlagView& shown, Type type, const Refs& ops) const;
   std::string compare_set(const SetView& shown, Type type, const Refs& ops) const;
+  // What a bounded counter holds.
+  struct Escrow {
+    std::int64_t bound = 0;
+    std::map<ReplicaId, std::int64_t> accounts;  // below 0: short of what a removal took away
+    std::vector<RightsRequest> requests;         // the oldest first
+  };
+  Escrow escrow(const Refs& ops) const;
+  std::string compare_bounded_counter(const BoundedCounterView& shown, const Refs& ops) const;
+  struct TreeNode;
+  std::map<std::string, TreeNode> tree_nodes(const Refs& ops) const;
+  std::string compare_tree(const TreeView& shown, const Refs& ops) const;
+  std::string compare_parents(const std::map<std::string, std::string>& shown,
+                              const std::map<std::string, TreeNode>& nodes) const;
+  const OpRef* latest(const Refs& writes) const;  // null where there is none
   std::string compare_elements(const std::vector<Value>& shown, const Refs& ops) const;
 
   const KeySpace& keys_;
@@ -109,6 +144,7 @@ class Oracle {
   std::vector<Refs> by_leaf_;       // what touches it: its own writes, and removals above
   std::vector<Refs> by_container_;  // creations and removals
   std::map<ReplicaId, std::uint32_t> writers_;
+  Ledger funds_;
 };
 
 // The map that holds the leaves of a container.

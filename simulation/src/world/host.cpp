@@ -51,6 +51,7 @@ void Host::start() {
   node::CoreOptions options = options_.core;
   for (auto& word : options.random_seed) word = random_.next();
   core_ = std::make_unique<node::Core>(std::move(options), local_now());
+  answers_ = {};
   timer_at_ = Duration::max();
 
   // A store that met a crash may not know whether its last writes are all there.
@@ -155,9 +156,35 @@ Result<node::Committed> Host::transact(const std::string& space, const std::stri
   return committed;
 }
 
+Status Host::answer_requests(const std::string& space, const node::AnswerRule& rule) {
+  return answers_.add(space, rule);
+}
+
+// True when something was written.
+bool Host::answer_requests() {
+  const auto answers = answers_.run(
+      *core_, [&](const std::string& space, const std::function<Status(Transaction&)>& write) {
+        return core_->transact(space, {}, {}, write, local_now());
+      });
+  bool any = false;
+  for (const auto& answer : answers) {
+    services_.observer.answered(*this, answer);
+    any |= answer.committed.ok();
+  }
+  return any;
+}
+
 // Everything the core wants after an input. The observer hears of changes last, when the core is at
 // rest, and may call back (transact) then.
 void Host::pump() {
+  do {
+    pump_once();
+  } while (answer_requests());
+  set_timer();
+  look_for_changes();
+}
+
+void Host::pump_once() {
   for (auto& send : core_->take_sends()) {
     const auto to = services_.index_of.find(send.to);
     if (to == services_.index_of.end()) {
@@ -174,9 +201,10 @@ void Host::pump() {
     }
     begin_writing(std::move(batch));
   }
-  for (const auto& notice : core_->take_notices()) services_.observer.notice(*this, notice);
-  set_timer();
-  look_for_changes();
+  for (const auto& notice : core_->take_notices()) {
+    services_.observer.notice(*this, notice);
+    if (!notice.space.empty()) answers_.changed(notice.space);
+  }
 }
 
 void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rejoin/node/core.h"
+#include "rejoin/node/rights.h"
 #include "rejoin/simulation/random.h"
 #include "rejoin/simulation/workload.h"
 #include "world/disk.h"
@@ -30,6 +31,7 @@ class HostObserver {
   // The process writes under this id in this space from now on.
   virtual void writes_as(Host& host, const std::string& space, const ReplicaId& replica) = 0;
   virtual void sending(const char* kind) = 0;
+  virtual void answered(Host& host, const node::RightsAnswers::Answer& answer) = 0;
   virtual void notice(Host& host, const node::Notice& notice) = 0;
   virtual void broken(const std::string& what) = 0;  // the run has failed
 };
@@ -85,6 +87,7 @@ class Host {
   void crash(bool keep_disk);
   void pause();
   void resume();
+  Status answer_requests(const std::string& space, const node::AnswerRule& rule);
   void jump_wall_clock(Duration by) { wall_skew_ += by; }
   void fail_writes(int by) { failing_writes_ += by; }
 
@@ -106,6 +109,8 @@ class Host {
   };
 
   void pump();
+  void pump_once();
+  bool answer_requests();
   void begin_writing(std::shared_ptr<const node::PersistBatch> batch);
   void finish_writing();
   void keep(const Writing& writing);
@@ -122,6 +127,7 @@ class Host {
   Duration sync_median_{0};
 
   std::unique_ptr<node::Core> core_;
+  node::RightsAnswers answers_;
   std::uint64_t life_ = 0;  // of this process: what is scheduled for an earlier one means nothing
   std::map<std::string, SpaceView> spaces_;
   std::optional<Writing> writing_;

@@ -117,6 +117,36 @@ Result<node::Committed> World::transact(NodeIndex node, const std::string& space
   return committed;
 }
 
+void World::answer_requests(NodeIndex node, const std::string& space,
+                            const node::AnswerRule& rule) {
+  if (auto status = hosts_[node]->answer_requests(space, rule); !status.ok()) {
+    fail(hosts_[node]->name() + " cannot answer requests: " + status.error().to_string());
+  }
+}
+
+void World::answered(Host& host, const node::RightsAnswers::Answer& answer) {
+  const auto describe = [&] {
+    return host.name() + ' ' + answer.space + ' ' + answer.counter.to_string();
+  };
+  if (!answer.committed.ok()) {
+    if (answer.committed.error().code == ErrorCode::busy) return;  // tried again
+    fail(describe() + ": an answer was refused: " + answer.committed.error().to_string());
+    return;
+  }
+  const node::Committed& committed = *answer.committed;
+  if (committed.event == nullptr || answer.given <= 0) {
+    fail(describe() + " was answered with nothing");
+    return;
+  }
+  ++result_.commits;
+  count("requests for rights answered", 1);
+  trace("answer " + describe() + ' ' + committed.event->id().to_string() + ' ' +
+        std::to_string(answer.given));
+  Clock before = committed.clock;
+  before.set(committed.event->writer(), committed.event->first() - 1);
+  workload_->answered(host.index(), answer.space, answer.counter, *committed.event, before);
+}
+
 void World::writes_as(Host& host, const std::string& space, const ReplicaId& replica) {
   const auto [found, is_new] = writers_.try_emplace(replica, Writer{host.index(), space});
   if (!is_new && (found->second.host != host.index() || found->second.space != space)) {

@@ -42,6 +42,8 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   Result<node::Committed> transact(NodeIndex node, const std::string& space,
                                    const std::string& author,
                                    const std::function<Status(Transaction&)>& write) override;
+  void answer_requests(NodeIndex node, const std::string& space,
+                       const node::AnswerRule& rule) override;
   bool durable_here(NodeIndex node, const std::string& space, const Dot& dot) override;
   std::vector<std::string> durable_at(NodeIndex node, const std::string& space,
                                       const Dot& dot) override;
@@ -68,6 +70,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void sending(const char* kind) override {
     if (phase_ == Phase::idle) ++idle_kinds_[kind];
   }
+  void answered(Host& host, const node::RightsAnswers::Answer& answer) override;
   void writes_as(Host& host, const std::string& space, const ReplicaId& replica) override;
   void notice(Host& host, const node::Notice& notice) override;
   void broken(const std::string& what) override { fail(what); }

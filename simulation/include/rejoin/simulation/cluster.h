@@ -10,6 +10,7 @@
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/transaction.h"
 #include "rejoin/node/core.h"
+#include "rejoin/node/rights.h"
 #include "rejoin/simulation/random.h"
 #include "rejoin/simulation/scenario.h"
 
@@ -43,6 +44,10 @@ class Cluster {
   virtual Result<node::Committed> transact(NodeIndex node, const std::string& space,
                                            const std::string& author,
                                            const std::function<Status(Transaction&)>& write) = 0;
+  // The node, which is up, answers requests for its rights of this bounded counter from now on, as
+  // long as the process runs.
+  virtual void answer_requests(NodeIndex node, const std::string& space,
+                               const node::AnswerRule& rule) = 0;
   // What a receipt would say; each yes is held against the disks then and after every crash.
   virtual bool durable_here(NodeIndex node, const std::string& space, const Dot& dot) = 0;
   virtual std::vector<std::string> durable_at(NodeIndex node, const std::string& space,

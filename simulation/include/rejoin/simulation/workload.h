@@ -30,6 +30,10 @@ class Workload {
 
   // The space's clock at this node has moved; not called for a restart.
   virtual void changed(NodeIndex, const std::string& /*space*/) {}
+  // The node answered requests for rights of `counter` (Cluster::answer_requests) with this event,
+  // at this clock. Called before changed().
+  virtual void answered(NodeIndex, const std::string& /*space*/, const Path& /*counter*/,
+                        const Event& /*event*/, const Clock& /*before*/) {}
   // The node died, and with it every write of `writer` after `kept`: no disk has them, and no other
   // node may ever show them.
   virtual void lost(NodeIndex, const std::string& /*space*/, const ReplicaId& /*writer*/,
