@@ -229,10 +229,10 @@ Status RandomWorkload::write_one(const Client& client, Transaction& transaction,
   Random& random = cluster_->random();
   if (random.chance(options_.removal)) return remove_something(transaction, ops);
   if (random.chance(percent(10))) return write_pair(transaction, ops);
-  if (random.chance(percent(5))) {
-    const Leaf& funds = keys_->leaves()[keys_->funds()];
-    return write_leaf(client, container_ref(transaction, keys_->containers()[funds.container]),
-                      keys_->funds(), ops);
+  if (random.chance(percent(12))) {
+    const LeafIndex target = random.coin() ? keys_->funds() : keys_->plan();
+    const ContainerIndex shared = keys_->leaves()[target].container;
+    return write_leaf(client, container_ref(transaction, keys_->containers()[shared]), target, ops);
   }
   if (random.chance(percent(2))) {
     const auto target = static_cast<ContainerIndex>(random.below(keys_->free_containers()));

@@ -51,7 +51,9 @@ KeySpace::KeySpace(std::uint64_t names) {
     add_leaf(together, numbered("p", pair, "-second"), Type::reg);
   }
   removable_containers_ = containers_.size();
-  add_leaf(add_container("funds", -1), "left", Type::bounded_counter);
+  const ContainerIndex shared = add_container("shared", -1);
+  add_leaf(shared, "plan", Type::tree);
+  add_leaf(shared, "funds", Type::bounded_counter);
 }
 
 ContainerIndex KeySpace::add_container(const std::string& name, int parent) {

@@ -46,7 +46,8 @@ class KeySpace {
     return static_cast<LeafIndex>(free_leaves_ + 2 * pair);
   }
   ContainerIndex pairs_container() const { return static_cast<ContainerIndex>(free_containers_); }
-  // A bounded counter, bound 0, in the one map that is never removed.
+  // A tree and a bounded counter (bound 0) on which all work, in the one map that is never removed.
+  LeafIndex plan() const { return funds() - 1; }
   LeafIndex funds() const { return static_cast<LeafIndex>(leaves_.size() - 1); }
   std::size_t removable_containers() const { return removable_containers_; }
   std::optional<LeafIndex> find(const Path& path) const;
