@@ -91,7 +91,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.size() == 1 && arguments[0] == "--help") {
     std::cout
-        << "usage: " << argv[0] << " [FILE... | --seeds FOLDER]\n"
+        << "usage: " << argv[0] << " [FILE... | --seeds FOLDER | --mutations N]\n"
         << "Runs these inputs; without any, the regressions, the seeds and mutations of both.\n"
         << "With --seeds: writes the seeds into FOLDER.\n";
     return 0;
@@ -105,8 +105,13 @@ int main(int argc, char** argv) {
     }
     return 0;
   }
-  for (const std::string& file : arguments) run(read(file));
-  if (!arguments.empty()) return 0;
+  std::size_t mutations = 10'000;
+  if (arguments.size() == 2 && arguments[0] == "--mutations") {
+    mutations = std::strtoull(arguments[1].c_str(), nullptr, 10);
+  } else if (!arguments.empty()) {
+    for (const std::string& file : arguments) run(read(file));
+    return 0;
+  }
 
   // Each input is on disk while it runs, whatever then ends the process.
   const fs::path current = std::string(argv[0]) + ".input";
@@ -130,7 +135,6 @@ int main(int argc, char** argv) {
   }
   for (std::string& seed : rejoin::fuzz::seeds()) inputs.push_back(std::move(seed));
   for (const std::string& input : inputs) run_kept(input);
-  constexpr std::size_t mutations = 10'000;
   Random random(1);
   for (std::size_t i = 0; i < mutations; ++i) {
     std::string bytes = inputs[random.below(inputs.size())];

@@ -17,6 +17,16 @@ enum PieceFlag : std::uint8_t {
   all_flags = 127,
 };
 
+// Whether two of them have the same name.
+template <class Items, class Name>
+bool repeats(const Items& items, Name name) {
+  if (items.size() < 2) return false;
+  std::vector<decltype(name(items[0]))> names;
+  for (const auto& item : items) names.push_back(name(item));
+  std::sort(names.begin(), names.end());
+  return std::adjacent_find(names.begin(), names.end()) != names.end();
+}
+
 }  // namespace
 
 void Store::encode_cell(const Node& n, const std::vector<Sequence>* base, const Numbering& number,
@@ -142,7 +152,7 @@ bool Store::decode_cell(CellReaders& in, Type type, Type parent, DecodedCell& ou
       e.base = in.contents.zigzag();
       out.counters.push_back(e);
     }
-    return in.ok();
+    return in.ok() && !repeats(out.counters, [](const CounterEntry& e) { return e.replica; });
   }
   for (std::uint64_t n = in.count(); n > 0 && in.ok(); --n) {
     Entry e{};
@@ -155,6 +165,9 @@ bool Store::decode_cell(CellReaders& in, Type type, Type parent, DecodedCell& ou
     }
     e.value = std::move(*value);
     out.entries.push_back(std::move(e));
+  }
+  if (repeats(out.entries, [](const Entry& e) { return std::pair(e.replica, e.sequence); })) {
+    in.fail();
   }
   if (!is_sequence(type)) return in.ok();
   return decode_sequence(in, type, out.sequence);
