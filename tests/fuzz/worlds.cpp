@@ -121,7 +121,9 @@ void check_whole(const Document& document) {
     };
     require_whole(document);
     const auto lines = visible(document);
-    require(to_json(document).ok(), "it cannot be exported");
+    const auto exported = to_json(document);
+    require(exported.ok(), "it cannot be exported");
+    (void)exported->dump();  // throws where a string is not UTF-8
     const Snapshot now = snapshot(document);
     Document copy = copy_of(document, copy_id);
     require_whole(copy);
