@@ -26,7 +26,7 @@ struct Goal;
 struct SpaceConfig {
   std::string name;
   bool durable = true;
-  std::vector<AnswerRule> answers;  // requests for rights that this node answers by itself
+  std::vector<AnswerRule> answers = {};  // requests for rights that this node answers by itself
 };
 
 // As in the TOML file that `rejoin node --config` reads (docs/configuration.md): same names (times
