@@ -304,7 +304,11 @@ TEST(AdminSocket, wrong_requests_are_answered_and_change_nothing) {
       {{{"command", "apply"},
         {"space", "s"},
         {"ops", {{{"op", "set"}, {"path", "/list:l/x"}, {"value", 1}}}}},
-       "nothing lives below type list"},
+       "only maps live below a list"},
+      {{{"command", "apply"},
+        {"space", "s"},
+        {"ops", {{{"op", "set"}, {"path", "/register:r/x"}, {"value", 1}}}}},
+       "nothing lives below type register"},
   };
   for (const auto& [request, said] : wrong) {
     auto answer = node.try_call(request);
