@@ -2,7 +2,6 @@
 // cursor. With its checksum, and once more with the right one set behind it.
 #include "fuzz.h"
 #include "rejoin/crdt/assert.h"
-#include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/types/cursor.h"
 #include "worlds.h"
 
@@ -47,8 +46,7 @@ std::vector<std::string> seeds() {
           const std::string bytes = view.cursor(i, sticks)->encoded();
           for (const std::string_view part :
                {std::string_view(bytes), std::string_view(bytes).substr(0, bytes.size() - 4)}) {
-            inputs.push_back({static_cast<char>(w), static_cast<char>(events - i % 3)});
-            inputs.back() += part;
+            inputs.push_back(reader_seed(w, events - i % 3, part));
           }
         }
       }
@@ -61,10 +59,8 @@ std::vector<std::string> seeds() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rejoin;
-  Reader in(fuzz::as_text(data, size));
-  const std::size_t world = in.u8();
-  const std::size_t events = in.u8();
-  const std::string bytes(in.raw(in.remaining()));
+  const auto [world, events, input] = fuzz::reader_input(data, size);
+  const std::string bytes(input);
   const Document& document = fuzz::reader(world, events).document;
   fuzz::find(document, bytes);
   fuzz::find(document, fuzz::with_checksum(bytes));

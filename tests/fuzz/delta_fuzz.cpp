@@ -1,7 +1,6 @@
 // A delta that comes to a document: which one, how much of its history is there, the delta.
 #include "fuzz.h"
 #include "rejoin/crdt/assert.h"
-#include "rejoin/crdt/codec.h"
 #include "worlds.h"
 
 namespace rejoin::fuzz {
@@ -10,8 +9,7 @@ std::vector<std::string> seeds() {
   std::vector<std::string> inputs;
   const auto add = [&](std::size_t w, std::size_t events, Delta delta, bool packed) {
     if (!packed) delta.body = unpacked_again(delta.body);
-    inputs.push_back({static_cast<char>(w), static_cast<char>(events)});
-    inputs.back() += delta.encoded();
+    inputs.push_back(reader_seed(w, events, delta.encoded()));
   };
   for (std::size_t w = 0; w < world_count(); ++w) {
     const std::size_t all = world(w).events().size();
@@ -35,10 +33,7 @@ std::vector<std::string> seeds() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rejoin;
-  Reader in(fuzz::as_text(data, size));
-  const std::size_t world = in.u8();
-  const std::size_t events = in.u8();
-  const std::string_view bytes = in.raw(in.remaining());
+  const auto [world, events, bytes] = fuzz::reader_input(data, size);
   const Result<Delta> delta = Delta::decode(bytes);
   if (!delta.ok()) {
     REJOIN_ASSERT(!delta.error().message.empty());

@@ -1,7 +1,6 @@
 // An event that comes to a document: which one, how much of its history is there, the event.
 #include "fuzz.h"
 #include "rejoin/crdt/assert.h"
-#include "rejoin/crdt/codec.h"
 #include "worlds.h"
 
 namespace rejoin::fuzz {
@@ -11,8 +10,7 @@ std::vector<std::string> seeds() {
   for (std::size_t w = 0; w < world_count(); ++w) {
     const auto& events = world(w).events();
     for (std::size_t e = 0; e < events.size(); ++e) {
-      inputs.push_back({static_cast<char>(w), static_cast<char>(e)});
-      inputs.back() += events[e]->encoded();
+      inputs.push_back(reader_seed(w, e, events[e]->encoded()));
     }
   }
   return inputs;
@@ -22,10 +20,8 @@ std::vector<std::string> seeds() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rejoin;
-  Reader in(fuzz::as_text(data, size));
-  const std::size_t world = in.u8();
-  const std::size_t events = in.u8();
-  const Result<EventPtr> event = Event::decode(std::string(in.raw(in.remaining())));
+  const auto [world, events, bytes] = fuzz::reader_input(data, size);
+  const Result<EventPtr> event = Event::decode(std::string(bytes));
   if (!event.ok()) {
     REJOIN_ASSERT(!event.error().message.empty());
     return 0;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/json.h"
 #include "store/packing.h"
 
@@ -138,6 +139,24 @@ std::string unpacked_again(std::string_view packed) {
   const Result<std::string> plain = unpacked(packed, "seed");
   REJOIN_ASSERT(plain.ok());
   return std::string(1, '\0') + *plain;
+}
+
+void Subject::check_event(const Event& event) const {
+  Document other = make();
+  other.become(ReplicaId::from_words(~0ull, 1));
+  REJOIN_ASSERT(other.apply(*Event::decode(event.encoded()).value()).ok());
+  REJOIN_ASSERT(snapshot(other) == snapshot(document));
+}
+
+ReaderInput reader_input(const std::uint8_t* data, std::size_t size) {
+  Reader in({reinterpret_cast<const char*>(data), size});
+  const std::size_t world = in.u8();
+  const std::size_t events = in.u8();
+  return {world, events, in.raw(in.remaining())};
+}
+
+std::string reader_seed(std::size_t world, std::size_t events, std::string_view bytes) {
+  return std::string{static_cast<char>(world), static_cast<char>(events)}.append(bytes);
 }
 
 }  // namespace rejoin::fuzz

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@ struct Subject {
   // To be called after every input. What was refused must have changed nothing; what was taken in
   // must leave a whole document, and goes again.
   void check(bool taken);
+  // Another replica that stood where this one did must take the event, and then show the same.
+  void check_event(const Event& event) const;
 };
 
 // Knows the first `events` events of the world's history (modulo all and one), in their order. Of
@@ -32,6 +35,15 @@ struct Subject {
 Subject& reader(std::size_t world, std::size_t events);
 // Knows all events, and writes as the world's first replica.
 Subject& writer(std::size_t world);
+
+// An input for such a reader: which one, and what it is given.
+struct ReaderInput {
+  std::size_t world;
+  std::size_t events;
+  std::string_view bytes;
+};
+ReaderInput reader_input(const std::uint8_t* data, std::size_t size);
+std::string reader_seed(std::size_t world, std::size_t events, std::string_view bytes);
 
 // Invariants, every view, the export to JSON; and that the document can be handed on as a delta and
 // through a store.

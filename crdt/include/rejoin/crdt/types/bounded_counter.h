@@ -34,8 +34,8 @@
 // than was ever increased, and the value is never below the bound.
 //
 // A replica that takes a new id leaves its rights under the old one: nobody else may use them,
-// since nobody can know whether the old one did. A restarted node keeps its id once all members have
-// confirmed that they hold nothing newer of it, unless it commits before that.
+// since nobody can know whether the old one did. A restarted node keeps its id once all members
+// have confirmed that they hold nothing newer of it, unless it commits before that.
 //
 // Under the counter are a `counter` for each holder and a `register` for each open request, both
 // named by the replica id; docs/formats.md has the request's bytes.
