@@ -15,10 +15,6 @@ inline const ListSequence* elements_of(const Store* store, NodeIndex index) {
   return store->node(index).extra->list.get();
 }
 
-inline std::size_t size_of(const ListSequence* elements) {
-  return elements == nullptr ? 0 : elements->live_count();
-}
-
 inline std::vector<Value> values_of(const ListSequence* elements) {
   std::vector<Value> out;
   if (elements == nullptr) return out;
