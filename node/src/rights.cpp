@@ -64,12 +64,13 @@ std::vector<RightsAnswers::Answer> RightsAnswers::run(const Core& core, const Co
       const BoundedCounterView view = counter_in(core.document(space), counter);
       if (view.rights_here() <= keep || view.requests().empty()) continue;
       std::int64_t given = 0;
-      Result<Committed> committed = commit(space, [&](Transaction& transaction) -> Status {
-        Result<std::int64_t> answered = counter_in(transaction, counter).answer(keep);
-        if (!answered.ok()) return answered.error();
-        given = *answered;
-        return {};
-      });
+      Result<Committed> committed =
+          commit(space, [&, &counter = counter, keep = keep](Transaction& transaction) -> Status {
+            Result<std::int64_t> answered = counter_in(transaction, counter).answer(keep);
+            if (!answered.ok()) return answered.error();
+            given = *answered;
+            return {};
+          });
       answers.push_back({space, counter, given, std::move(committed)});
     }
   }
