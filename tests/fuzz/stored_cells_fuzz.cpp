@@ -1,7 +1,5 @@
 // What a store gives back: a header, then any number of keys with their cells, each with its
 // length.
-#include <map>
-
 #include "fuzz.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/codec.h"
@@ -9,19 +7,25 @@
 
 namespace rejoin::fuzz {
 
+// Whole stores, and each cell alone: mutations then meet its contents more often than its key.
 std::vector<std::string> seeds() {
   std::vector<std::string> inputs;
+  const auto put = [](std::string& input, std::string_view bytes) { Writer(input).bytes(bytes); };
   for (std::size_t w = 0; w < world_count(); ++w) {
     for (std::size_t p = 0; p < world(w).size(); ++p) {
       World::Peer& peer = world(w).peer(p);
       world(w).save(peer);
-      std::string& input = inputs.emplace_back();
-      Writer out(input);
-      out.bytes(peer.header);
+      std::string header;
+      put(header, peer.header);
+      std::string all = header;
       for (const auto& [key, bytes] : peer.rows) {
-        out.bytes(key);
-        out.bytes(bytes);
+        std::string cell;
+        put(cell, key);
+        put(cell, bytes);
+        all += cell;
+        inputs.push_back(header + cell);
       }
+      inputs.push_back(std::move(all));
     }
   }
   return inputs;

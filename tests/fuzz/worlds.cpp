@@ -122,9 +122,10 @@ void check_whole(const Document& document) {
     };
     require_whole(document);
     const auto lines = visible(document);
-    const auto exported = to_json(document);
-    require(exported.ok(), "it cannot be exported");
-    (void)exported->dump();  // throws where a string is not UTF-8
+    for (const auto& [path, line] : lines) {
+      require(is_valid_utf8(path) && is_valid_utf8(line), "not UTF-8: " + path);
+    }
+    require(to_json(document).ok(), "it cannot be exported");
     const Snapshot now = snapshot(document);
     Document copy = copy_of(document, copy_id);
     require_whole(copy);
