@@ -1,5 +1,7 @@
 #include "store/effect.h"
 
+#include <algorithm>
+
 #include "rejoin/crdt/limits.h"
 #include "store/element_key.h"
 #include "store/mark_codec.h"
@@ -69,7 +71,11 @@ Step decode_step(Reader& in, Type parent) {
 
 EffectReader::EffectReader(std::string_view bytes, std::size_t replicas, Sequence first,
                            Sequence last)
-    : reader_(bytes), replicas_(replicas), next_sequence_(first), last_(last) {
+    : reader_(bytes),
+      replicas_(replicas),
+      next_sequence_(first),
+      last_(last),
+      taken_(replicas + 1, 0) {
   remaining_ = reader_.varint_at_most(limits::event_effects_max);
 }
 
@@ -78,6 +84,27 @@ EventDot EffectReader::read_dot() {
   dot.replica = static_cast<std::uint32_t>(reader_.varint_at_most(replicas_));
   dot.sequence = reader_.varint_at_most(limits::sequence_max);
   return dot;
+}
+
+void EffectReader::note_taken(EventDot dot) {
+  Sequence& latest = taken_[dot.replica];
+  if (latest == 0 && dot.sequence > 0) ++taken_replicas_;
+  latest = std::max(latest, dot.sequence);
+}
+
+// Who removes a subtree has seen what he removed before; what is remembered of the one removal
+// stands for the others below it.
+bool EffectReader::includes_all_taken(std::vector<EventDot> clock) const {
+  std::sort(clock.begin(), clock.end(),
+            [](EventDot a, EventDot b) { return a.replica < b.replica; });
+  std::size_t included = 0;
+  for (std::size_t i = 0; i < clock.size(); ++i) {
+    const auto [replica, sequence] = clock[i];
+    if (i > 0 && replica == clock[i - 1].replica) return false;
+    if (taken_[replica] > sequence) return false;
+    if (taken_[replica] > 0) ++included;
+  }
+  return included == taken_replicas_;
 }
 
 void EffectReader::read_path(Effect& effect) {
@@ -114,7 +141,10 @@ bool EffectReader::next(Effect& effect) {
     case EffectKind::put:
     case EffectKind::remove: {
       if (is_counter(effect.type)) broken_ = true;
-      for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) effect.dots.push_back(read_dot());
+      for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) {
+        effect.dots.push_back(read_dot());
+        note_taken(effect.dots.back());
+      }
       if (effect.kind == EffectKind::put) {
         Result<Value> value = Value::decode(reader_);
         if (!value.ok() || !valid_entry_value(effect.type, effect.parent_type, *value)) {
@@ -129,6 +159,7 @@ bool EffectReader::next(Effect& effect) {
       effect.keep_self = reader_.varint_at_most(1) != 0;
       if (!is_container(effect.type)) broken_ = true;
       for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) effect.dots.push_back(read_dot());
+      if (taken_replicas_ > 0 && !includes_all_taken(effect.dots)) broken_ = true;
       break;
     }
     case EffectKind::counter_add:
@@ -144,6 +175,7 @@ bool EffectReader::next(Effect& effect) {
       for (std::uint64_t n = count(); n > 0 && reader_.ok(); --n) {
         const EventDot dot = read_dot();
         effect.resets.push_back({dot, reader_.zigzag()});
+        note_taken(dot);
       }
       break;
     case EffectKind::list_insert:
@@ -194,6 +226,8 @@ bool EffectReader::next(Effect& effect) {
           break;
         }
         effect.ranges.push_back(range);
+        note_taken({target.replica,
+                    range.descending ? target.sequence : target.sequence + (range.count - 1)});
         effect.count += range.count;
       }
       if (effect.count == 0) broken_ = true;

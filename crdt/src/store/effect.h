@@ -1,6 +1,7 @@
 // The effects of an event: what each write does to one place. The format is in docs/formats.md.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -81,12 +82,17 @@ class EffectReader {
  private:
   void read_path(Effect& effect);
   EventDot read_dot();
+  void note_taken(EventDot dot);
+  bool includes_all_taken(std::vector<EventDot> clock) const;
   Reader reader_;
   std::size_t replicas_;
   std::uint64_t remaining_ = 0;
   Sequence next_sequence_;
   Sequence last_;
   bool broken_ = false;
+  // By replica, the latest write that effects took away so far, and of how many replicas.
+  boost::container::small_vector<Sequence, 8> taken_;
+  std::size_t taken_replicas_ = 0;
   std::vector<Type> types_;  // along the current path, root excluded
 };
 

@@ -300,6 +300,7 @@ void Store::drop_subsumed_removals(const SubtreeRemoval& removal,
     const SubtreeRemoval& old = removals_[i];
     if (old.dot.sequence > clock[old.dot.replica] || !below(old.node)) continue;
     if (old.node == removal.node && removal.keep_self && !old.keep_self) continue;
+    if (!removal.clock.includes(old.clock)) continue;  // from no honest writer
     ++writers_[old.dot.replica].stale;
     --node(old.node).extra->subtree_removals;
     doom(old.node);
