@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "check/text_elements.h"
-
 namespace rejoin::simulation {
 
 namespace {
@@ -343,33 +341,11 @@ Status RandomWorkload::write_leaf(const Client& client, MapRef map, LeafIndex in
       return adds ? cell.add(element) : cell.remove(element);
     }
     case Type::list:
-      return write_elements(
-          map.list(leaf.name).values(), index, ops,
-          [&](std::size_t at, const std::vector<std::int64_t>& run) {
-            ListRef list = map.list(leaf.name);
-            if (run.size() == 1 && at == list.size()) return list.push(Value(run.front()));
-            return list.insert(at, std::vector<Value>(run.begin(), run.end()));
-          },
-          [&](std::size_t at, std::size_t count) { return map.list(leaf.name).remove(at, count); });
+      return write_list(map, index, ops);
     case Type::text:
-      return write_elements(
-          elements_of(map.text(leaf.name).to_string()), index, ops,
-          [&](std::size_t at, const std::vector<std::int64_t>& run) {
-            std::string text;
-            for (const std::int64_t element : run) append_element(text, element);
-            return map.text(leaf.name).insert(at, text);
-          },
-          [&](std::size_t at, std::size_t count) { return map.text(leaf.name).remove(at, count); });
-    case Type::log: {
-      LogRef log = map.log(leaf.name);
-      Op appended{Op::Kind::insert, index, 0, {}, {}, 0, 0};
-      if (log.size() > 0) appended.left = log.at(log.size() - 1)->value.as_integer();
-      for (std::uint64_t n = random.between(1, 4); n > 0; --n) {
-        appended.elements.push_back(next_number_++);
-      }
-      ops.push_back(appended);
-      return log.append(std::vector<Value>(appended.elements.begin(), appended.elements.end()));
-    }
+      return write_text(map, index, ops);
+    case Type::log:
+      return write_log(map, index, ops);
     case Type::bounded_counter:
       return write_bounded_counter(client, map, index, ops);
     case Type::tree:
@@ -379,30 +355,6 @@ Status RandomWorkload::write_leaf(const Client& client, MapRef map, LeafIndex in
       break;
   }
   return make_error(ErrorCode::invalid_argument, "no workload writes this type");
-}
-
-template <class Insert, class Remove>
-Status RandomWorkload::write_elements(const std::vector<Value>& values, LeafIndex index,
-                                      std::vector<Op>& ops, Insert insert, Remove remove) {
-  Random& random = cluster_->random();
-  const std::size_t size = values.size();
-  const bool erases = size > 0 && random.chance(size > 20 ? percent(80) : percent(25));
-  Op did{erases ? Op::Kind::erase : Op::Kind::insert, index, 0, {}, {}, 0, 0};
-  if (erases) {
-    const std::size_t at = random.below(size);
-    const std::size_t count = random.between(1, std::min<std::size_t>(size - at, 4));
-    for (std::size_t i = at; i < at + count; ++i) did.elements.push_back(values[i].as_integer());
-    ops.push_back(std::move(did));
-    return remove(at, count);
-  }
-  const bool pushes = random.coin();
-  const std::size_t at = pushes ? size : random.below(size + 1);
-  const std::size_t count = pushes ? 1 : random.between(1, 4);
-  for (std::size_t i = 0; i < count; ++i) did.elements.push_back(next_number_++);
-  if (at > 0) did.left = values[at - 1].as_integer();
-  if (at < size) did.right = values[at].as_integer();
-  ops.push_back(did);
-  return insert(at, did.elements);
 }
 
 void RandomWorkload::changed(NodeIndex node, const std::string& space) {

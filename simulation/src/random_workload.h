@@ -75,10 +75,13 @@ class RandomWorkload final : public Workload {
   Status write_one(const Client& client, Transaction& transaction, std::vector<Op>& ops);
   Status remove_something(Transaction& transaction, std::vector<Op>& ops);
   Status write_leaf(const Client& client, MapRef map, LeafIndex index, std::vector<Op>& ops);
-  // Inserts into, or removes from, a list or text that shows `values`.
+  Status write_list(MapRef map, LeafIndex index, std::vector<Op>& ops);
+  Status write_text(MapRef map, LeafIndex index, std::vector<Op>& ops);
+  Status write_log(MapRef map, LeafIndex index, std::vector<Op>& ops);
+  // Inserts into, or removes from, a list or text that shows these.
   template <class Insert, class Remove>
-  Status write_elements(const std::vector<Value>& values, LeafIndex index, std::vector<Op>& ops,
-                        Insert insert, Remove remove);
+  Status write_elements(const std::vector<std::int64_t>& elements, LeafIndex index,
+                        std::vector<Op>& ops, Insert insert, Remove remove);
   Status write_bounded_counter(const Client& client, MapRef map, LeafIndex index,
                                std::vector<Op>& ops);
   Status write_tree(const Client& client, MapRef map, LeafIndex index, std::vector<Op>& ops);

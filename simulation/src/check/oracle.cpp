@@ -1,10 +1,9 @@
 #include "check/oracle.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
-#include "check/text_elements.h"
+#include "check/elements.h"
 
 namespace rejoin::simulation {
 
@@ -136,11 +135,29 @@ std::optional<Oracle::Difference> Oracle::compare(const Document& document) cons
 }
 
 std::vector<std::string> Oracle::history(LeafIndex leaf, const Clock& clock) const {
-  constexpr const char* names[] = {
-      "write",      "clear",       "add",         "reset",           "enable",
-      "disable",    "set_add",     "set_remove",  "insert",          "erase",
-      "rights",     "ask",         "end_request", "tree_place",      "tree_remove",
-      "tree_write", "remove_leaf", "create",      "remove_container"};
+  constexpr const char* names[] = {"write",
+                                   "clear",
+                                   "add",
+                                   "reset",
+                                   "enable",
+                                   "disable",
+                                   "set_add",
+                                   "set_remove",
+                                   "insert",
+                                   "insert_map",
+                                   "move",
+                                   "note",
+                                   "erase",
+                                   "mark",
+                                   "rights",
+                                   "ask",
+                                   "end_request",
+                                   "tree_place",
+                                   "tree_remove",
+                                   "tree_write",
+                                   "remove_leaf",
+                                   "create",
+                                   "remove_container"};
   const Dense view = dense(clock);
   std::vector<ReplicaId> replicas(writers_.size());
   for (const auto& [replica, index] : writers_) replicas[index] = replica;
@@ -155,7 +172,8 @@ std::vector<std::string> Oracle::history(LeafIndex leaf, const Clock& clock) con
     for (const auto element : what.elements) line += ' ' + std::to_string(element);
     if (!what.replica.is_nil()) line += " of " + what.replica.short_name();
     if (!what.holder.is_nil()) line += " from " + what.holder.short_name();
-    if (!what.name.empty()) line += " node " + what.name + " below '" + what.parent + '\'';
+    if (!what.name.empty()) line += " named " + what.name;
+    if (!what.parent.empty()) line += " below " + what.parent;
     if (what.keeps_others) line += " and others";
     line += " at " + commit.time.to_string() + " after";
     for (std::size_t i = 0; i < commit.before.size(); ++i) {
@@ -204,13 +222,15 @@ std::optional<std::string> Oracle::compare_leaf(const Document& document, LeafIn
       wrong = compare_set(map.set(place.name, place.type), place.type, ops);
       break;
     case Type::list:
-      wrong = compare_elements(map.list(place.name).values(), ops);
+      wrong = compare_elements(elements_of(map.list(place.name)), ops);
+      if (wrong.empty()) wrong = compare_maps(map.list(place.name), ops);
       break;
     case Type::log:
-      wrong = compare_elements(map.log(place.name).values(), ops);
+      wrong = compare_elements(elements_of(map.log(place.name).values()), ops);
       break;
     case Type::text:
       wrong = compare_elements(elements_of(map.text(place.name).to_string()), ops);
+      if (wrong.empty()) wrong = compare_marks(map.text(place.name), ops);
       break;
     case Type::bounded_counter:
       wrong = compare_bounded_counter(map.bounded_counter(place.name), ops);
@@ -336,58 +356,6 @@ std::string Oracle::compare_set(const SetView& shown, Type type, const Refs& ops
   const auto actual = shown.elements();
   if (actual == expected) return {};
   return "shows " + list_of(actual) + " instead of " + list_of(expected);
-}
-
-std::string Oracle::compare_elements(const std::vector<Value>& shown, const Refs& ops) const {
-  Refs removals;
-  std::set<std::int64_t> erased;
-  std::map<std::int64_t, const Op*> expected;  // element -> its insertion
-  for (const OpRef& ref : ops) {
-    const Op& what = op(ref);
-    if (is_removal(what.kind)) {
-      push_latest(removals, ref);
-    } else if (what.kind == Op::Kind::erase) {
-      erased.insert(what.elements.begin(), what.elements.end());
-    } else if (!seen_by_any(ref, removals)) {
-      for (const auto element : what.elements) {
-        if (!erased.contains(element)) expected[element] = &what;
-      }
-    }
-  }
-  std::map<std::int64_t, std::size_t> position;
-  for (const Value& value : shown) {
-    if (!value.is_integer()) return "shows " + value.to_string() + ", which nobody inserted";
-    const std::int64_t element = value.as_integer();
-    if (!expected.contains(element)) {
-      return "shows " + std::to_string(element) +
-             (erased.contains(element) ? ", which was removed" : ", which should not be there");
-    }
-    const std::size_t at = position.size();
-    if (!position.try_emplace(element, at).second) {
-      return "shows " + std::to_string(element) + " twice";
-    }
-  }
-  for (const auto& [element, insertion] : expected) {
-    const auto here = position.find(element);
-    if (here == position.end()) return "lacks " + std::to_string(element);
-    const auto& run = insertion->elements;
-    const auto next = std::find(run.begin(), run.end(), element) + 1;
-    const auto after = next == run.end() ? position.end() : position.find(*next);
-    if (after != position.end() && after->second < here->second) {
-      return "shows " + std::to_string(*next) + " before " + std::to_string(element) +
-             ", which was inserted right before it";
-    }
-    const auto left = position.find(insertion->left);
-    const auto right = position.find(insertion->right);
-    if ((left != position.end() && left->second > here->second) ||
-        (right != position.end() && right->second < here->second)) {
-      return "shows " + std::to_string(element) + " on the wrong side of " +
-             std::to_string(left != position.end() && left->second > here->second
-                                ? insertion->left
-                                : insertion->right);
-    }
-  }
-  return {};
 }
 
 }  // namespace rejoin::simulation

@@ -24,18 +24,22 @@ namespace rejoin::simulation {
 // One write as its author meant it.
 struct Op {
   enum class Kind {
-    write,        // any register
-    clear,        // any register
-    add,          // counter, by `amount`
-    reset,        // counter
-    enable,       // either flag
-    disable,      // either flag
-    set_add,      // either set, `value`
-    set_remove,   // either set, `value`
-    insert,       // list, text: `elements` as one run between `left` and `right`
-    erase,        // list, text: `elements`
-    rights,       // bounded counter: the account of `replica`, by `amount`
-    ask,          // `replica` asks `holder` for `amount`
+    write,       // any register
+    clear,       // any register
+    add,         // counter, by `amount`
+    reset,       // counter
+    enable,      // either flag
+    disable,     // either flag
+    set_add,     // either set, `value`
+    set_remove,  // either set, `value`
+    insert,      // list, text: `elements` as one run between `left` and `right`
+    insert_map,  // list: the element as a map
+    move,        // list: the element to between `left` and `right`
+    note,        // list: `value` in the element, a map
+    erase,       // list, text: `elements`
+    mark,    // text: `elements`, which stand between `left` and `right`, with `name`; null: unmark
+    rights,  // bounded counter: the account of `replica`, by `amount`
+    ask,     // `replica` asks `holder` for `amount`
     end_request,  // that of `replica`
     tree_place,   // puts the node `name` below `parent`
     tree_remove,  // takes the node `name` away, with its properties
@@ -55,6 +59,7 @@ struct Op {
   ReplicaId holder = {};
   std::string name = {};
   std::string parent = {};
+  Grow grow = Grow::nowhere;
   // tree_place, tree_remove: it also wrote the places of other nodes, where they stood.
   bool keeps_others = false;
 };
@@ -100,6 +105,7 @@ class Oracle {
   struct OpRef {
     std::uint32_t commit;
     std::uint32_t op;
+    friend bool operator==(const OpRef&, const OpRef&) = default;
   };
   using Refs = std::vector<OpRef>;
 
@@ -137,7 +143,24 @@ class Oracle {
   std::string compare_parents(const std::map<std::string, std::string>& shown,
                               const std::map<std::string, TreeNode>& nodes) const;
   const OpRef* latest(const Refs& writes) const;  // null where there is none
-  std::string compare_elements(const std::vector<Value>& shown, const Refs& ops) const;
+  // A write that may count over others that did not see it, by its time, or by one just after that
+  // of a write that it saw: between these two.
+  struct Counted {
+    OpRef ref;
+    std::uint64_t time_min;
+    std::uint64_t time_max;
+  };
+  std::vector<Counted> counted(const Refs& writes) const;
+  bool counts_over(const Counted& a, const Counted& b) const;  // certainly
+  struct Elements;
+  Elements elements(const Refs& ops) const;
+  const OpRef& place(const Elements& all, std::int64_t element, const OpRef* seen_by) const;
+  std::string compare_elements(const std::vector<std::int64_t>& shown, const Refs& ops) const;
+  std::string compare_maps(const ListView& shown, const Refs& ops) const;
+  enum class Covers : char;
+  std::vector<Covers> covers(const OpRef& mark, const std::vector<std::int64_t>& shown,
+                             const Elements& all) const;
+  std::string compare_marks(const TextView& shown, const Refs& ops) const;
 
   const KeySpace& keys_;
   std::vector<Commit> commits_;

@@ -1,4 +1,5 @@
-// The workload's list elements are unique numbers; in texts each stands as one code point.
+// The workload's elements are unique numbers; in texts each stands as one code point, and a map in
+// a list has its own in a register.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +7,15 @@
 #include <string_view>
 #include <vector>
 
+#include "rejoin/crdt/types/map.h"
 #include "rejoin/crdt/value.h"
 
 namespace rejoin::simulation {
+
+// What the workload writes in maps in lists: the element's number, with which it is inserted, and
+// what is written there later.
+inline constexpr const char* element_number = "number";
+inline constexpr const char* element_note = "note";
 
 // Number n as UTF-8 of one to four bytes: code points from 'A' on, surrogates left out. Unique for
 // n below a million.
@@ -25,9 +32,8 @@ inline void append_element(std::string& text, std::int64_t n) {
   for (unsigned i = more; i-- > 0;) put(0x80 | (code >> (6 * i) & 0x3F));
 }
 
-// The numbers in a text, as the values that a list of them would hold.
-inline std::vector<Value> elements_of(std::string_view text) {
-  std::vector<Value> values;
+inline std::vector<std::int64_t> elements_of(std::string_view text) {
+  std::vector<std::int64_t> elements;
   for (std::size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i++]);
     std::uint32_t code = lead < 0x80   ? lead
@@ -42,9 +48,28 @@ inline std::vector<Value> elements_of(std::string_view text) {
       code = code << 6 | (static_cast<unsigned char>(text[i++]) & 0x3F);
     }
     if (code >= 0xE000) code -= 0x800;
-    values.emplace_back(std::int64_t{code} - 0x41);
+    elements.push_back(std::int64_t{code} - 0x41);
   }
-  return values;
+  return elements;
+}
+
+// 0 for what no workload inserts.
+inline std::vector<std::int64_t> elements_of(const std::vector<Value>& values) {
+  std::vector<std::int64_t> elements;
+  for (const Value& value : values) {
+    elements.push_back(value.is_integer() ? value.as_integer() : 0);
+  }
+  return elements;
+}
+
+inline std::vector<std::int64_t> elements_of(const ListView& list) {
+  std::vector<std::int64_t> elements = elements_of(list.values());
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    if (elements[i] != 0) continue;
+    const auto map = list.map(i);
+    if (map.ok()) elements[i] = map->reg(element_number).get().value_or(Value(0)).as_integer();
+  }
+  return elements;
 }
 
 }  // namespace rejoin::simulation
