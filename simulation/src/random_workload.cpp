@@ -227,8 +227,8 @@ Status RandomWorkload::write_one(const Client& client, Transaction& transaction,
   Random& random = cluster_->random();
   if (random.chance(options_.removal)) return remove_something(transaction, ops);
   if (random.chance(percent(10))) return write_pair(transaction, ops);
-  if (random.chance(percent(12))) {
-    const LeafIndex target = random.coin() ? keys_->funds() : keys_->plan();
+  if (random.chance(percent(20))) {
+    const LeafIndex target = keys_->shared(random.below(KeySpace::shared_leaves));
     const ContainerIndex shared = keys_->leaves()[target].container;
     return write_leaf(client, container_ref(transaction, keys_->containers()[shared]), target, ops);
   }

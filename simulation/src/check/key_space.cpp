@@ -52,6 +52,8 @@ KeySpace::KeySpace(std::uint64_t names) {
   }
   removable_containers_ = containers_.size();
   const ContainerIndex shared = add_container("shared", -1);
+  add_leaf(shared, "agenda", Type::list);
+  add_leaf(shared, "notes", Type::text);
   add_leaf(shared, "plan", Type::tree);
   add_leaf(shared, "funds", Type::bounded_counter);
 }

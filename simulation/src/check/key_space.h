@@ -46,9 +46,13 @@ class KeySpace {
     return static_cast<LeafIndex>(free_leaves_ + 2 * pair);
   }
   ContainerIndex pairs_container() const { return static_cast<ContainerIndex>(free_containers_); }
-  // A tree and a bounded counter (bound 0) on which all work, in the one map that is never removed.
-  LeafIndex plan() const { return funds() - 1; }
-  LeafIndex funds() const { return static_cast<LeafIndex>(leaves_.size() - 1); }
+  // A list, a text, a tree and a bounded counter (bound 0) on which all work, in the one map that
+  // is never removed; the last leaves.
+  static constexpr std::size_t shared_leaves = 4;
+  LeafIndex shared(std::size_t leaf) const {
+    return static_cast<LeafIndex>(leaves_.size() - shared_leaves + leaf);
+  }
+  LeafIndex funds() const { return shared(shared_leaves - 1); }
   std::size_t removable_containers() const { return removable_containers_; }
   std::optional<LeafIndex> find(const Path& path) const;
 
