@@ -39,6 +39,7 @@ void RandomWorkload::start(Cluster& cluster) {
   think_ = random.draw(options_.think);
   writes_max_ = std::max<std::uint64_t>(1, random.draw(options_.writes));
   value_bytes_max_ = random.draw(options_.value_bytes);
+  clients_.resize(random.draw(options_.clients));
   ask_again_after_ = Duration(static_cast<std::int64_t>(random.between(20'000, 2'000'000)));
   for (NodeIndex node = 0; node < cluster.node_count(); ++node) {
     for (LeafIndex leaf = 0; leaf < keys_->leaves().size(); ++leaf) {
@@ -48,17 +49,26 @@ void RandomWorkload::start(Cluster& cluster) {
     }
     answer_requests(node);
   }
-  clients_.resize(random.draw(options_.clients));
   for (std::size_t i = 0; i < clients_.size(); ++i) {
+    if (!cluster.begin_step(i, 0)) continue;
     clients_[i].id = i;
     clients_[i].space = i % 4 == 3 && options_.ephemeral_space ? "passing" : "main";
-    clients_[i].node = random.below(cluster.node_count());
+    clients_[i].node = cluster.draw_node();
     cluster.after(random.exponential(think_), [this, i] { step(clients_[i]); });
   }
 }
 
 void RandomWorkload::step(Client& client) {
   if (cluster_->healing()) return;
+  const bool taken = cluster_->begin_step(client.id, ++client.steps);
+  const Duration pause = cluster_->random().exponential(think_);
+  if (taken) take_step(client);
+  if (cluster_->failed()) return;
+  const std::size_t id = client.id;
+  cluster_->after(pause, [this, id] { step(clients_[id]); });
+}
+
+void RandomWorkload::take_step(Client& client) {
   if (!cluster_->reachable(client.node)) {
     if (cluster_->random().chance(percent(30))) move(client);
   } else {
@@ -76,9 +86,6 @@ void RandomWorkload::step(Client& client) {
       cluster_->count("tokens given up");
     }
   }
-  if (cluster_->failed()) return;
-  const std::size_t id = client.id;
-  cluster_->after(cluster_->random().exponential(think_), [this, id] { step(clients_[id]); });
 }
 
 void RandomWorkload::act(Client& client) {
@@ -99,7 +106,7 @@ void RandomWorkload::act(Client& client) {
 }
 
 void RandomWorkload::move(Client& client) {
-  client.node = cluster_->random().below(cluster_->node_count());
+  client.node = cluster_->draw_node();
   client.waiting_since = Duration(-1);
 }
 
@@ -117,10 +124,11 @@ void RandomWorkload::read(Client& client) {
   if (client.last_value != 0) {
     const auto shown = document.root().map("clients").reg(client.register_name()).get();
     if (!shown || *shown != Value(client.last_value)) {
-      cluster_->fail("client " + std::to_string(client.id) + " wrote " +
-                     std::to_string(client.last_value) + " (" + client.last_dot.to_string() +
-                     "), carried its token to " + cluster_->node_name(client.node) + " and reads " +
-                     (shown ? shown->to_string() : std::string("nothing")));
+      cluster_->fail(Promise::token, "client " + std::to_string(client.id) + " wrote " +
+                                         std::to_string(client.last_value) + " (" +
+                                         client.last_dot.to_string() + "), carried its token to " +
+                                         cluster_->node_name(client.node) + " and reads " +
+                                         (shown ? shown->to_string() : std::string("nothing")));
       return;
     }
   }
@@ -145,8 +153,9 @@ void RandomWorkload::write(Client& client) {
         return {};
       });
   if (!committed.ok()) {
-    cluster_->fail("a transaction at " + cluster_->node_name(client.node) +
-                   " was refused: " + committed.error().to_string());
+    cluster_->fail(Promise::accepted_writes, "a transaction at " +
+                                                 cluster_->node_name(client.node) +
+                                                 " was refused: " + committed.error().to_string());
     return;
   }
   if (committed->event == nullptr) return;
@@ -180,8 +189,9 @@ void RandomWorkload::fail_halfway(Client& client) {
                          });
   cluster_->count("transactions undone");
   if (committed.ok() || document.clock() != clock || document.hash() != hash) {
-    cluster_->fail("a transaction that failed halfway left something behind at " +
-                   cluster_->node_name(client.node));
+    cluster_->fail(Promise::accepted_writes,
+                   "a transaction that failed halfway left something behind at " +
+                       cluster_->node_name(client.node));
   }
 }
 
@@ -269,6 +279,7 @@ Status RandomWorkload::remove_something(Transaction& transaction, std::vector<Op
 }
 
 Status RandomWorkload::write_pair(Transaction& transaction, std::vector<Op>& ops) {
+  if (!options_.writes_type(Type::reg)) return {};
   const LeafIndex first = keys_->pair_first(cluster_->random().below(KeySpace::pairs));
   MapRef map = container_ref(transaction, keys_->containers()[keys_->pairs_container()]);
   const Value value(next_number_++);
@@ -284,6 +295,7 @@ Status RandomWorkload::write_leaf(const Client& client, MapRef map, LeafIndex in
                                   std::vector<Op>& ops) {
   Random& random = cluster_->random();
   const Leaf& leaf = keys_->leaves()[index];
+  if (!options_.writes_type(leaf.type)) return {};
   const auto did = [&](Op::Kind kind, std::int64_t amount = 0, Value value = {}) {
     ops.push_back(Op{kind, index, amount, std::move(value), {}, 0, 0});
   };
@@ -380,10 +392,11 @@ void RandomWorkload::check_pairs(NodeIndex node, const std::string& space) {
     const auto one = map.reg(keys_->leaves()[first].name).get();
     const auto other = map.reg(keys_->leaves()[first + 1].name).get();
     if (one == other) continue;
-    cluster_->fail(cluster_->node_name(node) + " shows half a transaction in " + space +
-                   ": the registers of pair " + std::to_string(pair) + " read " +
-                   (one ? one->to_string() : std::string("nothing")) + " and " +
-                   (other ? other->to_string() : std::string("nothing")));
+    cluster_->fail(Promise::whole_transactions,
+                   cluster_->node_name(node) + " shows half a transaction in " + space +
+                       ": the registers of pair " + std::to_string(pair) + " read " +
+                       (one ? one->to_string() : std::string("nothing")) + " and " +
+                       (other ? other->to_string() : std::string("nothing")));
     return;
   }
 }

@@ -44,6 +44,7 @@ class RandomWorkload final : public Workload {
   };
   struct Client {
     std::size_t id = 0;
+    std::uint64_t steps = 0;  // so far
     std::string space;
     NodeIndex node = 0;
     Clock token;
@@ -65,6 +66,7 @@ class RandomWorkload final : public Workload {
   };
 
   void step(Client& client);
+  void take_step(Client& client);
   void act(Client& client);
   void write(Client& client);
   void read(Client& client);

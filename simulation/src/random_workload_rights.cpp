@@ -33,8 +33,9 @@ void RandomWorkload::answered(NodeIndex node, const std::string& space, const Pa
   const std::optional<LeafIndex> leaf = keys_->find(counter);
   const auto keep = leaf ? keeps_.find({node, *leaf}) : keeps_.end();
   if (keep == keeps_.end()) {
-    cluster_->fail(cluster_->node_name(node) + " answered requests at " + counter.to_string() +
-                   ", which it was not told to");
+    cluster_->fail(Promise::accepted_writes, cluster_->node_name(node) + " answered requests at " +
+                                                 counter.to_string() +
+                                                 ", which it was not told to");
     return;
   }
   Oracle& oracle = *state(space).oracle;
@@ -104,8 +105,8 @@ void RandomWorkload::go_on_buying(Client& client) {
       cluster_->count(outcome->ok() ? "decrements that waited" : "decrements given up");
       if (!outcome->ok() && outcome->error().code != ErrorCode::timeout &&
           outcome->error().code != ErrorCode::busy) {
-        cluster_->fail("a decrement that waits for rights ended with " +
-                       outcome->error().to_string());
+        cluster_->fail(Promise::accepted_writes, "a decrement that waits for rights ended with " +
+                                                     outcome->error().to_string());
       }
       client.purchase.reset();
       return;
@@ -134,9 +135,9 @@ void RandomWorkload::check_funds(NodeIndex node, const std::string& space) {
   const std::int64_t expected = state(space).oracle->funds(document.clock());
   const std::int64_t shown = counter_view(document, keys_->leaves()[keys_->funds()].path).value();
   if (shown == expected && expected >= 0) return;
-  cluster_->fail(cluster_->node_name(node) + " shows " + std::to_string(shown) +
-                 " of the funds in " + space + ", of which " + std::to_string(expected) +
-                 " are left by what it knows of");
+  cluster_->fail(Promise::bound, cluster_->node_name(node) + " shows " + std::to_string(shown) +
+                                     " of the funds in " + space + ", of which " +
+                                     std::to_string(expected) + " are left by what it knows of");
 }
 
 // ---- Random writes ----
@@ -154,7 +155,7 @@ Status RandomWorkload::write_bounded_counter(const Client& client, MapRef map, L
   };
   const std::int64_t amount = random.between_signed(1, 8);
   const std::uint64_t action = random.below(10);
-  const NodeIndex other = random.below(cluster_->node_count());
+  const NodeIndex other = cluster_->draw_node();
   if (action < 3) {
     if (counter.rights_here() >= amount) {
       did(Op::Kind::rights, -amount, self);

@@ -118,7 +118,7 @@ TEST(RightsInACluster, reach_all_who_wait_for_them) { expect_all_served(shops())
 TEST(RightsInACluster, pass_through_relays) {
   Scenario scenario = shops();
   scenario.topology = Topology::line;
-  scenario.buggify = false;
+  scenario.buggify.clear();
   expect_all_served(scenario);
 }
 

@@ -71,6 +71,49 @@ TEST(Run, what_is_watched_does_not_change_what_happens) {
   EXPECT_EQ(one.state, other.state);
 }
 
+RunResult run_hashed(const Scenario& scenario, std::uint64_t seed) {
+  RunOptions options;
+  options.seed = seed;
+  options.hash_trace = true;
+  return run(scenario, options);
+}
+
+// What shrinking stands on: a run can be stated, and what is left out of it changes nothing else.
+TEST(Run, is_the_same_when_its_random_faults_and_steps_are_stated) {
+  Scenario scenario = shipped("everything");
+  scenario.duration = std::chrono::seconds(20);
+  const RunResult drawn = run_hashed(scenario, 4);
+  ASSERT_GT(drawn.struck.size(), 5u);
+  ASSERT_GT(drawn.client_steps.size(), 100u);
+  scenario.planned = drawn.struck;
+  scenario.random.clear();
+  scenario.workload.steps = {drawn.client_steps.begin(), drawn.client_steps.end()};
+  const RunResult stated = run_hashed(scenario, 4);
+  EXPECT_EQ(stated.trace_hash, drawn.trace_hash);
+  EXPECT_EQ(stated.struck, drawn.struck);
+  EXPECT_EQ(stated.client_steps, drawn.client_steps);
+}
+
+TEST(Run, a_step_that_is_left_out_leaves_the_others_as_they_are) {
+  Scenario scenario = shipped("partition_heal");
+  scenario.duration = std::chrono::seconds(10);
+  std::vector<ClientStep> expected = run_hashed(scenario, 3).client_steps;
+  ASSERT_GT(expected.size(), 20u);
+  expected.erase(expected.begin() + static_cast<std::ptrdiff_t>(expected.size() / 2));
+  scenario.workload.steps = {expected.begin(), expected.end()};
+  EXPECT_EQ(run_hashed(scenario, 3).client_steps, expected);
+}
+
+TEST(Run, types_that_are_not_named_are_not_written) {
+  Scenario scenario = shipped("partition_heal");
+  scenario.duration = std::chrono::seconds(10);
+  const std::uint64_t all = run_hashed(scenario, 3).bytes;
+  scenario.workload.types = {Type::enable_flag};
+  const RunResult flags = run_hashed(scenario, 3);
+  EXPECT_TRUE(flags.ok) << flags.failure;
+  EXPECT_LT(flags.bytes, all);
+}
+
 TEST(Campaign, its_result_does_not_depend_on_the_number_of_threads) {
   Scenario scenario = shipped("everything");
   scenario.duration = std::chrono::seconds(10);

@@ -19,6 +19,12 @@ void expect_error(std::string_view text, const std::vector<std::string>& parts) 
   }
 }
 
+void expect_read_back(const Scenario& scenario) {
+  const auto again = Scenario::from_toml(scenario.to_toml(), scenario.source);
+  ASSERT_TRUE(again.ok()) << again.error().to_string() << "\n" << scenario.to_toml();
+  EXPECT_TRUE(*again == scenario) << scenario.to_toml();
+}
+
 TEST(Scenario, reads_every_kind_of_value) {
   const auto scenario = Scenario::from_toml(R"(
 name = "all"
@@ -60,6 +66,47 @@ jump = ["-1m", "1m"]
   EXPECT_EQ(scenario->planned[0].kind, FaultKind::one_way);
   ASSERT_EQ(scenario->random.size(), 1u);
   EXPECT_EQ(scenario->random[0].jump.high, std::chrono::minutes(1));
+}
+
+TEST(Scenario, is_written_so_that_it_reads_as_the_same) {
+  Scenario scenario;
+  scenario.source = "x.toml";
+  expect_read_back(scenario);
+  scenario.name = "with \"quotes\", a \\ and a\nline";
+  scenario.seed = 12'345'678'901;
+  scenario.breaks = Promise::durable_first;
+  scenario.nodes = {"n1", "n3"};
+  scenario.topology = Topology::star;
+  scenario.duration = Duration(61'234'567);
+  scenario.swarm = true;
+  scenario.buggify = {"chunk_bytes", "relay_delay"};
+  scenario.network.loss = {Share{1}, Share{123'456}};
+  scenario.network.spread_ppm = 2'500'000;
+  scenario.clocks.skew = {Duration(-3'600'000'000), Duration(1'500)};
+  scenario.workload.types = {Type::counter, Type::reg};
+  scenario.workload.steps = {{0, 1}, {0, 2}, {0, 3}, {0, 5}, {7, 2}};
+  scenario.core["exchange_interval"] = {300'000, 2'000'000};
+  scenario.core["chunk_bytes"] = {64, 64};
+  scenario.planned.push_back(
+      {FaultKind::partition, Duration(1'000'001), Duration(2'000), {"n1"}, {}});
+  scenario.planned.push_back({FaultKind::clock_jump, Duration(0), {}, {"n3"}, Duration(-5)});
+  RandomFault crash{FaultKind::crash, {Duration(1'000'000), Duration(2'000'000)}, {}, {}};
+  scenario.random.push_back(crash);
+  expect_read_back(scenario);
+  EXPECT_NE(scenario.to_toml().find("\"0:1-3\", \"0:5\", \"7:2\""), std::string::npos);
+  scenario.buggify.clear();
+  scenario.workload.steps->clear();
+  expect_read_back(scenario);
+}
+
+TEST(Scenario, of_one_run_says_its_format_and_another_one_is_refused) {
+  expect_error("seed = 7\n", {"x.toml:1", "format = 1"});
+  expect_error("format = 2\nseed = 7\n", {"x.toml:1", "format 2", "format 1", "version"});
+  expect_error("breaks = \"everything\"\n", {"x.toml:1", "certificate", "silence"});
+  expect_error("[workload]\nsteps = [\"1-2\"]\n", {"x.toml:2", "workload.steps", "\"2:5-9\""});
+  expect_error("[workload]\nsteps = [\"1:9-2\"]\n", {"x.toml:2", "workload.steps"});
+  expect_error("[workload]\ntypes = [\"tuple\"]\n", {"x.toml:2", "workload.types", "tuple"});
+  expect_error("buggify = [\"chunk\"]\n", {"x.toml", "buggify", "chunk"});
 }
 
 TEST(Scenario, unknown_keys_are_named_with_their_line_and_what_is_known) {
@@ -106,6 +153,7 @@ TEST(Scenario, every_shipped_one_can_be_read_and_found_by_name) {
     ASSERT_TRUE(scenario.ok()) << scenario.error().to_string();
     EXPECT_EQ(scenario->name, entry.path().stem().string());
     EXPECT_FALSE(scenario->description.empty());
+    expect_read_back(*scenario);
     ++found;
   }
   EXPECT_GE(found, 10);

@@ -21,7 +21,7 @@ constexpr std::uint64_t ms = 1'000, s = 1'000'000, kib = 1'024, mib = 1'048'576;
 Duration micros(std::uint64_t v) { return Duration(static_cast<std::int64_t>(v)); }
 std::size_t size(std::uint64_t v) { return static_cast<std::size_t>(v); }
 
-// In the order in which they are drawn.
+// An option's place says which generator it is drawn from.
 const std::vector<Knob>& knobs_in_order() {
   static const std::vector<Knob> knobs = {
       {"exchange_interval",
@@ -93,6 +93,12 @@ const CoreKnobs& known_core_knobs() {
   return known;
 }
 
+std::set<std::string> all_core_knobs() {
+  std::set<std::string> names;
+  for (const auto& knob : knobs_in_order()) names.insert(knob.name);
+  return names;
+}
+
 bool is_duration_knob(const std::string& name) {
   for (const auto& knob : knobs_in_order()) {
     if (name == knob.name) return knob.duration;
@@ -100,13 +106,15 @@ bool is_duration_knob(const std::string& name) {
   return false;
 }
 
-void draw_core_options(const CoreKnobs& knobs, bool buggify, Random& random, CoreOptions& options) {
-  for (const auto& knob : knobs_in_order()) {
-    const auto named = knobs.find(knob.name);
-    if (named != knobs.end()) {
-      knob.set(options, random.draw(named->second));
-    } else if (buggify && random.coin()) {
-      knob.set(options, random.draw(knob.wild));
+void draw_core_options(const Scenario& scenario, const Random& random, CoreOptions& options) {
+  for (std::size_t i = 0; i < knobs_in_order().size(); ++i) {
+    const Knob& knob = knobs_in_order()[i];
+    Random own = random.fork(i);
+    const auto named = scenario.core.find(knob.name);
+    if (named != scenario.core.end()) {
+      knob.set(options, own.draw(named->second));
+    } else if (scenario.buggify.contains(knob.name) && own.coin()) {
+      knob.set(options, own.draw(knob.wild));
     }
   }
 }

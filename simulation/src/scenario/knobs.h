@@ -7,10 +7,9 @@
 
 namespace rejoin::simulation {
 
-// Draws what `knobs` names from there; of the rest, with `buggify`, every second option from its
-// wild range. Tiny limits make rare paths common.
-void draw_core_options(const CoreKnobs& knobs, bool buggify, Random& random,
-                       node::CoreOptions& options);
+// Draws what `core` names from there; of the rest, every second one that `buggify` allows from its
+// wild range. Tiny limits make rare paths common. Each option has a generator of its own.
+void draw_core_options(const Scenario& scenario, const Random& random, node::CoreOptions& options);
 
 // Whether the named option is a time.
 bool is_duration_knob(const std::string& name);

@@ -2,6 +2,7 @@
 #include "rejoin/simulation/scenario.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -40,6 +41,80 @@ void read_nodes(TomlTable& top, Scenario& scenario) {
     return;
   }
   top.read("nodes", scenario.nodes);
+}
+
+// A run depends on what a seed means, a scenario for any seed does not.
+void read_replay(TomlTable& top, Scenario& scenario) {
+  std::uint64_t format = replay_format;
+  top.read("format", format);
+  if (format != replay_format) {
+    top.problem("format", "format: this file is of format " + std::to_string(format) +
+                              " and this program replays format " + std::to_string(replay_format) +
+                              ", in which the same seed gives another run; replay it with the "
+                              "version that wrote it");
+  }
+  if (top.has("seed")) {
+    if (!top.has("format")) {
+      top.problem("seed", "seed: a file with a seed says which format it is of: format = " +
+                              std::to_string(replay_format));
+    }
+    std::uint64_t seed = 0;
+    top.read("seed", seed);
+    scenario.seed = seed;
+  } else {
+    top.node("seed");
+  }
+  std::string breaks;
+  top.read("breaks", breaks);
+  if (breaks.empty()) return;
+  scenario.breaks = parse_promise(breaks);
+  if (scenario.breaks) return;
+  std::string known;
+  for (int i = 0; i < promises; ++i) {
+    known += (i == 0 ? "" : ", ") + std::string(to_string(static_cast<Promise>(i)));
+  }
+  top.problem("breaks", "breaks: expected one of " + known);
+}
+
+void read_buggify(TomlTable& top, Scenario& scenario) {
+  const auto* found = top.node("buggify");
+  if (found == nullptr) return;
+  if (const auto* flag = found->as_boolean()) {
+    if (!flag->get()) scenario.buggify.clear();
+    return;
+  }
+  std::vector<std::string> names;
+  if (found->is_array()) {
+    top.read("buggify", names);
+  } else {
+    top.problem("buggify", "buggify: expected true, false or a list of protocol options");
+  }
+  scenario.buggify = {names.begin(), names.end()};
+}
+
+// "2:5" or "2:5-9": client and steps.
+bool read_steps(const std::string& text, std::set<ClientStep>& steps) {
+  constexpr std::uint64_t steps_max = 1'000'000;
+  std::uint64_t client = 0, first = 0, last = 0;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto number = [&](std::uint64_t& value, char then) {
+    const auto [rest, error] = std::from_chars(at, end, value);
+    if (error != std::errc()) return false;
+    at = rest;
+    if (at == end) return then == 0;
+    return *at++ == then;
+  };
+  if (!number(client, ':')) return false;
+  if (text.find('-') != std::string::npos) {
+    if (!number(first, '-') || !number(last, 0)) return false;
+  } else {
+    if (!number(first, 0)) return false;
+    last = first;
+  }
+  if (first == 0 || last < first || last > steps_max) return false;
+  for (std::uint64_t step = first; step <= last; ++step) steps.insert({client, step});
+  return true;
 }
 
 void read_network(TomlTable table, NetworkOptions& network) {
@@ -85,6 +160,30 @@ void read_workload(TomlTable table, WorkloadOptions& workload) {
   table.read("keys", workload.keys);
   table.read("ephemeral_space", workload.ephemeral_space);
   table.read("token_wait", workload.token_wait);
+  std::vector<std::string> names;
+  table.read("types", names);
+  for (const auto& name : names) {
+    const auto type = parse_type(name);
+    if (type.ok()) {
+      workload.types.insert(*type);
+    } else {
+      table.problem("types", "workload.types: " + type.error().to_string());
+    }
+  }
+  if (table.has("steps")) {
+    std::vector<std::string> texts;
+    table.read("steps", texts);
+    workload.steps.emplace();
+    for (const auto& text : texts) {
+      if (read_steps(text, *workload.steps)) continue;
+      table.problem("steps",
+                    "workload.steps: expected a client and its steps, such as \"2:5\" or "
+                    "\"2:5-9\"");
+      break;
+    }
+  } else {
+    table.node("steps");
+  }
   if (workload.keys.low == 0) table.problem("keys", "workload.keys: expected at least 1");
   if (workload.clients.high > 1'000) {
     table.problem("clients", "workload.clients: expected at most 1000");
@@ -185,6 +284,7 @@ RandomFault read_random(TomlTable table, const Scenario& scenario) {
 void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
   top.read("name", scenario.name);
   top.read("description", scenario.description);
+  read_replay(top, scenario);
   read_nodes(top, scenario);
   int topology = static_cast<int>(scenario.topology);
   top.read_choice("topology", {"mesh", "line", "ring", "star"}, topology);
@@ -196,7 +296,7 @@ void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
     top.problem("converge_within", "converge_within: must exceed 0s");
   }
   top.read("swarm", scenario.swarm);
-  top.read("buggify", scenario.buggify);
+  read_buggify(top, scenario);
   top.read("steps_max", scenario.steps_max);
   top.read("deep_check_every", scenario.deep_check_every);
   if (scenario.deep_check_every == 0) {
@@ -268,10 +368,20 @@ Status Scenario::validate() const {
       return wrong("fault.nodes: a one_way fault names two nodes, from and to");
     }
   }
+  for (const auto& knob : buggify) {
+    if (!known_core_knobs().contains(knob)) return wrong("buggify: unknown option " + knob);
+  }
   for (const auto& [knob, range] : core) {
     if (!known_core_knobs().contains(knob)) return wrong("core." + knob + ": unknown option");
   }
   return {};
+}
+
+bool WorkloadOptions::takes_step(std::uint64_t client, std::uint64_t step) const {
+  if (!steps) return true;
+  if (step > 0) return steps->contains({client, step});
+  const auto any = steps->lower_bound({client, 0});
+  return any != steps->end() && any->client == client;
 }
 
 Result<Scenario> find_scenario(const std::string& name_or_path) {

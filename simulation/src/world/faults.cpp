@@ -73,36 +73,39 @@ void Faults::start() {
       }
     });
   }
-  for (const auto& fault : scenario_.random) {
-    if (scenario_.swarm && random_.coin()) continue;
-    RandomFault drawn = fault;
-    drawn.every = Range<Duration>::of(random_.draw(fault.every));
-    schedule(drawn);
+  for (std::size_t i = 0; i < scenario_.random.size(); ++i) {
+    Random random = random_.fork(i);
+    if (scenario_.swarm && random.coin()) continue;
+    const Duration every = random.draw(scenario_.random[i].every);
+    recurring_.push_back({scenario_.random[i], every, random});
   }
+  for (Recurring& recurring : recurring_) schedule(recurring);
 }
 
-void Faults::schedule(const RandomFault& fault) {
-  queue_.after(random_.exponential(fault.every.low), [this, fault] {
+void Faults::schedule(Recurring& recurring) {
+  queue_.after(recurring.random.exponential(recurring.every), [this, &recurring] {
     if (healed_) return;
-    strike(fault);
-    schedule(fault);
+    strike(recurring);
+    schedule(recurring);
   });
 }
 
-void Faults::strike(const RandomFault& fault) {
-  const Duration lasts = random_.draw(fault.lasts);
-  const NodeIndex node = random_.below(hosts_.size());
+void Faults::strike(Recurring& recurring) {
+  const RandomFault& fault = recurring.fault;
+  Random& random = recurring.random;
+  const Duration lasts = random.draw(fault.lasts);
+  const NodeIndex node = random.below(hosts_.size());
   switch (fault.kind) {
     case FaultKind::partition: {
       std::vector<bool> side(hosts_.size());
-      for (NodeIndex i = 0; i < hosts_.size(); ++i) side[i] = random_.coin();
+      for (NodeIndex i = 0; i < hosts_.size(); ++i) side[i] = random.coin();
       side[node] = true;
       side[(node + 1) % hosts_.size()] = false;
       partition(std::move(side), lasts);
       break;
     }
     case FaultKind::one_way: {
-      const NodeIndex other = (node + 1 + random_.below(hosts_.size() - 1)) % hosts_.size();
+      const NodeIndex other = (node + 1 + random.below(hosts_.size() - 1)) % hosts_.size();
       one_way(node, other, lasts);
       break;
     }
@@ -116,7 +119,7 @@ void Faults::strike(const RandomFault& fault) {
       pause(node, lasts);
       break;
     case FaultKind::clock_jump:
-      jump(node, random_.draw(fault.jump));
+      jump(node, random.draw(fault.jump));
       break;
     case FaultKind::disk_failure:
       fail_disk(node, lasts);
@@ -124,8 +127,15 @@ void Faults::strike(const RandomFault& fault) {
   }
 }
 
-void Faults::begin(FaultKind kind, Duration lasts, std::function<void()> end) {
-  ++counts_[static_cast<std::size_t>(kind)];
+void Faults::note(PlannedFault fault) {
+  ++counts_[static_cast<std::size_t>(fault.kind)];
+  fault.at = queue_.now();
+  struck_.push_back(std::move(fault));
+}
+
+void Faults::begin(PlannedFault fault, std::function<void()> end) {
+  const Duration lasts = fault.lasts;
+  note(std::move(fault));
   const std::uint64_t id = next_id_++;
   active_.emplace(id, std::move(end));
   queue_.after(lasts, [this, id] {
@@ -148,8 +158,11 @@ void Faults::heal() {
 
 void Faults::partition(std::vector<bool> side, Duration lasts) {
   std::string text = "partition";
+  PlannedFault fault{FaultKind::partition, {}, lasts, {}, {}};
   for (NodeIndex i = 0; i < hosts_.size(); ++i) {
-    if (side[i]) text += ' ' + hosts_[i]->name();
+    if (!side[i]) continue;
+    text += ' ' + hosts_[i]->name();
+    fault.nodes.push_back(hosts_[i]->name());
   }
   trace(text);
   const auto each_cut = [this, side = std::move(side)](bool block) {
@@ -161,7 +174,7 @@ void Faults::partition(std::vector<bool> side, Duration lasts) {
     }
   };
   each_cut(true);
-  begin(FaultKind::partition, lasts, [this, text, each_cut] {
+  begin(std::move(fault), [this, text, each_cut] {
     trace("end " + text);
     each_cut(false);
   });
@@ -171,30 +184,33 @@ void Faults::one_way(NodeIndex from, NodeIndex to, Duration lasts) {
   const std::string text = "one_way " + hosts_[from]->name() + '>' + hosts_[to]->name();
   trace(text);
   network_.block(from, to);
-  begin(FaultKind::one_way, lasts, [this, from, to, text] {
-    trace("end " + text);
-    network_.unblock(from, to);
-  });
+  begin({FaultKind::one_way, {}, lasts, {hosts_[from]->name(), hosts_[to]->name()}, {}},
+        [this, from, to, text] {
+          trace("end " + text);
+          network_.unblock(from, to);
+        });
 }
 
 void Faults::stop_process(NodeIndex node, bool keep_disk, Duration lasts) {
   if (!hosts_[node]->up()) return;
   targets_.crash(node, keep_disk);
-  begin(keep_disk ? FaultKind::crash : FaultKind::disk_loss, lasts, [this, node] {
-    if (!hosts_[node]->up()) targets_.restart(node);
-  });
+  begin(
+      {keep_disk ? FaultKind::crash : FaultKind::disk_loss, {}, lasts, {hosts_[node]->name()}, {}},
+      [this, node] {
+        if (!hosts_[node]->up()) targets_.restart(node);
+      });
 }
 
 void Faults::pause(NodeIndex node, Duration lasts) {
   if (!hosts_[node]->up() || hosts_[node]->paused()) return;
   hosts_[node]->pause();
-  begin(FaultKind::pause, lasts, [this, node] {
+  begin({FaultKind::pause, {}, lasts, {hosts_[node]->name()}, {}}, [this, node] {
     if (hosts_[node]->up() && hosts_[node]->paused()) hosts_[node]->resume();
   });
 }
 
 void Faults::jump(NodeIndex node, Duration by) {
-  ++counts_[static_cast<std::size_t>(FaultKind::clock_jump)];
+  note({FaultKind::clock_jump, {}, {}, {hosts_[node]->name()}, by});
   trace("clock_jump " + hosts_[node]->name() + ' ' + std::to_string(by.count()) + "us");
   hosts_[node]->jump_wall_clock(by);
 }
@@ -202,7 +218,7 @@ void Faults::jump(NodeIndex node, Duration by) {
 void Faults::fail_disk(NodeIndex node, Duration lasts) {
   trace("disk_failure " + hosts_[node]->name());
   hosts_[node]->fail_writes(1);
-  begin(FaultKind::disk_failure, lasts, [this, node] {
+  begin({FaultKind::disk_failure, {}, lasts, {hosts_[node]->name()}, {}}, [this, node] {
     trace("end disk_failure " + hosts_[node]->name());
     hosts_[node]->fail_writes(-1);
   });

@@ -33,12 +33,22 @@ class Faults {
   // Ends every fault: all nodes up, all links open, all disks writable. Wrong clocks stay wrong.
   void heal();
   const std::array<std::uint64_t, fault_kinds>& counts() const { return counts_; }
+  // Every fault so far, as a scenario would state it.
+  const std::vector<PlannedFault>& struck() const { return struck_; }
 
  private:
-  void schedule(const RandomFault& fault);
-  void strike(const RandomFault& fault);
-  // Counts the fault and calls `end` after a while, or when all is healed.
-  void begin(FaultKind kind, Duration lasts, std::function<void()> end);
+  // A random fault of this run: how often, on average, and a generator of its own.
+  struct Recurring {
+    RandomFault fault;
+    Duration every;
+    Random random;
+  };
+  void schedule(Recurring& recurring);
+  void strike(Recurring& recurring);
+  // Counts the fault and notes it.
+  void note(PlannedFault fault);
+  // Notes the fault and calls `end` after a while, or when all is healed.
+  void begin(PlannedFault fault, std::function<void()> end);
   void partition(std::vector<bool> side, Duration lasts);
   void one_way(NodeIndex from, NodeIndex to, Duration lasts);
   void stop_process(NodeIndex node, bool keep_disk, Duration lasts);
@@ -55,10 +65,12 @@ class Faults {
   Trace& trace_;
   std::vector<std::unique_ptr<Host>>& hosts_;
   FaultTargets& targets_;
+  std::vector<Recurring> recurring_;
   std::map<std::uint64_t, std::function<void()>> active_;
   std::uint64_t next_id_ = 0;
   bool healed_ = false;
   std::array<std::uint64_t, fault_kinds> counts_{};
+  std::vector<PlannedFault> struck_;
 };
 
 }  // namespace rejoin::simulation

@@ -24,9 +24,9 @@ void World::heal() {
   queue_.after(Duration(0), [this] { check_agreement(); });
   queue_.after(scenario_.converge_within, [this] {
     if (phase_ == Phase::converging) {
-      fail("the nodes do not agree " +
-           std::to_string(scenario_.converge_within.count() / 1'000'000) +
-           " s after all faults ended: " + disagreement());
+      fail(Promise::convergence, "the nodes do not agree " +
+                                     std::to_string(scenario_.converge_within.count() / 1'000'000) +
+                                     " s after all faults ended: " + disagreement());
     }
   });
 }
@@ -69,8 +69,9 @@ void World::check_agreement() {
   for (const auto& space : services_->spaces) {
     const Document& document = hosts_[0]->core().document(space.name);
     if (!document.clock().includes(alive_at_heal_[space.name])) {
-      fail("the nodes agreed on less than some of them knew when the faults ended, in " +
-           space.name);
+      fail(Promise::durability,
+           "the nodes agreed on less than some of them knew when the faults ended, in " +
+               space.name);
       return;
     }
     result_.state += document.hash();
@@ -107,7 +108,7 @@ void World::check_settled(Duration deadline) {
     trace("settled");
     listen(queue_.now() + scenario_.converge_within);
   } else if (queue_.now() >= deadline) {
-    fail("the cluster does not come to rest: " + why_not);
+    fail(Promise::rest, "the cluster does not come to rest: " + why_not);
   } else {
     queue_.after(std::chrono::milliseconds(250), [this, deadline] { check_settled(deadline); });
   }
@@ -130,7 +131,7 @@ void World::listen(Duration deadline) {
     if (noise.empty()) {
       check_end();
     } else if (queue_.now() >= deadline) {
-      fail("idle peers that agree are not silent: " + noise);
+      fail(Promise::silence, "idle peers that agree are not silent: " + noise);
     } else {
       listen(deadline);
     }
@@ -185,7 +186,8 @@ void World::restart_from_disk() {
     for (const auto& [name, state] : before) {
       const Document& document = host->core().document(name);
       if (document.clock() == state.first && document.hash() == state.second) continue;
-      fail(host->name() + "'s disk gives another state of " + name + " than what it had agreed on");
+      fail(Promise::durability,
+           host->name() + "'s disk gives another state of " + name + " than what it had agreed on");
       return;
     }
   }
@@ -210,8 +212,9 @@ void World::deep_check(bool all_nodes) {
       const Document& one = hosts_[a]->core().document(space.name);
       const Document& other = hosts_[b]->core().document(space.name);
       if (one.clock() == other.clock() && one.canonical_state() != other.canonical_state()) {
-        fail(hosts_[a]->name() + " and " + hosts_[b]->name() +
-             " have equal clocks and hashes, but different states of " + space.name);
+        fail(Promise::certificate, hosts_[a]->name() + " and " + hosts_[b]->name() +
+                                       " have equal clocks and hashes, but different states of " +
+                                       space.name);
         return;
       }
     }
@@ -220,13 +223,13 @@ void World::deep_check(bool all_nodes) {
 
 void World::deep_check(Host& host) {
   if (auto status = host.core().check_invariants(); !status.ok()) {
-    fail(host.name() + " breaks an invariant: " + status.error().to_string());
+    fail(Promise::invariants, host.name() + " breaks an invariant: " + status.error().to_string());
     return;
   }
   check_peers_claims(host);
   for (const auto& space : services_->spaces) {
     if (auto wrong = workload_->wrong_state(host.index(), space.name)) {
-      fail(host.name() + " shows a wrong state of " + space.name + ": " + *wrong);
+      fail(Promise::state, host.name() + " shows a wrong state of " + space.name + ": " + *wrong);
       return;
     }
   }
@@ -237,8 +240,9 @@ void World::check_peers_claims(Host& host) {
   std::size_t bound = services_->spaces.size() * options.waiting_bytes_max +
                       hosts_.size() * options.incoming_transfer_bytes_max;
   if (host.core().buffered_bytes() > bound) {
-    fail(host.name() + " holds " + std::to_string(host.core().buffered_bytes()) +
-         " bytes that peers sent, more than its options allow");
+    fail(Promise::invariants, host.name() + " holds " +
+                                  std::to_string(host.core().buffered_bytes()) +
+                                  " bytes that peers sent, more than its options allow");
     return;
   }
   for (const auto& space : services_->spaces) {
@@ -246,8 +250,8 @@ void World::check_peers_claims(Host& host) {
     for (const auto& peer : host.core().status(space.name, host.local_now()).peers) {
       const Host& there = *hosts_[services_->index_of.at(peer.name)];
       if (there.space(space.name).ever_on_disk.includes(peer.durable)) continue;
-      fail(host.name() + " believes that " + peer.name + " has more of " + space.name +
-           " durable than its disk ever had");
+      fail(Promise::receipt, host.name() + " believes that " + peer.name + " has more of " +
+                                 space.name + " durable than its disk ever had");
       return;
     }
   }
@@ -265,6 +269,7 @@ void World::finish() {
   result_.duplicated = network.duplicated;
   result_.corrupted = network.corrupted;
   result_.faults = faults_->counts();
+  result_.struck = faults_->struck();
   node::CoreCounters sum;
   for (const auto& host : hosts_) {
     add(sum, host->past_counters());

@@ -44,12 +44,14 @@ void Host::start() {
   ++life_;
   auto stored = disk_.load();
   if (!stored.ok()) {
-    services_.observer.broken(name() +
-                              " cannot load what its own disk kept: " + stored.error().to_string());
+    services_.observer.broken(
+        Promise::durability,
+        name() + " cannot load what its own disk kept: " + stored.error().to_string());
     return;
   }
   node::CoreOptions options = options_.core;
-  for (auto& word : options.random_seed) word = random_.next();
+  Random ids = random_.fork(life_);
+  for (auto& word : options.random_seed) word = ids.next();
   core_ = std::make_unique<node::Core>(std::move(options), local_now());
   answers_ = {};
   timer_at_ = Duration::max();
@@ -60,15 +62,17 @@ void Host::start() {
     const std::string space_name = space.name;
     const Clock& kept = spaces_.at(space_name).on_disk;
     if (space.document.clock() != kept) {
-      services_.observer.broken(name() + " restarted with " + space.document.clock().to_string() +
-                                " in " + space_name + ", but its disk had acknowledged " +
-                                kept.to_string());
+      services_.observer.broken(Promise::durability,
+                                name() + " restarted with " + space.document.clock().to_string() +
+                                    " in " + space_name + ", but its disk had acknowledged " +
+                                    kept.to_string());
       return;
     }
     space.last_writes_uncertain = uncertain;
     if (auto status = core_->open_space(std::move(space), local_now()); !status.ok()) {
-      services_.observer.broken(name() + " cannot open its stored space " + space_name + ": " +
-                                status.error().to_string());
+      services_.observer.broken(Promise::durability, name() + " cannot open its stored space " +
+                                                         space_name + ": " +
+                                                         status.error().to_string());
       return;
     }
   }
@@ -77,8 +81,9 @@ void Host::start() {
     node::SpaceOptions space_options;
     space_options.durable = space.durable;
     if (auto status = core_->open_space(space.name, space_options, local_now()); !status.ok()) {
-      services_.observer.broken(name() + " cannot open a new space " + space.name + ": " +
-                                status.error().to_string());
+      services_.observer.broken(
+          Promise::invariants,
+          name() + " cannot open a new space " + space.name + ": " + status.error().to_string());
       return;
     }
   }
@@ -188,7 +193,8 @@ void Host::pump_once() {
   for (auto& send : core_->take_sends()) {
     const auto to = services_.index_of.find(send.to);
     if (to == services_.index_of.end()) {
-      services_.observer.broken(name() + " sends to " + send.to + ", which nobody is called");
+      services_.observer.broken(Promise::invariants,
+                                name() + " sends to " + send.to + ", which nobody is called");
       return;
     }
     services_.observer.sending(send.kind);
@@ -196,7 +202,8 @@ void Host::pump_once() {
   }
   if (auto batch = core_->take_batch()) {
     if (writing_) {
-      services_.observer.broken(name() + " hands out a batch while one is being written");
+      services_.observer.broken(Promise::invariants,
+                                name() + " hands out a batch while one is being written");
       return;
     }
     begin_writing(std::move(batch));
@@ -253,6 +260,7 @@ void Host::finish_writing() {
 void Host::keep(const Writing& writing) {
   if (auto status = disk_.write(*writing.batch); !status.ok()) {
     services_.observer.broken(
+        Promise::durability,
         name() + " hands out a batch that no store can keep: " + status.error().to_string());
     return;
   }

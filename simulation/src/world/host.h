@@ -33,7 +33,7 @@ class HostObserver {
   virtual void sending(const char* kind) = 0;
   virtual void answered(Host& host, const node::RightsAnswers::Answer& answer) = 0;
   virtual void notice(Host& host, const node::Notice& notice) = 0;
-  virtual void broken(const std::string& what) = 0;  // the run has failed
+  virtual void broken(Promise promise, const std::string& what) = 0;  // the run has failed
 };
 
 // What is the same for all hosts of a run.

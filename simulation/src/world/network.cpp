@@ -11,29 +11,65 @@ namespace {
 // How long after the faults' end a message from before may still arrive.
 constexpr Duration stalled_max = std::chrono::seconds(10);
 
+void spoil(std::string& bytes, Random& random) {
+  switch (random.below(5)) {
+    case 0:  // a bit
+      if (!bytes.empty()) {
+        const auto at = random.below(bytes.size());
+        bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8)));
+      }
+      break;
+    case 1: {  // a run of bytes
+      if (bytes.empty()) break;
+      const auto at = random.below(bytes.size());
+      const auto length = std::min<std::uint64_t>(random.between(1, 16), bytes.size() - at);
+      for (std::uint64_t i = 0; i < length; ++i)
+        bytes[at + i] = static_cast<char>(random.below(256));
+      break;
+    }
+    case 2:  // the end is missing
+      bytes.resize(bytes.empty() ? 0 : random.below(bytes.size()));
+      break;
+    case 3:  // something follows
+      for (auto n = random.between(1, 32); n > 0; --n) {
+        bytes.push_back(static_cast<char>(random.below(256)));
+      }
+      break;
+    default: {  // noise
+      bytes.resize(random.below(256));
+      for (auto& byte : bytes) byte = static_cast<char>(random.below(256));
+    }
+  }
+}
+
 }  // namespace
 
 Network::Network(const NetworkOptions& options, std::vector<std::string> names, Random random,
                  EventQueue& queue, Trace& trace, Deliver deliver)
     : options_(options),
       names_(std::move(names)),
-      random_(random),
       queue_(queue),
       trace_(trace),
       deliver_(std::move(deliver)),
       links_(names_.size() * names_.size()) {
-  slow_ = random_.draw(options_.slow);
-  loss_ = random_.draw(options_.loss);
-  duplicate_ = random_.draw(options_.duplicate);
-  reorder_ = random_.draw(options_.reorder);
-  corrupt_ = random_.draw(options_.corrupt);
-  bandwidth_ = random_.draw(options_.bandwidth);
+  slow_ = random.draw(options_.slow);
+  loss_ = random.draw(options_.loss);
+  duplicate_ = random.draw(options_.duplicate);
+  reorder_ = random.draw(options_.reorder);
+  corrupt_ = random.draw(options_.corrupt);
+  bandwidth_ = random.draw(options_.bandwidth);
+  // Each direction has a generator of its own, and so has each message: what is sent elsewhere, or
+  // happens to another message, changes nothing here.
   for (NodeIndex a = 0; a < names_.size(); ++a) {
-    for (NodeIndex b = 0; b < a; ++b) {
-      const Duration median = random_.draw(options_.delay);
-      link(a, b).median = median;
-      link(b, a).median = median;
+    for (NodeIndex b = 0; b < names_.size(); ++b) {
+      if (a == b) continue;
+      Link& line = link(a, b);
+      line.random = random.fork(hash_bytes(names_[a] + '>' + names_[b]).low);
+      line.median = b < a ? line.random.draw(options_.delay) : Duration(0);
     }
+  }
+  for (NodeIndex a = 0; a < names_.size(); ++a) {
+    for (NodeIndex b = 0; b < a; ++b) link(b, a).median = link(a, b).median;
   }
 }
 
@@ -46,10 +82,10 @@ void Network::calm() {
   calmed_at_ = queue_.now();
 }
 
-Duration Network::draw_delay(const Link& link) {
+Duration Network::draw_delay(const Link& link, Random& random) {
   auto delay =
-      random_.lognormal(static_cast<std::uint64_t>(link.median.count()), options_.spread_ppm);
-  if (random_.chance(slow_)) delay = random_.pareto(delay, options_.slow_alpha_ppm);
+      random.lognormal(static_cast<std::uint64_t>(link.median.count()), options_.spread_ppm);
+  if (random.chance(slow_)) delay = random.pareto(delay, options_.slow_alpha_ppm);
   return Duration(static_cast<std::int64_t>(delay));
 }
 
@@ -57,7 +93,12 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
   ++counters_.sent;
   counters_.bytes += bytes.size();
   Link& line = link(from, to);
-  if (line.blocked > 0 || random_.chance(loss_)) {
+  Random random = line.random.fork(line.sent++);
+  const bool lost = random.chance(loss_);
+  const bool reordered = random.chance(reorder_);
+  const bool duplicated = random.chance(duplicate_);
+  const bool spoiled = random.chance(corrupt_);
+  if (line.blocked > 0 || lost) {
     ++counters_.lost;
     trace(line.blocked > 0 ? "cut" : "lose", from, to, bytes, kind);
     return;
@@ -74,21 +115,20 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
     departure = start + Duration(static_cast<std::int64_t>(bytes.size() * 1'000'000 / bandwidth_));
     line.free_at = departure;
   }
-  Duration arrival = departure + draw_delay(line);
-  if (random_.chance(reorder_)) {
-    arrival += draw_delay(line);
+  Duration arrival = departure + draw_delay(line, random);
+  if (reordered) {
+    arrival += draw_delay(line, random);
   } else {
     arrival = std::max(arrival, line.last_arrival);
     line.last_arrival = arrival;
   }
-  if (random_.chance(duplicate_)) {
+  if (duplicated) {
     ++counters_.duplicated;
-    carry(from, to, bytes, kind, arrival + draw_delay(line), false);
+    carry(from, to, bytes, kind, arrival + draw_delay(line, random), false);
   }
-  const bool spoiled = random_.chance(corrupt_);
   if (spoiled) {
     ++counters_.corrupted;
-    spoil(bytes);
+    spoil(bytes, random);
   }
   carry(from, to, std::move(bytes), kind, arrival, spoiled);
 }
@@ -111,37 +151,6 @@ void Network::carry(NodeIndex from, NodeIndex to, std::string bytes, const char*
           ++counters_.lost;
         }
       });
-}
-
-void Network::spoil(std::string& bytes) {
-  switch (random_.below(5)) {
-    case 0:  // a bit
-      if (!bytes.empty()) {
-        const auto at = random_.below(bytes.size());
-        bytes[at] = static_cast<char>(bytes[at] ^ (1 << random_.below(8)));
-      }
-      break;
-    case 1: {  // a run of bytes
-      if (bytes.empty()) break;
-      const auto at = random_.below(bytes.size());
-      const auto length = std::min<std::uint64_t>(random_.between(1, 16), bytes.size() - at);
-      for (std::uint64_t i = 0; i < length; ++i)
-        bytes[at + i] = static_cast<char>(random_.below(256));
-      break;
-    }
-    case 2:  // the end is missing
-      bytes.resize(bytes.empty() ? 0 : random_.below(bytes.size()));
-      break;
-    case 3:  // something follows
-      for (auto n = random_.between(1, 32); n > 0; --n) {
-        bytes.push_back(static_cast<char>(random_.below(256)));
-      }
-      break;
-    default: {  // noise
-      bytes.resize(random_.below(256));
-      for (auto& byte : bytes) byte = static_cast<char>(random_.below(256));
-    }
-  }
 }
 
 void Network::trace(const char* what, NodeIndex from, NodeIndex to, const std::string& bytes,

@@ -47,22 +47,22 @@ class Network {
 
  private:
   struct Link {
+    Random random{0};
     Duration median{0};
+    std::uint64_t sent = 0;
     Duration last_arrival{0};  // no message in order arrives before
     Duration free_at{0};       // when the bytes sent so far will have left
     int blocked = 0;
   };
   Link& link(NodeIndex from, NodeIndex to) { return links_[from * names_.size() + to]; }
-  Duration draw_delay(const Link& link);
+  Duration draw_delay(const Link& link, Random& random);
   void carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind, Duration arrival,
              bool spoiled);
-  void spoil(std::string& bytes);
   void trace(const char* what, NodeIndex from, NodeIndex to, const std::string& bytes,
              const char* kind);
 
   NetworkOptions options_;
   std::vector<std::string> names_;
-  Random random_;
   EventQueue& queue_;
   Trace& trace_;
   Deliver deliver_;

@@ -12,6 +12,9 @@ namespace {
 // Labels of the generators: a run that draws more for one thing draws the same for the others.
 enum Stream : std::uint64_t { for_network = 1, for_faults, for_workload, for_hosts, for_options };
 
+// Of a node's own generators: by its name, so that a cluster that lacks another draws the same.
+std::uint64_t label_of(const std::string& name) { return hash_bytes(name).low; }
+
 bool are_neighbours(Topology topology, std::size_t count, NodeIndex a, NodeIndex b) {
   if (a == b) return false;
   const NodeIndex low = std::min(a, b), high = std::max(a, b);
@@ -53,10 +56,32 @@ World::World(const Scenario& scenario, const RunOptions& options)
 
 World::~World() = default;
 
+bool World::begin_step(std::uint64_t client, std::uint64_t step) {
+  workload_random_ = random_.fork(for_workload).fork(client).fork(step);
+  if (!scenario_.workload.takes_step(client, step)) return false;
+  if (step > 0) result_.client_steps.push_back({client, step});
+  return true;
+}
+
+// The highest of one draw for each node (rendezvous hashing).
+NodeIndex World::draw_node() {
+  const Random drawn(workload_random_.next());
+  NodeIndex highest = 0;
+  std::uint64_t best = 0;
+  for (NodeIndex i = 0; i < hosts_.size(); ++i) {
+    const std::uint64_t mine = drawn.fork(label_of(hosts_[i]->name())).next();
+    if (mine < best) continue;
+    best = mine;
+    highest = i;
+  }
+  return highest;
+}
+
 void World::make_hosts() {
-  Random options_random = random_.fork(for_options);
   const std::size_t count = scenario_.nodes.size();
   for (NodeIndex i = 0; i < count; ++i) {
+    const std::uint64_t label = label_of(scenario_.nodes[i]);
+    Random options_random = random_.fork(for_options).fork(label);
     HostOptions options;
     options.core.name = scenario_.nodes[i];
     options.core.members = scenario_.nodes;
@@ -65,13 +90,13 @@ void World::make_hosts() {
         options.core.peers.push_back(scenario_.nodes[j]);
       }
     }
-    draw_core_options(scenario_.core, scenario_.buggify, options_random, options.core);
+    draw_core_options(scenario_, options_random, options.core);
     options.disk = scenario_.disk;
     options.wall_skew = options_random.draw(scenario_.clocks.skew);
     const auto drift = static_cast<std::int64_t>(options_random.draw(scenario_.clocks.drift_ppm));
     options.drift_ppm = options_random.coin() ? drift : -drift;
     hosts_.push_back(std::make_unique<Host>(i, std::move(options), *services_,
-                                            random_.fork(for_hosts + 100 * (i + 1))));
+                                            random_.fork(for_hosts).fork(label)));
   }
 }
 
@@ -82,7 +107,7 @@ RunResult World::run() {
   queue_.at(scenario_.duration, [this] { heal(); });
   while (!failed() && phase_ != Phase::done && !queue_.empty()) step();
   if (!failed() && phase_ != Phase::done)
-    fail("nothing is left to happen before the run has ended");
+    fail(Promise::rest, "nothing is left to happen before the run has ended");
   finish();
   return std::move(result_);
 }
@@ -93,13 +118,14 @@ void World::step() {
   ++result_.steps;
   if (result_.steps % scenario_.deep_check_every == 0 && !failed()) deep_check(false);
   if (result_.steps > scenario_.steps_max) {
-    fail("more than " + std::to_string(scenario_.steps_max) +
-         " steps (steps_max): the nodes do not come to rest");
+    fail(Promise::rest, "more than " + std::to_string(scenario_.steps_max) +
+                            " steps (steps_max): the nodes do not come to rest");
   }
 }
 
-void World::fail(const std::string& what) {
+void World::fail(Promise promise, const std::string& what) {
   if (failed()) return;
+  result_.promise = promise;
   result_.failure = what;
   result_.failed_at = queue_.now();
   trace("FAILED " + what);
@@ -120,7 +146,8 @@ Result<node::Committed> World::transact(NodeIndex node, const std::string& space
 void World::answer_requests(NodeIndex node, const std::string& space,
                             const node::AnswerRule& rule) {
   if (auto status = hosts_[node]->answer_requests(space, rule); !status.ok()) {
-    fail(hosts_[node]->name() + " cannot answer requests: " + status.error().to_string());
+    fail(Promise::accepted_writes,
+         hosts_[node]->name() + " cannot answer requests: " + status.error().to_string());
   }
 }
 
@@ -130,12 +157,13 @@ void World::answered(Host& host, const node::RightsAnswers::Answer& answer) {
   };
   if (!answer.committed.ok()) {
     if (answer.committed.error().code == ErrorCode::busy) return;  // tried again
-    fail(describe() + ": an answer was refused: " + answer.committed.error().to_string());
+    fail(Promise::accepted_writes,
+         describe() + ": an answer was refused: " + answer.committed.error().to_string());
     return;
   }
   const node::Committed& committed = *answer.committed;
   if (committed.event == nullptr || answer.given <= 0) {
-    fail(describe() + " was answered with nothing");
+    fail(Promise::accepted_writes, describe() + " was answered with nothing");
     return;
   }
   ++result_.commits;
@@ -150,8 +178,8 @@ void World::answered(Host& host, const node::RightsAnswers::Answer& answer) {
 void World::writes_as(Host& host, const std::string& space, const ReplicaId& replica) {
   const auto [found, is_new] = writers_.try_emplace(replica, Writer{host.index(), space});
   if (!is_new && (found->second.host != host.index() || found->second.space != space)) {
-    fail(host.name() + " took the replica id " + replica.short_name() + " in " + space +
-         ", which is in use elsewhere");
+    fail(Promise::invariants, host.name() + " took the replica id " + replica.short_name() +
+                                  " in " + space + ", which is in use elsewhere");
   }
 }
 
@@ -186,8 +214,8 @@ void World::clock_moved(Host& host, const std::string& space) {
   const Clock& clock = host.core().document(space).clock();
   const Clock& before = host.space(space).clock;
   if (!clock.includes(before)) {
-    fail(host.name() + "'s clock of " + space + " went back from " + before.to_string() + " to " +
-         clock.to_string());
+    fail(Promise::clocks, host.name() + "'s clock of " + space + " went back from " +
+                              before.to_string() + " to " + clock.to_string());
     return;
   }
   check_certificate(host, space);
@@ -210,7 +238,7 @@ void World::check_certificate(Host& host, const std::string& space) {
     const auto state = workload_->wrong_state(other->index(), space);
     *wrong += "; at " + other->name() + ' ' + state.value_or("everything reads as it should");
   }
-  fail("in " + space + ' ' + *wrong);
+  fail(Promise::certificate, "in " + space + ' ' + *wrong);
 }
 
 bool World::is_durable(const std::string& space) const {
@@ -225,8 +253,8 @@ void World::check_origins(Host& host, const std::string& space) {
   for (const auto& [replica, sequence] : host.core().document(space).clock()) {
     const auto writer = writers_.find(replica);
     if (writer == writers_.end()) {
-      fail(host.name() + " shows writes of " + replica.short_name() + " in " + space +
-           ", under which nobody writes");
+      fail(Promise::durable_first, host.name() + " shows writes of " + replica.short_name() +
+                                       " in " + space + ", under which nobody writes");
       return;
     }
     const NodeIndex origin = writer->second.host;
@@ -234,9 +262,10 @@ void World::check_origins(Host& host, const std::string& space) {
     if (!is_durable(space)) continue;
     const Sequence kept = hosts_[origin]->space(space).ever_on_disk.get(replica);
     if (sequence > kept) {
-      fail(host.name() + " shows write " + Dot{replica, sequence}.to_string() + " of " +
-           hosts_[origin]->name() + " in " + space + ", of which only " + std::to_string(kept) +
-           " were ever durable there: it was sent too early");
+      fail(Promise::durable_first,
+           host.name() + " shows write " + Dot{replica, sequence}.to_string() + " of " +
+               hosts_[origin]->name() + " in " + space + ", of which only " + std::to_string(kept) +
+               " were ever durable there: it was sent too early");
       return;
     }
   }
@@ -250,13 +279,13 @@ void World::notice(Host& host, const node::Notice& notice) {
   };
   switch (notice.kind) {
     case Kind::divergence:
-      fail(describe("noticed a divergence"));
+      fail(Promise::certificate, describe("noticed a divergence"));
       break;
     case Kind::malformed_message:
-      if (!network_->corrupts()) fail(describe("got a malformed message"));
+      if (!network_->corrupts()) fail(Promise::good_faith, describe("got a malformed message"));
       break;
     case Kind::rejected:
-      if (!network_->corrupts()) fail(describe("was rejected"));
+      if (!network_->corrupts()) fail(Promise::good_faith, describe("was rejected"));
       break;
     case Kind::replica_id_changed:
       count("replica ids changed", 1);
@@ -283,8 +312,8 @@ bool World::durable_here(NodeIndex node, const std::string& space, const Dot& do
   Host& host = *hosts_[node];
   if (!host.core().durable_here(space, dot)) return false;
   if (is_durable(space) && !host.space(space).on_disk.includes(dot)) {
-    fail(host.name() + " said that " + dot.to_string() + " in " + space +
-         " is durable there, but a power loss now would lose it");
+    fail(Promise::receipt, host.name() + " said that " + dot.to_string() + " in " + space +
+                               " is durable there, but a power loss now would lose it");
   }
   return true;
 }
@@ -296,8 +325,8 @@ std::vector<std::string> World::durable_at(NodeIndex node, const std::string& sp
   for (const auto& peer : peers) {
     const Host& there = *hosts_[services_->index_of.at(peer)];
     if (is_durable(space) && !there.space(space).ever_on_disk.includes(dot)) {
-      fail(host.name() + " said that " + dot.to_string() + " in " + space + " is durable at " +
-           peer + ", whose disk never had it");
+      fail(Promise::receipt, host.name() + " said that " + dot.to_string() + " in " + space +
+                                 " is durable at " + peer + ", whose disk never had it");
     }
   }
   return peers;

@@ -28,6 +28,8 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
     queue_.after(delay, std::move(action));
   }
   Random& random() override { return workload_random_; }
+  bool begin_step(std::uint64_t client, std::uint64_t step) override;
+  NodeIndex draw_node() override;
   const Scenario& scenario() const override { return scenario_; }
   bool healing() const override { return phase_ != Phase::storm; }
   std::size_t node_count() const override { return hosts_.size(); }
@@ -47,7 +49,8 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   bool durable_here(NodeIndex node, const std::string& space, const Dot& dot) override;
   std::vector<std::string> durable_at(NodeIndex node, const std::string& space,
                                       const Dot& dot) override;
-  void fail(const std::string& what) override;
+  using Cluster::fail;
+  void fail(Promise promise, const std::string& what) override;
   bool failed() const override { return !result_.failure.empty(); }
   void count(const std::string& what, std::uint64_t by) override { result_.counts[what] += by; }
   void trace(const std::string& line) override { trace_.line(queue_.now(), line); }
@@ -73,7 +76,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void answered(Host& host, const node::RightsAnswers::Answer& answer) override;
   void writes_as(Host& host, const std::string& space, const ReplicaId& replica) override;
   void notice(Host& host, const node::Notice& notice) override;
-  void broken(const std::string& what) override { fail(what); }
+  void broken(Promise promise, const std::string& what) override { fail(promise, what); }
   // ---- FaultTargets ----
   void crash(NodeIndex node, bool keep_disk) override;
   void restart(NodeIndex node) override;
@@ -101,7 +104,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
 
   const Scenario& scenario_;
   Random random_;
-  Random workload_random_;
+  Random workload_random_;  // of the step under way
   EventQueue queue_;
   Trace trace_;
   std::unique_ptr<Workload> workload_;

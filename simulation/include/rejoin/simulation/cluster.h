@@ -11,6 +11,7 @@
 #include "rejoin/crdt/transaction.h"
 #include "rejoin/node/core.h"
 #include "rejoin/node/rights.h"
+#include "rejoin/simulation/promise.h"
 #include "rejoin/simulation/random.h"
 #include "rejoin/simulation/scenario.h"
 
@@ -28,6 +29,12 @@ class Cluster {
   // Calls `action` in `delay`. Not called after the run has ended.
   virtual void after(Duration delay, std::function<void()> action) = 0;
   virtual Random& random() = 0;  // the workload's own generator
+  // From now on random() is a generator for this step of this client alone, so that a step that is
+  // left out changes nothing that the others draw. False: the scenario leaves it out
+  // (WorkloadOptions::steps). Step 0 is the client's arrival.
+  virtual bool begin_step(std::uint64_t client, std::uint64_t step) = 0;
+  // A node drawn from random(): mostly the same one in a cluster that lacks some of the others.
+  virtual NodeIndex draw_node() = 0;
   virtual const Scenario& scenario() const = 0;
   // True once faults and load have stopped: write nothing from then on.
   virtual bool healing() const = 0;
@@ -55,7 +62,8 @@ class Cluster {
 
   // ---- Verdict ----
   // Ends the run as failed; `what` says in plain words what broke. The first failure counts.
-  virtual void fail(const std::string& what) = 0;
+  virtual void fail(Promise promise, const std::string& what) = 0;
+  void fail(const std::string& what) { fail(Promise::workload, what); }
   virtual bool failed() const = 0;
   // Counts something for the summary ("reads with token").
   virtual void count(const std::string& what, std::uint64_t by = 1) = 0;

@@ -6,10 +6,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "rejoin/crdt/hash.h"
+#include "rejoin/simulation/promise.h"
 #include "rejoin/simulation/scenario.h"
 #include "rejoin/simulation/workload.h"
 
@@ -27,8 +30,9 @@ struct RunOptions {
 
 struct RunResult {
   bool ok = false;
-  std::string failure;    // what broke, in plain words
-  Duration failed_at{0};  // virtual time
+  std::string failure;             // what broke, in plain words
+  std::optional<Promise> promise;  // that broke
+  Duration failed_at{0};           // virtual time
   std::uint64_t seed = 0;
 
   Duration simulated{0};
@@ -44,6 +48,8 @@ struct RunResult {
   std::uint64_t duplicated = 0;
   std::uint64_t corrupted = 0;
   std::array<std::uint64_t, fault_kinds> faults{};
+  std::vector<PlannedFault> struck;             // every fault, in order, as a scenario states it
+  std::vector<ClientStep> client_steps;         // that were taken, in order
   std::map<std::string, std::uint64_t> counts;  // of protocol and workload, by name
 };
 

@@ -7,11 +7,15 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "rejoin/crdt/path.h"
 #include "rejoin/crdt/result.h"
+#include "rejoin/simulation/promise.h"
 #include "rejoin/simulation/random.h"
 
 namespace rejoin::simulation {
@@ -36,6 +40,8 @@ struct NetworkOptions {
   // queue_bytes is dropped, as by a socket's high-water mark.
   Range<std::uint64_t> bandwidth = Range<std::uint64_t>::of(0);
   std::uint64_t queue_bytes = 8u << 20;
+
+  friend bool operator==(const NetworkOptions&, const NetworkOptions&) = default;
 };
 
 struct DiskOptions {
@@ -45,12 +51,23 @@ struct DiskOptions {
   Share torn_batch_kept = percent(50);
   // After a crash the store cannot tell whether its last writes are all there.
   Share uncertain_after_crash = percent(20);
+
+  friend bool operator==(const DiskOptions&, const DiskOptions&) = default;
 };
 
 // Every node's clocks: how wrong the wall clock is, and how fast both run.
 struct ClockOptions {
   Range<Duration> skew = Range<Duration>::of(Duration(0));       // may be negative
   Range<std::uint64_t> drift_ppm = Range<std::uint64_t>::of(0);  // drawn, with either sign
+
+  friend bool operator==(const ClockOptions&, const ClockOptions&) = default;
+};
+
+// The first of a client's steps is number 1.
+struct ClientStep {
+  std::uint64_t client = 0;
+  std::uint64_t step = 0;
+  friend auto operator<=>(const ClientStep&, const ClientStep&) = default;
 };
 
 struct WorkloadOptions {
@@ -64,6 +81,15 @@ struct WorkloadOptions {
   Range<std::uint64_t> keys{1, 2};          // names a type and map: fewer meet more often
   bool ephemeral_space = false;             // a second space that no disk keeps
   Duration token_wait{20'000'000};          // then the client gives its token up
+  std::set<Type> types;                     // writes of others are left out; empty: none is
+  // Those that are taken, each as it would be in the whole run; unset: all.
+  std::optional<std::set<ClientStep>> steps;
+
+  bool writes_type(Type type) const { return types.empty() || types.contains(type); }
+  // Step 0, a client's arrival, happens for those that take any.
+  bool takes_step(std::uint64_t client, std::uint64_t step) const;
+
+  friend bool operator==(const WorkloadOptions&, const WorkloadOptions&) = default;
 };
 
 enum class FaultKind {
@@ -85,6 +111,8 @@ struct PlannedFault {
   Duration lasts{0};               // of a crash or disk loss: until the restart
   std::vector<std::string> nodes;  // partition: one side; one_way: from, to; else: whom
   Duration jump{0};                // clock_jump: by how much, may be negative
+
+  friend bool operator==(const PlannedFault&, const PlannedFault&) = default;
 };
 
 // A fault that happens again and again to nodes drawn from the seed.
@@ -93,17 +121,27 @@ struct RandomFault {
   Range<Duration> every{Duration(0), Duration(0)};  // mean time between two, over the whole cluster
   Range<Duration> lasts{Duration(0), Duration(0)};
   Range<Duration> jump{Duration(0), Duration(0)};
+
+  friend bool operator==(const RandomFault&, const RandomFault&) = default;
 };
 
 // Protocol options by the names they have in CoreOptions; times in microseconds.
 using CoreKnobs = std::map<std::string, Range<std::uint64_t>>;
 // What `core` in a scenario may name, with the range that `buggify` draws from.
 const CoreKnobs& known_core_knobs();
+std::set<std::string> all_core_knobs();  // their names
+
+// What a seed means: raised whenever the simulator draws otherwise, so that the same scenario and
+// seed give another run.
+inline constexpr std::uint64_t replay_format = 1;
 
 struct Scenario {
   std::string name = "unnamed";
   std::string description;
   std::string source;  // the file it came from, for messages
+  // A scenario that is about one run: the seed, and the promise that the run is known to break.
+  std::optional<std::uint64_t> seed;
+  std::optional<Promise> breaks;
 
   std::vector<std::string> nodes{"a", "b", "c"};
   Topology topology = Topology::mesh;
@@ -113,7 +151,8 @@ struct Scenario {
   // Each run leaves out every second kind of random fault, on average: some bugs need the absence
   // of what hides them (Groce et al., "Swarm testing", 2012).
   bool swarm = false;
-  bool buggify = true;  // draw the core options that `core` does not name from wild ranges
+  // The core options that are drawn from wild ranges, where `core` does not name them.
+  std::set<std::string> buggify = all_core_knobs();
   std::uint64_t steps_max = 5'000'000;     // more than this in one run is a failure
   std::uint64_t deep_check_every = 2'000;  // steps between checks of the whole state of every node
 
@@ -128,8 +167,12 @@ struct Scenario {
   // Errors name file, line, key and what was expected there.
   static Result<Scenario> from_toml_file(const std::string& path);
   static Result<Scenario> from_toml(std::string_view text, const std::string& source = "scenario");
+  // What from_toml reads as this scenario: whatever is not as by default.
+  std::string to_toml() const;
   // What from_toml checks beyond single keys: names that exist, times within the run.
   Status validate() const;
+
+  friend bool operator==(const Scenario&, const Scenario&) = default;
 };
 
 // One shipped with the package, or a path: "lossy_mesh" finds simulation/scenarios/lossy_mesh.toml
