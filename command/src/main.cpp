@@ -19,7 +19,7 @@ std::string one_line(std::string text) {
 // The sub-command that was being parsed, for the hint at its help.
 std::string invocation(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
-  return chosen.empty() ? std::string("rejoin") : "rejoin " + chosen.front()->get_name();
+  return chosen.empty() ? app.get_name() : app.get_name() + ' ' + invocation(*chosen.front());
 }
 
 int run(int argc, char** argv) {

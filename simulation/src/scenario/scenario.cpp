@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "rejoin/simulation/coverage.h"
 #include "rejoin/transport/message.h"
 #include "scenario/knobs.h"
 #include "scenario/toml_reader.h"
@@ -297,6 +298,13 @@ void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
   }
   top.read("swarm", scenario.swarm);
   read_buggify(top, scenario);
+  top.read("expects", scenario.expects);
+  for (const auto& state : scenario.expects) {
+    if (std::binary_search(known_states().begin(), known_states().end(), state)) continue;
+    std::string known;
+    for (const auto& name : known_states()) known += (known.empty() ? "" : ", ") + name;
+    top.problem("expects", "expects: no run reaches \"" + state + "\"; expected some of " + known);
+  }
   top.read("steps_max", scenario.steps_max);
   top.read("deep_check_every", scenario.deep_check_every);
   if (scenario.deep_check_every == 0) {
@@ -384,21 +392,50 @@ bool WorkloadOptions::takes_step(std::uint64_t client, std::uint64_t step) const
   return any != steps->end() && any->client == client;
 }
 
+namespace {
+
+constexpr const char* shipped_folders[] = {"simulation/scenarios", REJOIN_SOURCE_SCENARIOS,
+                                           REJOIN_INSTALLED_SCENARIOS};
+
+}  // namespace
+
 Result<Scenario> find_scenario(const std::string& name_or_path) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return Scenario::from_toml_file(name_or_path);
   if (name_or_path.find('/') == std::string::npos) {
     const fs::path file = name_or_path + ".toml";
-    for (const char* folder :
-         {"simulation/scenarios", REJOIN_SOURCE_SCENARIOS, REJOIN_INSTALLED_SCENARIOS}) {
+    for (const char* folder : shipped_folders) {
       const fs::path path = fs::path(folder) / file;
       if (fs::exists(path, ignored)) return Scenario::from_toml_file(path.string());
     }
   }
   return make_error(ErrorCode::not_found,
-                    "there is no such scenario, neither as a file nor among the shipped ones",
+                    "there is no such scenario, neither as a file nor among the shipped ones "
+                    "(rejoin sim list)",
                     name_or_path);
+}
+
+Result<std::vector<Scenario>> shipped_scenarios() {
+  namespace fs = std::filesystem;
+  for (const char* folder : shipped_folders) {
+    std::vector<std::string> paths;
+    std::error_code missing;
+    for (const auto& entry : fs::directory_iterator(folder, missing)) {
+      if (entry.path().extension() == ".toml") paths.push_back(entry.path().string());
+    }
+    if (paths.empty()) continue;
+    std::sort(paths.begin(), paths.end());
+    std::vector<Scenario> scenarios;
+    for (const auto& path : paths) {
+      auto scenario = Scenario::from_toml_file(path);
+      if (!scenario.ok()) return std::move(scenario).error();
+      scenarios.push_back(*std::move(scenario));
+    }
+    return scenarios;
+  }
+  return make_error(ErrorCode::not_found, "there is no folder of shipped scenarios",
+                    REJOIN_INSTALLED_SCENARIOS);
 }
 
 }  // namespace rejoin::simulation

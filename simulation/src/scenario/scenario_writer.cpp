@@ -122,6 +122,7 @@ void write_top(Table top, const Scenario& scenario) {
   } else if (scenario.buggify != standard.buggify) {
     top.line("buggify", written_list(scenario.buggify));
   }
+  if (!scenario.expects.empty()) top.line("expects", written_list(scenario.expects));
   top.differing("steps_max", scenario.steps_max, standard.steps_max);
   top.differing("deep_check_every", scenario.deep_check_every, standard.deep_check_every);
 }

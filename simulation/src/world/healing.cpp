@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "counter_names.h"
 #include "world/world.h"
 
 namespace rejoin::simulation {
@@ -275,18 +276,10 @@ void World::finish() {
     add(sum, host->past_counters());
     if (host->up()) add(sum, host->core().counters());
   }
-  const auto put = [&](const char* name, std::uint64_t value) { result_.counts[name] += value; };
-  put("events applied", sum.events_applied);
-  put("events duplicate", sum.events_duplicate);
-  put("events dropped while waiting", sum.events_waiting_dropped);
-  put("event catch-ups sent", sum.event_catchups_sent);
-  put("deltas sent", sum.deltas_sent);
-  put("deltas joined", sum.deltas_joined);
-  put("certificate checks", sum.certificate_checks);
-  put("messages malformed", sum.messages_malformed);
-  put("messages rejected", sum.messages_rejected);
-  put("storage failures", sum.storage_failures);
-  put("touches pruned", sum.touches_pruned);
+  for (const auto& [name, member] : counter_names) result_.counts[name] += sum.*member;
+  for (const auto& [kind, times] : sent_kinds_) {
+    result_.counts["message " + std::string(kind)] += times;
+  }
 }
 
 }  // namespace rejoin::simulation

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "counter_names.h"
+
 namespace rejoin::simulation {
 
 namespace {
@@ -304,19 +306,7 @@ void Host::set_timer() {
 }
 
 void add(node::CoreCounters& to, const node::CoreCounters& from) {
-  to.events_committed += from.events_committed;
-  to.events_applied += from.events_applied;
-  to.events_duplicate += from.events_duplicate;
-  to.events_waiting_dropped += from.events_waiting_dropped;
-  to.deltas_sent += from.deltas_sent;
-  to.deltas_joined += from.deltas_joined;
-  to.event_catchups_sent += from.event_catchups_sent;
-  to.certificate_checks += from.certificate_checks;
-  to.divergences += from.divergences;
-  to.messages_malformed += from.messages_malformed;
-  to.messages_rejected += from.messages_rejected;
-  to.storage_failures += from.storage_failures;
-  to.touches_pruned += from.touches_pruned;
+  for (const auto& [name, member] : counter_names) to.*member += from.*member;
 }
 
 }  // namespace rejoin::simulation

@@ -175,6 +175,14 @@ void World::answered(Host& host, const node::RightsAnswers::Answer& answer) {
   workload_->answered(host.index(), answer.space, answer.counter, *committed.event, before);
 }
 
+void World::sending(const char* kind) {
+  if (phase_ == Phase::idle) ++idle_kinds_[kind];
+  auto known = std::find_if(sent_kinds_.begin(), sent_kinds_.end(),
+                            [&](const auto& sent) { return sent.first == kind; });
+  if (known == sent_kinds_.end()) known = sent_kinds_.insert(known, {kind, 0});
+  ++known->second;
+}
+
 void World::writes_as(Host& host, const std::string& space, const ReplicaId& replica) {
   const auto [found, is_new] = writers_.try_emplace(replica, Writer{host.index(), space});
   if (!is_new && (found->second.host != host.index() || found->second.space != space)) {

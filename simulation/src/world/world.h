@@ -70,9 +70,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
 
   // ---- HostObserver ----
   void clock_moved(Host& host, const std::string& space) override;
-  void sending(const char* kind) override {
-    if (phase_ == Phase::idle) ++idle_kinds_[kind];
-  }
+  void sending(const char* kind) override;
   void answered(Host& host, const node::RightsAnswers::Answer& answer) override;
   void writes_as(Host& host, const std::string& space, const ReplicaId& replica) override;
   void notice(Host& host, const node::Notice& notice) override;
@@ -116,6 +114,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::map<ReplicaId, Writer> writers_;
   std::map<std::string, Clock> alive_at_heal_;  // what some node knew then, by space
   std::map<std::string, std::uint64_t> idle_kinds_;
+  std::vector<std::pair<const char*, std::uint64_t>> sent_kinds_;  // few, and found by address
   std::uint64_t idle_bytes_before_ = 0;
   std::uint64_t idle_messages_before_ = 0;
   NodeIndex next_deep_check_ = 0;

@@ -153,6 +153,7 @@ struct Scenario {
   bool swarm = false;
   // The core options that are drawn from wild ranges, where `core` does not name them.
   std::set<std::string> buggify = all_core_knobs();
+  std::vector<std::string> expects;        // states that a campaign must reach (coverage.h)
   std::uint64_t steps_max = 5'000'000;     // more than this in one run is a failure
   std::uint64_t deep_check_every = 2'000;  // steps between checks of the whole state of every node
 
@@ -178,5 +179,7 @@ struct Scenario {
 // One shipped with the package, or a path: "lossy_mesh" finds simulation/scenarios/lossy_mesh.toml
 // in the source tree, the build or the installation.
 Result<Scenario> find_scenario(const std::string& name_or_path);
+// All shipped ones, by name. `not_found` when there is no folder of them.
+Result<std::vector<Scenario>> shipped_scenarios();
 
 }  // namespace rejoin::simulation
