@@ -10,23 +10,45 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr Range<Share> NetworkOptions::*shares[] = {
+    &NetworkOptions::loss, &NetworkOptions::duplicate, &NetworkOptions::reorder,
+    &NetworkOptions::corrupt, &NetworkOptions::slow};
+
 class Shrinker {
  public:
   explicit Shrinker(const ShrinkOptions& options)
       : options_(options), deadline_(std::chrono::steady_clock::now() + options.budget) {}
 
   Result<Shrunk> shrink(const Scenario& scenario, std::uint64_t seed) {
-    best_.scenario = scenario;
-    best_.scenario.seed = seed;
-    best_.result = run(best_.scenario);
-    if (best_.result.ok) {
+    at_.scenario = scenario;
+    at_.scenario.seed = seed;
+    at_.scenario.expects.clear();
+    at_.result = run(at_.scenario);
+    if (at_.result.ok) {
       return make_error(ErrorCode::invalid_argument,
                         "seed " + std::to_string(seed) +
                             " passes: there is nothing to shrink; name one that fails",
                         scenario.source.empty() ? scenario.name : scenario.source);
     }
-    promise_ = *best_.result.promise;
-    best_.scenario.breaks = promise_;
+    promise_ = *at_.result.promise;
+    at_.scenario.breaks = promise_;
+    descend();
+    best_ = at_;
+    if (!options_.keep_seed) pass("other seeds", [&] { look_around(); });
+    at_ = std::move(best_);
+    pass("round times", [&] { round_times(); });
+    at_.complete = !over();
+    at_.runs = runs_;
+    at_.scenario.name = scenario.name + '-' + std::to_string(seed);
+    at_.scenario.description =
+        "Shrunk from seed " + std::to_string(seed) + " of " + scenario.name + '.';
+    at_.scenario.source.clear();
+    return std::move(at_);
+  }
+
+ private:
+  // Makes the run as small as it gets without another seed.
+  void descend() {
     state_the_run();
     std::uint64_t smaller_before = 0;
     do {
@@ -40,13 +62,61 @@ class Shrinker {
       pass("kinds of writes", [&] { drop_types(); });
       pass("lengths of faults", [&] { shorten_faults(); });
     } while (smaller_ != smaller_before && !over());
-    pass("round times", [&] { round_times(); });
-    best_.complete = !over();
-    best_.runs = runs_;
-    return std::move(best_);
   }
 
- private:
+  // What a reader has to keep in mind.
+  static std::uint64_t size(const Shrunk& shrunk) {
+    const Scenario& s = shrunk.scenario;
+    const NetworkOptions& network = s.network;
+    const auto bad_luck = std::count_if(std::begin(shares), std::end(shares), [&](auto share) {
+      return (network.*share).high > Share{0};
+    });
+    return 3 * s.nodes.size() + 2 * s.planned.size() + 2 * s.random.size() +
+           shrunk.result.client_steps.size() + s.buggify.size() +
+           static_cast<std::uint64_t>(bad_luck) + (s.workload.writes.high > 1 ? 4 : 0);
+  }
+
+  // No part of the best run can go, but another seed may break the promise in a smaller one: draws
+  // simpler scenarios and seeds, descends from those that fail, and ends when many did not help.
+  void look_around() {
+    constexpr int patience = 3'000;
+    Random random(*best_.scenario.seed);
+    for (int in_vain = 0; in_vain < patience && !over(); ++in_vain) {
+      Scenario candidate = simpler(random);
+      RunResult result = run(bounded(candidate, best_.result.steps));
+      if (result.promise != promise_) continue;
+      at_ = {std::move(candidate), std::move(result)};
+      descend();
+      if (size(at_) >= size(best_)) continue;
+      best_ = at_;
+      in_vain = 0;
+    }
+  }
+
+  // Another seed for the best scenario, with every second thing in it as simple as can be.
+  Scenario simpler(Random& random) const {
+    Scenario s = best_.scenario;
+    s.seed = random.below(1'000'000);
+    s.workload.steps.reset();
+    std::set<std::uint64_t> clients;
+    for (const auto& step : best_.result.client_steps) clients.insert(step.client);
+    s.workload.clients =
+        Range<std::uint64_t>::of(1 + random.below(std::max<std::size_t>(2, clients.size())));
+    set_duration(s, std::max(Duration(milliseconds(100)), s.duration / (1 << random.below(5))));
+    if (random.coin()) s.workload.writes = Range<std::uint64_t>::of(1);
+    if (random.coin()) s.workload.keys = Range<std::uint64_t>::of(1);
+    if (random.coin()) s.workload.think = Range<Duration>::of(milliseconds(50));
+    if (random.coin()) s.buggify.clear();
+    if (random.coin()) s.topology = Topology::mesh;
+    for (auto share : shares) {
+      if (random.coin()) s.network.*share = Range<Share>::of(Share{0});
+    }
+    if (random.coin()) s.network.bandwidth = Range<std::uint64_t>::of(0);
+    if (s.nodes.size() > 2 && random.coin()) drop_node(s, s.nodes[random.below(s.nodes.size())]);
+    std::erase_if(s.planned, [&](const auto&) { return random.below(4) == 0; });
+    return s;
+  }
+
   bool over() const {
     return runs_ >= options_.runs_max || std::chrono::steady_clock::now() >= deadline_;
   }
@@ -54,8 +124,8 @@ class Shrinker {
   RunResult run(const Scenario& candidate) {
     if (options_.trying) {
       options_.trying(candidate,
-                      {runs_, pass_, best_.scenario.nodes.size(), best_.scenario.planned.size(),
-                       best_.result.client_steps.size(), best_.result.failed_at});
+                      {runs_, pass_, at_.scenario.nodes.size(), at_.scenario.planned.size(),
+                       at_.result.client_steps.size(), at_.result.failed_at});
     }
     ++runs_;
     RunOptions options;
@@ -64,25 +134,27 @@ class Shrinker {
     return simulation::run(candidate, options);
   }
 
+  // What goes on for much longer than a run that is known does not break the promise.
+  Scenario bounded(Scenario candidate, std::uint64_t steps) const {
+    if (promise_ == Promise::rest) return candidate;
+    candidate.steps_max = std::min(candidate.steps_max, 4 * steps + 10'000);
+    return candidate;
+  }
+
   // Whether `candidate` breaks the promise too; then it is the best so far.
   bool accept(Scenario candidate) {
-    if (over() || candidate == best_.scenario) return false;
-    // What goes on for much longer than the run that is known fails in another way.
-    Scenario bounded = candidate;
-    if (promise_ != Promise::rest) {
-      bounded.steps_max = std::min(candidate.steps_max, 4 * best_.result.steps + 10'000);
-    }
-    RunResult result = run(bounded);
+    if (over() || candidate == at_.scenario) return false;
+    RunResult result = run(bounded(candidate, at_.result.steps));
     if (result.promise != promise_) return false;
-    best_.scenario = std::move(candidate);
-    best_.result = std::move(result);
+    at_.scenario = std::move(candidate);
+    at_.result = std::move(result);
     ++smaller_;
     return true;
   }
 
   template <class Change>
   bool try_to(Change change) {
-    Scenario candidate = best_.scenario;
+    Scenario candidate = at_.scenario;
     change(candidate);
     return accept(std::move(candidate));
   }
@@ -117,7 +189,7 @@ class Shrinker {
   void state_the_run() {
     pass("stated faults", [&] {
       try_to([&](Scenario& s) {
-        s.planned = best_.result.struck;
+        s.planned = at_.result.struck;
         std::erase_if(s.planned, [&](const auto& fault) { return fault.at >= s.duration; });
         s.random.clear();
         s.swarm = false;
@@ -127,7 +199,7 @@ class Shrinker {
   }
 
   std::set<ClientStep> steps_taken() const {
-    return {best_.result.client_steps.begin(), best_.result.client_steps.end()};
+    return {at_.result.client_steps.begin(), at_.result.client_steps.end()};
   }
 
   static void set_duration(Scenario& s, Duration duration) {
@@ -137,24 +209,24 @@ class Shrinker {
 
   // To just after the failure; where that comes after the storm, by halves.
   void shorten() {
-    const Duration failed_at = best_.result.failed_at;
-    if (failed_at < best_.scenario.duration) {
+    const Duration failed_at = at_.result.failed_at;
+    if (failed_at < at_.scenario.duration) {
       try_to([&](Scenario& s) { set_duration(s, failed_at + milliseconds(1)); });
       return;
     }
-    for (Duration less = best_.scenario.duration / 2; less >= milliseconds(10); less /= 2) {
-      while (best_.scenario.duration > less &&
+    for (Duration less = at_.scenario.duration / 2; less >= milliseconds(10); less /= 2) {
+      while (at_.scenario.duration > less &&
              try_to([&](Scenario& s) { set_duration(s, s.duration - less); })) {
       }
     }
   }
 
   void drop_faults() {
-    for (std::size_t i = best_.scenario.random.size(); i-- > 0;) {
+    for (std::size_t i = at_.scenario.random.size(); i-- > 0;) {
       try_to(
           [&](Scenario& s) { s.random.erase(s.random.begin() + static_cast<std::ptrdiff_t>(i)); });
     }
-    minimise(best_.scenario.planned, [&](const std::vector<PlannedFault>& rest) {
+    minimise(at_.scenario.planned, [&](const std::vector<PlannedFault>& rest) {
       return try_to([&](Scenario& s) { s.planned = rest; });
     });
   }
@@ -171,14 +243,14 @@ class Shrinker {
   }
 
   void drop_nodes() {
-    const std::vector<std::string> nodes = best_.scenario.nodes;
+    const std::vector<std::string> nodes = at_.scenario.nodes;
     for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
-      if (best_.scenario.nodes.size() > 1) try_to([&](Scenario& s) { drop_node(s, *node); });
+      if (at_.scenario.nodes.size() > 1) try_to([&](Scenario& s) { drop_node(s, *node); });
     }
   }
 
   void drop_steps() {
-    if (!best_.scenario.workload.steps) return;
+    if (!at_.scenario.workload.steps) return;
     std::vector<std::uint64_t> clients;
     for (const auto& step : steps_taken()) {
       if (clients.empty() || clients.back() != step.client) clients.push_back(step.client);
@@ -192,7 +264,7 @@ class Shrinker {
       });
     });
     // By time, so that what came long before the failure goes at once.
-    minimise(best_.result.client_steps, [&](const std::vector<ClientStep>& rest) {
+    minimise(at_.result.client_steps, [&](const std::vector<ClientStep>& rest) {
       return try_to([&](Scenario& s) { s.workload.steps = {rest.begin(), rest.end()}; });
     });
   }
@@ -204,8 +276,7 @@ class Shrinker {
       s.network.slow = none;
       s.network.bandwidth = Range<std::uint64_t>::of(0);
     });
-    for (auto share : {&NetworkOptions::loss, &NetworkOptions::duplicate, &NetworkOptions::reorder,
-                       &NetworkOptions::corrupt, &NetworkOptions::slow}) {
+    for (auto share : shares) {
       try_to([&](Scenario& s) { s.network.*share = none; });
     }
     try_to([&](Scenario& s) { s.network.bandwidth = Range<std::uint64_t>::of(0); });
@@ -221,26 +292,25 @@ class Shrinker {
     try_to([&](Scenario& s) { s.workload.keys = Range<std::uint64_t>::of(1); });
     try_to([&](Scenario& s) { s.workload.value_bytes = Range<std::uint64_t>::of(1); });
     for (std::uint64_t most = 1; most <= 3; ++most) {
-      if (best_.scenario.workload.writes.high <= most) break;
+      if (at_.scenario.workload.writes.high <= most) break;
       if (try_to([&](Scenario& s) { s.workload.writes = Range<std::uint64_t>::of(most); })) break;
     }
   }
 
   void drop_knobs() {
-    const auto& drawn = best_.scenario.buggify;
+    const auto& drawn = at_.scenario.buggify;
     minimise(std::vector<std::string>(drawn.begin(), drawn.end()),
              [&](const std::vector<std::string>& rest) {
                return try_to([&](Scenario& s) { s.buggify = {rest.begin(), rest.end()}; });
              });
-    const CoreKnobs named = best_.scenario.core;
+    const CoreKnobs named = at_.scenario.core;
     for (const auto& [knob, range] : named) {
       try_to([&](Scenario& s) { s.core.erase(knob); });
     }
   }
 
   void drop_types() {
-    std::vector<Type> types(best_.scenario.workload.types.begin(),
-                            best_.scenario.workload.types.end());
+    std::vector<Type> types(at_.scenario.workload.types.begin(), at_.scenario.workload.types.end());
     if (types.empty()) {
       for (std::uint8_t number = 1; is_known_type(number); ++number) {
         types.push_back(static_cast<Type>(number));
@@ -253,12 +323,12 @@ class Shrinker {
   }
 
   void shorten_faults() {
-    for (std::size_t i = 0; i < best_.scenario.planned.size(); ++i) {
-      while (best_.scenario.planned[i].lasts >= milliseconds(2) &&
+    for (std::size_t i = 0; i < at_.scenario.planned.size(); ++i) {
+      while (at_.scenario.planned[i].lasts >= milliseconds(2) &&
              try_to([&](Scenario& s) { s.planned[i].lasts /= 2; })) {
       }
-      for (std::size_t n = best_.scenario.planned[i].nodes.size(); n-- > 0;) {
-        const PlannedFault& fault = best_.scenario.planned[i];
+      for (std::size_t n = at_.scenario.planned[i].nodes.size(); n-- > 0;) {
+        const PlannedFault& fault = at_.scenario.planned[i];
         if (fault.kind == FaultKind::one_way || fault.nodes.size() == 1) break;
         try_to([&](Scenario& s) {
           auto& nodes = s.planned[i].nodes;
@@ -273,7 +343,7 @@ class Shrinker {
     const auto round = [&](auto time_of) {
       for (const Duration unit : {Duration(seconds(1)), Duration(milliseconds(100)),
                                   Duration(milliseconds(10)), Duration(milliseconds(1))}) {
-        if (time_of(best_.scenario) % unit == Duration(0)) return;
+        if (time_of(at_.scenario) % unit == Duration(0)) return;
         const auto to_unit = [&](Scenario& s) -> void {
           Duration& time = time_of(s);
           time = (time + unit / 2) / unit * unit;
@@ -286,11 +356,11 @@ class Shrinker {
         }
       }
     };
-    const std::size_t faults = best_.scenario.planned.size();
+    const std::size_t faults = at_.scenario.planned.size();
     round([](Scenario& s) -> Duration& { return s.duration; });
-    for (std::size_t i = 0; i < faults && best_.scenario.planned.size() == faults; ++i) {
+    for (std::size_t i = 0; i < faults && at_.scenario.planned.size() == faults; ++i) {
       round([i](Scenario& s) -> Duration& { return s.planned[i].at; });
-      if (best_.scenario.planned.size() != faults) break;
+      if (at_.scenario.planned.size() != faults) break;
       round([i](Scenario& s) -> Duration& { return s.planned[i].lasts; });
       round([i](Scenario& s) -> Duration& { return s.planned[i].jump; });
     }
@@ -298,7 +368,8 @@ class Shrinker {
 
   const ShrinkOptions& options_;
   const std::chrono::steady_clock::time_point deadline_;
-  Shrunk best_;
+  Shrunk at_;    // where the descent is
+  Shrunk best_;  // the smallest one so far
   Promise promise_{};
   std::string pass_ = "the run itself";
   std::uint64_t runs_ = 0;

@@ -17,7 +17,8 @@ struct ShrinkArguments {
   std::string seed;
   std::string out;
   std::int64_t budget_millis = 60'000;
-  std::uint64_t runs = 10'000;
+  std::uint64_t runs = 100'000;
+  bool keep_seed = false;
 };
 
 // One line on a terminal, written over again and again.
@@ -60,6 +61,7 @@ int shrink(const ShrinkArguments& arguments) {
   simulation::ShrinkOptions options;
   options.budget = std::chrono::milliseconds(arguments.budget_millis);
   options.runs_max = arguments.runs;
+  options.keep_seed = arguments.keep_seed;
   remember_run(replay_command(*scenario, seed));
   auto shrunk = [&] {
     Progress progress;
@@ -98,7 +100,9 @@ void add_sim_shrink(CLI::App& sim, int& exit_code) {
       {"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}};
   command->add_option("--budget", arguments->budget_millis, "how long to search (default 60s)")
       ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"));
-  command->add_option("--runs", arguments->runs, "how many runs to try at most (default 10000)");
+  command->add_option("--runs", arguments->runs, "how many runs to try at most (default 100000)");
+  command->add_flag("--keep-seed", arguments->keep_seed,
+                    "try no smaller runs of other seeds that break the same promise");
   command->footer(
       "Leaves out faults, nodes, clients, steps, types, lost messages, ..., and shortens what is\n"
       "left, as long as the run still breaks the same promise. The file carries its seed.\n\n"

@@ -1,0 +1,138 @@
+// A failing run becomes the smallest scenario that breaks the same promise.
+#include "rejoin/simulation/shrink.h"
+
+#include <gtest/gtest.h>
+
+#include "rejoin/simulation/workload.h"
+
+namespace rejoin::simulation {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Clients that add to a counter at one node each. The promise that it breaks: client 3 may not
+// write at the second node while that has been up for less than a second after a crash.
+class Touchy final : public Workload {
+ public:
+  void start(Cluster& cluster) override {
+    cluster_ = &cluster;
+    for (std::uint64_t client = 0; client < 5; ++client) {
+      if (cluster.begin_step(client, 0)) step_later(client, 1);
+    }
+  }
+  void restarted(NodeIndex node) override {
+    if (cluster_->node_name(node) == "b") restarted_at_ = cluster_->now();
+  }
+
+ private:
+  void step_later(std::uint64_t client, std::uint64_t step) {
+    cluster_->after(milliseconds(200), [this, client, step] {
+      if (cluster_->healing()) return;
+      if (cluster_->begin_step(client, step)) write(client);
+      step_later(client, step + 1);
+    });
+  }
+  void write(std::uint64_t client) {
+    for (NodeIndex node = 0; node < cluster_->node_count(); ++node) {
+      if (cluster_->node_name(node) != "b" || !cluster_->reachable(node)) continue;
+      (void)cluster_->transact(node, "main", "touchy", [](Transaction& transaction) {
+        return transaction.root().counter("touched").add(1);
+      });
+      if (client == 3 && restarted_at_ && cluster_->now() - *restarted_at_ < seconds(1)) {
+        cluster_->fail("client 3 wrote too early");
+      }
+    }
+  }
+
+  Cluster* cluster_ = nullptr;
+  std::optional<Duration> restarted_at_;
+};
+
+std::unique_ptr<Workload> make_touchy() { return std::make_unique<Touchy>(); }
+
+Scenario storm() {
+  Scenario scenario;
+  scenario.name = "storm";
+  scenario.nodes = {"a", "b", "c", "d"};
+  scenario.duration = seconds(30);
+  scenario.network.loss = Range<Share>::of(percent(10));
+  scenario.network.duplicate = Range<Share>::of(percent(10));
+  for (const FaultKind kind : {FaultKind::partition, FaultKind::crash, FaultKind::pause}) {
+    RandomFault fault;
+    fault.kind = kind;
+    fault.every = Range<Duration>::of(seconds(1));
+    fault.lasts = Range<Duration>::of(milliseconds(300));
+    scenario.random.push_back(fault);
+  }
+  return scenario;
+}
+
+ShrinkOptions touchy_options() {
+  ShrinkOptions options;
+  options.budget = std::chrono::minutes(5);
+  options.workload = make_touchy;
+  return options;
+}
+
+TEST(Shrink, leaves_only_what_the_failure_needs) {
+  ShrinkOptions options = touchy_options();
+  options.keep_seed = true;
+  const auto shrunk = shrink(storm(), 1, options);
+  ASSERT_TRUE(shrunk.ok()) << shrunk.error().to_string();
+  EXPECT_TRUE(shrunk->complete);
+  const Scenario& scenario = shrunk->scenario;
+  EXPECT_EQ(scenario.nodes, std::vector<std::string>{"b"});
+  EXPECT_TRUE(scenario.random.empty());
+  ASSERT_EQ(scenario.planned.size(), 1u);
+  EXPECT_EQ(scenario.planned[0].kind, FaultKind::crash);
+  EXPECT_EQ(scenario.planned[0].nodes, std::vector<std::string>{"b"});
+  ASSERT_EQ(shrunk->result.client_steps.size(), 1u);
+  EXPECT_EQ(shrunk->result.client_steps[0].client, 3u);
+  EXPECT_EQ(scenario.network.loss.high, Share{0});
+  EXPECT_EQ(scenario.network.duplicate.high, Share{0});
+  EXPECT_TRUE(scenario.buggify.empty());
+  EXPECT_EQ(scenario.breaks, Promise::workload);
+}
+
+TEST(Shrink, what_it_writes_replays_alone) {
+  const auto shrunk = shrink(storm(), 1, touchy_options());
+  ASSERT_TRUE(shrunk.ok()) << shrunk.error().to_string();
+  const auto read = Scenario::from_toml(shrunk->scenario.to_toml());
+  ASSERT_TRUE(read.ok()) << read.error().to_string();
+  RunOptions options;
+  options.seed = read->seed.value();
+  options.workload = make_touchy;
+  const RunResult result = run(*read, options);
+  EXPECT_EQ(result.promise, Promise::workload);
+  EXPECT_EQ(result.failure, shrunk->result.failure);
+  EXPECT_EQ(result.failed_at, shrunk->result.failed_at);
+}
+
+TEST(Shrink, keeps_the_seed_when_it_is_told_to_and_never_passes_its_budget_of_runs) {
+  ShrinkOptions options = touchy_options();
+  options.keep_seed = true;
+  options.runs_max = 7;
+  std::uint64_t tried = 0;
+  options.trying = [&](const Scenario& candidate, const ShrinkProgress&) {
+    ++tried;
+    EXPECT_EQ(candidate.seed, 1u);
+  };
+  const auto shrunk = shrink(storm(), 1, options);
+  ASSERT_TRUE(shrunk.ok()) << shrunk.error().to_string();
+  EXPECT_EQ(tried, 7u);
+  EXPECT_EQ(shrunk->runs, 7u);
+  EXPECT_FALSE(shrunk->complete);
+  EXPECT_FALSE(shrunk->result.ok);
+}
+
+TEST(Shrink, a_seed_that_passes_is_refused) {
+  Scenario scenario = storm();
+  scenario.random.clear();
+  const auto shrunk = shrink(scenario, 1, touchy_options());
+  ASSERT_FALSE(shrunk.ok());
+  EXPECT_NE(shrunk.error().message.find("nothing to shrink"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace rejoin::simulation
