@@ -67,7 +67,6 @@ CampaignResult run_campaign(const Scenario& scenario, const CampaignOptions& opt
 }
 
 std::string replay_command(const Scenario& scenario, std::uint64_t seed) {
-  if (scenario.seed == seed && !scenario.source.empty()) return "rejoin sim " + scenario.source;
   return "rejoin sim " + (scenario.source.empty() ? scenario.name : scenario.source) + " --seed " +
          std::to_string(seed);
 }

@@ -80,6 +80,7 @@ TEST(Scenario, is_written_so_that_it_reads_as_the_same) {
   scenario.duration = Duration(61'234'567);
   scenario.swarm = true;
   scenario.buggify = {"chunk_bytes", "relay_delay"};
+  scenario.expects = {"fault crash", "message chunk"};
   scenario.network.loss = {Share{1}, Share{123'456}};
   scenario.network.spread_ppm = 2'500'000;
   scenario.clocks.skew = {Duration(-3'600'000'000), Duration(1'500)};
@@ -106,6 +107,8 @@ TEST(Scenario, of_one_run_says_its_format_and_another_one_is_refused) {
   expect_error("[workload]\nsteps = [\"1-2\"]\n", {"x.toml:2", "workload.steps", "\"2:5-9\""});
   expect_error("[workload]\nsteps = [\"1:9-2\"]\n", {"x.toml:2", "workload.steps"});
   expect_error("[workload]\ntypes = [\"tuple\"]\n", {"x.toml:2", "workload.types", "tuple"});
+  expect_error("expects = [\"fault meteor\"]\n",
+               {"x.toml:1", "expects", "fault meteor", "fault crash", "message chunk"});
   expect_error("buggify = [\"chunk\"]\n", {"x.toml", "buggify", "chunk"});
 }
 

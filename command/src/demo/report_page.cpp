@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "demo/report.h"
+#include "page/page.h"
 
 namespace rejoin::demo {
 namespace {
@@ -19,28 +20,7 @@ constexpr double bottom = 44;
 constexpr double height = top + region_count * (panel + gap) + bottom;
 constexpr std::array<std::string_view, region_count> colours = {"#4c78a8", "#f2a33a", "#59a673"};
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
+using command::escaped;
 
 class Picture {
  public:
@@ -193,31 +173,28 @@ class Picture {
 };
 
 constexpr std::string_view style = R"css(
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 1140px;
-       margin: 2em auto; padding: 0 1em; }
+body { max-width: 1140px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.4em; margin-bottom: 0; }
 svg { width: 100%; height: auto; }
-svg text { font: 12px system-ui, sans-serif; fill: #333; }
-.panel { fill: #f6f6f4; stroke: #ccc; }
+svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+.panel { fill: var(--panel); stroke: var(--line); }
 svg .name { font-size: 15px; font-weight: 600; text-anchor: end; }
-svg .tick { text-anchor: end; fill: #777; }
-svg .tick-x { text-anchor: middle; fill: #777; }
-svg .note { font-weight: 600; paint-order: stroke; stroke: #fffb; stroke-width: 3px; }
+svg .tick { text-anchor: end; fill: var(--faint); }
+svg .tick-x { text-anchor: middle; fill: var(--faint); }
+svg .note { font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
 svg .moment-label { text-anchor: middle; }
-.moment { stroke: #444; stroke-dasharray: 2 4; }
-.written { fill: none; stroke: #222; stroke-width: 1.2; stroke-dasharray: 5 3; }
+.moment { stroke: var(--faint); stroke-dasharray: 2 4; }
+.written { fill: none; stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 5 3; }
 .key { display: inline-block; width: 0.9em; height: 0.9em; margin: 0 0.3em 0 1em;
        vertical-align: -0.1em; }
-pre { background: #f6f6f4; padding: 1em; overflow-x: auto; }
+pre { background: var(--panel); padding: 1em; overflow-x: auto; }
 )css";
 
 }  // namespace
 
 std::string render_page(const Story& story) {
   std::ostringstream out;
-  out << "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      << "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-      << "<title>Rejoin: who knew what when</title><style>" << style << "</style></head><body>\n"
+  out << command::page_head("Rejoin: who knew what when", style) << "<body>\n"
       << "<h1>Who knew what when</h1>\n<p>" << story.sessions << " agent sessions with "
       << story.turns << " turns (" << escaped(story.input)
       << "), written in three regions that were cut apart, killed and brought back. Each panel "

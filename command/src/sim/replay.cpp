@@ -18,6 +18,7 @@ using simulation::Scenario;
 struct ReplayArguments {
   std::string file;
   std::string seed;
+  std::string story;
 };
 
 // The number of the first line in which the two differ; 0 when they are equal.
@@ -79,7 +80,9 @@ int replay(const ReplayArguments& arguments) {
     }
     std::printf("the run is the same, to the last byte of its trace\n");
   }
-  return conclude(scenario, result);
+  const int exit_code = conclude(scenario, result);
+  if (!arguments.story.empty() && !write_story(scenario, arguments.story)) return exit_failed;
+  return exit_code;
 }
 
 }  // namespace
@@ -90,6 +93,8 @@ void add_sim_replay(CLI::App& sim, int& exit_code) {
   command->add_option("file", arguments->file, "what shrink or --trace wrote, or a scenario")
       ->required();
   command->add_option("--seed", arguments->seed, "another seed than the file's");
+  command->add_option("--story", arguments->story,
+                      "write what happens, in words and as a picture, to this HTML file");
   command->footer(
       "A trace is compared with what happens now, byte by byte. A file of another format, in "
       "which\n"

@@ -16,6 +16,7 @@ struct ShrinkArguments {
   std::string scenario;
   std::string seed;
   std::string out;
+  std::string story;
   std::int64_t budget_millis = 60'000;
   std::uint64_t runs = 100'000;
   bool keep_seed = false;
@@ -81,7 +82,8 @@ int shrink(const ShrinkArguments& arguments) {
       shrunk->scenario.planned.size(), result.client_steps.size(),
       seconds(result.failed_at).c_str(), result.failure.c_str(),
       std::string(meaning(*result.promise)).c_str(), out.c_str());
-  return exit_done;
+  const bool told = arguments.story.empty() || write_story(shrunk->scenario, arguments.story);
+  return told ? exit_done : exit_failed;
 }
 
 }  // namespace
@@ -98,6 +100,8 @@ void add_sim_shrink(CLI::App& sim, int& exit_code) {
   command->add_option("--out", arguments->out, "the file to write (default: SCENARIO-SEED.toml)");
   const std::map<std::string, std::int64_t> units = {
       {"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}};
+  command->add_option("--story", arguments->story,
+                      "write what happens in it, in words and as a picture, to this HTML file");
   command->add_option("--budget", arguments->budget_millis, "how long to search (default 60s)")
       ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"));
   command->add_option("--runs", arguments->runs, "how many runs to try at most (default 100000)");

@@ -42,6 +42,10 @@ std::string summary_as_json(const simulation::Scenario& scenario,
                             const simulation::CampaignResult& result,
                             std::chrono::steady_clock::duration took);
 
+// Runs `scenario`, which carries its seed, and writes its story as a page. False, and a message on
+// stderr, when it cannot be written.
+bool write_story(const simulation::Scenario& scenario, const std::string& path);
+
 // False, and a message on stderr, when the file cannot be written whole.
 bool write_file(const std::string& path, const std::string& text);
 

@@ -40,6 +40,12 @@ void Faults::trace(const std::string& text) {
   if (trace_.enabled()) trace_.line(queue_.now(), text);
 }
 
+void Faults::record(bool begins, Recording::SpanKind kind, const std::vector<NodeIndex>& nodes) {
+  Recorder* const recorder = trace_.recorder();
+  if (recorder == nullptr) return;
+  begins ? recorder->begin(kind, nodes) : recorder->end(kind, nodes);
+}
+
 NodeIndex Faults::index_of(const std::string& name) const {
   for (NodeIndex i = 0; i < hosts_.size(); ++i) {
     if (hosts_[i]->name() == name) return i;
@@ -150,6 +156,7 @@ void Faults::begin(PlannedFault fault, std::function<void()> end) {
 void Faults::heal() {
   healed_ = true;
   trace("heal");
+  if (trace_.recorder() != nullptr) trace_.recorder()->moment("all faults end");
   network_.calm();
   auto active = std::move(active_);
   active_.clear();
@@ -159,12 +166,15 @@ void Faults::heal() {
 void Faults::partition(std::vector<bool> side, Duration lasts) {
   std::string text = "partition";
   PlannedFault fault{FaultKind::partition, {}, lasts, {}, {}};
+  std::vector<NodeIndex> members;
   for (NodeIndex i = 0; i < hosts_.size(); ++i) {
     if (!side[i]) continue;
     text += ' ' + hosts_[i]->name();
     fault.nodes.push_back(hosts_[i]->name());
+    members.push_back(i);
   }
   trace(text);
+  record(true, Recording::SpanKind::partition, members);
   const auto each_cut = [this, side = std::move(side)](bool block) {
     for (NodeIndex a = 0; a < hosts_.size(); ++a) {
       for (NodeIndex b = 0; b < hosts_.size(); ++b) {
@@ -174,8 +184,9 @@ void Faults::partition(std::vector<bool> side, Duration lasts) {
     }
   };
   each_cut(true);
-  begin(std::move(fault), [this, text, each_cut] {
+  begin(std::move(fault), [this, text, each_cut, members] {
     trace("end " + text);
+    record(false, Recording::SpanKind::partition, members);
     each_cut(false);
   });
 }
@@ -183,6 +194,7 @@ void Faults::partition(std::vector<bool> side, Duration lasts) {
 void Faults::one_way(NodeIndex from, NodeIndex to, Duration lasts) {
   const std::string text = "one_way " + hosts_[from]->name() + '>' + hosts_[to]->name();
   trace(text);
+  record(true, Recording::SpanKind::one_way, {from, to});
   network_.block(from, to);
   begin({FaultKind::one_way, {}, lasts, {hosts_[from]->name(), hosts_[to]->name()}, {}},
         [this, from, to, text] {
@@ -213,13 +225,20 @@ void Faults::jump(NodeIndex node, Duration by) {
   note({FaultKind::clock_jump, {}, {}, {hosts_[node]->name()}, by});
   trace("clock_jump " + hosts_[node]->name() + ' ' + std::to_string(by.count()) + "us");
   hosts_[node]->jump_wall_clock(by);
+  if (trace_.recorder() != nullptr) {
+    trace_.recorder()->mark(
+        Recording::MarkKind::clock_jump, node,
+        "the wall clock jumps by " + std::to_string(by.count() / 1'000) + " ms");
+  }
 }
 
 void Faults::fail_disk(NodeIndex node, Duration lasts) {
   trace("disk_failure " + hosts_[node]->name());
+  record(true, Recording::SpanKind::disk_failure, {node});
   hosts_[node]->fail_writes(1);
   begin({FaultKind::disk_failure, {}, lasts, {hosts_[node]->name()}, {}}, [this, node] {
     trace("end disk_failure " + hosts_[node]->name());
+    record(false, Recording::SpanKind::disk_failure, {node});
     hosts_[node]->fail_writes(-1);
   });
 }

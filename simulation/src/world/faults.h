@@ -56,6 +56,7 @@ class Faults {
   void jump(NodeIndex node, Duration by);
   void fail_disk(NodeIndex node, Duration lasts);
   void trace(const std::string& text);
+  void record(bool begins, Recording::SpanKind kind, const std::vector<NodeIndex>& nodes);
   NodeIndex index_of(const std::string& name) const;
 
   const Scenario& scenario_;

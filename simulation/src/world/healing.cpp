@@ -66,7 +66,7 @@ void World::check_agreement() {
   if (phase_ != Phase::converging || !all_agree()) return;
   phase_ = Phase::settling;
   result_.converged_after = queue_.now() - phase_began_;
-  trace("agreed");
+  moment("agreed");
   for (const auto& space : services_->spaces) {
     const Document& document = hosts_[0]->core().document(space.name);
     if (!document.clock().includes(alive_at_heal_[space.name])) {
@@ -106,7 +106,7 @@ std::string World::unsettled() const {
 void World::check_settled(Duration deadline) {
   const std::string why_not = unsettled();
   if (why_not.empty()) {
-    trace("settled");
+    moment("settled");
     listen(queue_.now() + scenario_.converge_within);
   } else if (queue_.now() >= deadline) {
     fail(Promise::rest, "the cluster does not come to rest: " + why_not);
@@ -260,6 +260,7 @@ void World::check_peers_claims(Host& host) {
 
 void World::finish() {
   result_.ok = !failed();
+  if (recorder_) recorder_->finish();
   result_.simulated = queue_.now();
   result_.trace_hash = trace_.hash();
   const NetworkCounters& network = network_->counters();

@@ -11,6 +11,14 @@ namespace {
 constexpr std::size_t held_messages_max = 1000;  // as many as a socket would queue
 constexpr std::int64_t epoch_micros = 1'750'000'000'000'000;
 
+std::string durable_words(const std::map<std::string, Clock>& clocks) {
+  std::string words;
+  for (const auto& [space, clock] : clocks) {
+    words += (words.empty() ? "durable: " : "; ") + space + ' ' + clock.to_string();
+  }
+  return words;
+}
+
 }  // namespace
 
 Host::Host(NodeIndex index, HostOptions options, HostServices& services, Random random)
@@ -40,6 +48,10 @@ Duration Host::virtual_time_of(Duration monotonic) const {
 
 void Host::trace(const std::string& text) {
   if (services_.trace.enabled()) services_.trace.line(services_.queue.now(), text);
+}
+
+void Host::mark(Recording::MarkKind kind, const std::string& text) {
+  if (Recorder* recorder = services_.trace.recorder()) recorder->mark(kind, index_, text);
 }
 
 void Host::start() {
@@ -90,6 +102,12 @@ void Host::start() {
     }
   }
   trace("start " + name() + (uncertain ? " uncertain" : ""));
+  if (Recorder* recorder = services_.trace.recorder()) {
+    recorder->end(Recording::SpanKind::down, {index_});
+    mark(Recording::MarkKind::start,
+         uncertain ? "starts, unsure whether its disk kept its last writes" : "starts");
+    for (const auto& space : services_.spaces) core_->track_changes(space.name, true);
+  }
   core_->tick(local_now());
   pump();
 }
@@ -104,6 +122,10 @@ void Host::crash(bool keep_disk) {
   }
   last_handed_out_ = {};
   write_done_while_paused_ = false;
+  if (Recorder* recorder = services_.trace.recorder()) {
+    if (paused_) recorder->end(Recording::SpanKind::paused, {index_});
+    recorder->begin(Recording::SpanKind::down, {index_}, !keep_disk);
+  }
   paused_ = false;
   held_.clear();
   add(past_counters_, core_->counters());
@@ -119,12 +141,18 @@ void Host::crash(bool keep_disk) {
 
 void Host::pause() {
   paused_ = true;
+  if (Recorder* recorder = services_.trace.recorder()) {
+    recorder->begin(Recording::SpanKind::paused, {index_});
+  }
   trace("pause " + name());
 }
 
 void Host::resume() {
   paused_ = false;
   trace("resume " + name());
+  if (Recorder* recorder = services_.trace.recorder()) {
+    recorder->end(Recording::SpanKind::paused, {index_});
+  }
   if (write_done_while_paused_) {
     write_done_while_paused_ = false;
     finish_writing();
@@ -156,6 +184,9 @@ Result<node::Committed> Host::transact(const std::string& space, const std::stri
   auto committed = core_->transact(space, author, {}, write, local_now());
   if (committed.ok() && committed->event != nullptr && services_.trace.enabled()) {
     trace("commit " + name() + ' ' + space + ' ' + committed->event->id().to_string());
+  }
+  if (committed.ok() && committed->event != nullptr && services_.trace.recorder() != nullptr) {
+    services_.trace.recorder()->committed(index_, space, *committed->event);
   }
   services_.queue.after(Duration(0), [this, life = life_] {
     if (life == life_ && !paused_) pump();
@@ -211,6 +242,10 @@ void Host::pump_once() {
     begin_writing(std::move(batch));
   }
   for (const auto& notice : core_->take_notices()) {
+    Recorder* const recorder = services_.trace.recorder();
+    if (recorder != nullptr && notice.kind == node::Notice::Kind::changed) {
+      recorder->learned(index_, notice.space, core_->document(notice.space), notice.paths);
+    }
     services_.observer.notice(*this, notice);
     if (!notice.space.empty()) answers_.changed(notice.space);
   }
@@ -249,11 +284,14 @@ void Host::finish_writing() {
     outcome = full ? make_error(ErrorCode::disk_full, "the simulated disk is full", name())
                    : make_error(ErrorCode::io, "the simulated disk refuses", name());
     trace("refuse " + name() + ' ' + std::to_string(writing.batch->ticket));
+    mark(Recording::MarkKind::refused_write,
+         full ? "the disk is full" : "the disk refuses a write");
   } else {
     keep(writing);
     trace("durable " + name() + ' ' + std::to_string(writing.batch->ticket) + ' ' +
           std::to_string(writing.batch->log.size()) + " records " +
           std::to_string(writing.batch->checkpoints.size()) + " checkpoints");
+    mark(Recording::MarkKind::durable, durable_words(writing.clocks));
   }
   core_->persisted(writing.batch->ticket, outcome, local_now());
   pump();

@@ -118,6 +118,7 @@ class Host {
   void set_timer();
   Duration virtual_time_of(Duration monotonic) const;
   void trace(const std::string& text);
+  void mark(Recording::MarkKind kind, const std::string& text);
 
   NodeIndex index_;
   HostOptions options_;

@@ -92,6 +92,8 @@ Duration Network::draw_delay(const Link& link, Random& random) {
 void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* kind) {
   ++counters_.sent;
   counters_.bytes += bytes.size();
+  Recorder* const recorder = trace_.recorder();
+  const std::size_t recorded = recorder == nullptr ? 0 : recorder->sent(from, to, kind, bytes);
   Link& line = link(from, to);
   Random random = line.random.fork(line.sent++);
   const bool lost = random.chance(loss_);
@@ -101,6 +103,9 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
   if (line.blocked > 0 || lost) {
     ++counters_.lost;
     trace(line.blocked > 0 ? "cut" : "lose", from, to, bytes, kind);
+    if (recorder != nullptr) {
+      recorder->ended(recorded, line.blocked > 0 ? Recording::Fate::cut : Recording::Fate::lost);
+    }
     return;
   }
   Duration departure = queue_.now();
@@ -110,6 +115,7 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
     if (waiting > options_.queue_bytes * 1'000'000 / bandwidth_) {
       ++counters_.lost;
       trace("full", from, to, bytes, kind);
+      if (recorder != nullptr) recorder->ended(recorded, Recording::Fate::dropped);
       return;
     }
     departure = start + Duration(static_cast<std::int64_t>(bytes.size() * 1'000'000 / bandwidth_));
@@ -124,33 +130,40 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
   }
   if (duplicated) {
     ++counters_.duplicated;
-    carry(from, to, bytes, kind, arrival + draw_delay(line, random), false);
+    carry(from, to, bytes, kind, arrival + draw_delay(line, random), false,
+          recorder == nullptr ? 0 : recorder->sent_again(recorded));
   }
   if (spoiled) {
     ++counters_.corrupted;
     spoil(bytes, random);
   }
-  carry(from, to, std::move(bytes), kind, arrival, spoiled);
+  carry(from, to, std::move(bytes), kind, arrival, spoiled, recorded);
 }
 
 void Network::carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind,
-                    Duration arrival, bool spoiled) {
+                    Duration arrival, bool spoiled, std::size_t recorded) {
   const bool from_before = !calm_;
-  queue_.at(
-      arrival, [this, from, to, bytes = std::move(bytes), kind, spoiled, from_before]() mutable {
-        const bool abandoned = from_before && calm_ && queue_.now() > calmed_at_ + stalled_max;
-        if (link(from, to).blocked > 0 || abandoned) {
-          ++counters_.lost;
-          trace("cut", from, to, bytes, kind);
-          return;
-        }
-        trace(spoiled ? "spoiled" : "deliver", from, to, bytes, kind);
-        if (deliver_(from, to, std::move(bytes))) {
-          ++counters_.delivered;
-        } else {
-          ++counters_.lost;
-        }
-      });
+  auto arrive = [this, from, to, bytes = std::move(bytes), kind, spoiled, recorded,
+                 from_before]() mutable {
+    Recorder* const recorder = trace_.recorder();
+    const bool abandoned = from_before && calm_ && queue_.now() > calmed_at_ + stalled_max;
+    if (link(from, to).blocked > 0 || abandoned) {
+      ++counters_.lost;
+      trace("cut", from, to, bytes, kind);
+      if (recorder != nullptr) recorder->ended(recorded, Recording::Fate::cut);
+      return;
+    }
+    trace(spoiled ? "spoiled" : "deliver", from, to, bytes, kind);
+    if (recorder != nullptr) recorder->handling(static_cast<std::ptrdiff_t>(recorded));
+    const bool received = deliver_(from, to, std::move(bytes));
+    ++(received ? counters_.delivered : counters_.lost);
+    if (recorder == nullptr) return;
+    recorder->handling(-1);
+    recorder->ended(recorded, !received ? Recording::Fate::refused
+                              : spoiled ? Recording::Fate::damaged
+                                        : Recording::Fate::delivered);
+  };
+  queue_.at(arrival, std::move(arrive));
 }
 
 void Network::trace(const char* what, NodeIndex from, NodeIndex to, const std::string& bytes,

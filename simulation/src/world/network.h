@@ -57,7 +57,7 @@ class Network {
   Link& link(NodeIndex from, NodeIndex to) { return links_[from * names_.size() + to]; }
   Duration draw_delay(const Link& link, Random& random);
   void carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind, Duration arrival,
-             bool spoiled);
+             bool spoiled, std::size_t recorded);
   void trace(const char* what, NodeIndex from, NodeIndex to, const std::string& bytes,
              const char* kind);
 

@@ -37,7 +37,10 @@ World::World(const Scenario& scenario, const RunOptions& options)
     : scenario_(scenario),
       random_(options.seed),
       workload_random_(random_.fork(for_workload)),
-      trace_(options.trace, options.hash_trace) {
+      recorder_(options.recording == nullptr
+                    ? nullptr
+                    : std::make_unique<Recorder>(*options.recording, scenario.nodes, queue_)),
+      trace_(options.trace, options.hash_trace, recorder_.get()) {
   result_.seed = options.seed;
   workload_ = options.workload ? options.workload() : make_random_workload(scenario.workload);
   network_ =
@@ -112,6 +115,11 @@ RunResult World::run() {
   return std::move(result_);
 }
 
+void World::moment(const std::string& text) {
+  trace(text);
+  if (recorder_) recorder_->moment(text);
+}
+
 void World::step() {
   const auto action = queue_.pop();
   action();
@@ -167,6 +175,7 @@ void World::answered(Host& host, const node::RightsAnswers::Answer& answer) {
     return;
   }
   ++result_.commits;
+  if (recorder_) recorder_->committed(host.index(), answer.space, *committed.event);
   count("requests for rights answered", 1);
   trace("answer " + describe() + ' ' + committed.event->id().to_string() + ' ' +
         std::to_string(answer.given));

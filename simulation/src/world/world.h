@@ -81,6 +81,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
 
   bool is_durable(const std::string& space) const;
   void make_hosts();
+  void moment(const std::string& text);
   bool deliver(NodeIndex from, NodeIndex to, std::string bytes);
   void step();
   void heal();
@@ -104,6 +105,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   Random random_;
   Random workload_random_;  // of the step under way
   EventQueue queue_;
+  std::unique_ptr<Recorder> recorder_;  // null when nobody records
   Trace trace_;
   std::unique_ptr<Workload> workload_;
   std::unique_ptr<Network> network_;

@@ -13,6 +13,7 @@
 
 #include "rejoin/crdt/hash.h"
 #include "rejoin/simulation/promise.h"
+#include "rejoin/simulation/recording.h"
 #include "rejoin/simulation/scenario.h"
 #include "rejoin/simulation/workload.h"
 
@@ -24,6 +25,8 @@ struct RunOptions {
   std::ostream* trace = nullptr;
   // Fills RunResult::trace_hash also when the trace goes nowhere.
   bool hash_trace = false;
+  // Filled with all that happens; null: nothing is recorded. Takes time and memory.
+  Recording* recording = nullptr;
   // Makes the workload; empty: the built-in one.
   std::function<std::unique_ptr<Workload>()> workload;
 };
