@@ -231,7 +231,8 @@ class Shrinker {
     });
   }
 
-  static void drop_node(Scenario& s, const std::string& node) {
+  // By value: it may be one of those in `s`.
+  static void drop_node(Scenario& s, std::string node) {
     std::erase(s.nodes, node);
     std::erase_if(s.planned, [&](PlannedFault& fault) {
       const bool named = std::erase(fault.nodes, node) > 0;
