@@ -23,7 +23,6 @@ constexpr const char* run_states[] = {
     "peers down",
     "peers up",
     "receipts",
-    "replica ids changed",
     "requests for rights answered",
     "storage failures noticed",
     "tokens given up",

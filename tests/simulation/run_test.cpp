@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "rejoin/simulation/campaign.h"
+#include "rejoin/simulation/coverage.h"
 
 namespace rejoin::simulation {
 namespace {
@@ -27,6 +28,8 @@ void expect_seeds_pass(const std::string& name, std::uint64_t last) {
   for (const auto& failure : result.failures) {
     ADD_FAILURE() << failure.failure << "\nagain: " << replay_command(scenario, failure.seed);
   }
+  EXPECT_FALSE(scenario.expects.empty());
+  EXPECT_EQ(missed(scenario, result.total), std::vector<std::string>());
 }
 
 TEST(Run, seeds_of_partition_heal_pass) { expect_seeds_pass("partition_heal", 10); }

@@ -304,9 +304,6 @@ void World::notice(Host& host, const node::Notice& notice) {
     case Kind::rejected:
       if (!network_->corrupts()) fail(Promise::good_faith, describe("was rejected"));
       break;
-    case Kind::replica_id_changed:
-      count("replica ids changed", 1);
-      break;
     case Kind::clock_ahead:
       count("clocks noticed ahead", 1);
       break;
@@ -319,6 +316,7 @@ void World::notice(Host& host, const node::Notice& notice) {
     case Kind::peer_down:
       count("peers down", 1);
       break;
+    case Kind::replica_id_changed:
     case Kind::changed:
     case Kind::progress:
       break;
