@@ -248,9 +248,51 @@ Status insert_elements(ListRef list, std::size_t at, const json& wanted, std::si
   return insert_run();
 }
 
-// Where the longest common subsequence of two lists says "keep", keep; the rest is what differs.
-// Quadratic: lists whose differing middles are longer than this are replaced there as a whole.
+// Quadratic: what differs between longer lists is replaced as a whole.
 constexpr std::size_t comparisons_max = 1u << 20;
+constexpr auto none = static_cast<std::size_t>(-1);
+
+// What becomes an element of a list.
+struct Origin {
+  std::size_t element = none;  // one that is there
+  bool stays = false;          // it need not be moved
+};
+
+// Of m elements that are wanted where n are; `is_same(i, j)` compares. Those of a longest common
+// subsequence stay, and the others are taken from wherever the same is left.
+template <class IsSame>
+std::vector<Origin> origins(std::size_t n, std::size_t m, IsSame is_same) {
+  std::vector<Origin> result(m);
+  if (n == 0 || m == 0 || n > comparisons_max / m) return result;
+  // common[i * (m + 1) + j]: length of the longest common subsequence from i and j onward.
+  std::vector<std::uint32_t> common((n + 1) * (m + 1));
+  for (std::size_t i = n; i-- > 0;) {
+    for (std::size_t j = m; j-- > 0;) {
+      common[i * (m + 1) + j] =
+          is_same(i, j) ? common[(i + 1) * (m + 1) + j + 1] + 1
+                        : std::max(common[(i + 1) * (m + 1) + j], common[i * (m + 1) + j + 1]);
+    }
+  }
+  std::vector<bool> taken(n);
+  for (std::size_t i = 0, j = 0; i < n && j < m;) {
+    if (is_same(i, j)) {
+      taken[i] = true;
+      result[j++] = {i++, true};
+    } else if (common[(i + 1) * (m + 1) + j] >= common[i * (m + 1) + j + 1]) {
+      ++i;
+    } else {
+      ++j;
+    }
+  }
+  for (std::size_t j = 0; j < m; ++j) {
+    for (std::size_t i = 0; i < n && result[j].element == none; ++i) {
+      if (taken[i] || !is_same(i, j)) continue;
+      taken[i] = true;
+      result[j].element = i;
+    }
+  }
+  return result;
+}
 
 Status write_list(ListRef list, const json& wanted) {
   const json current = from_list(list);
@@ -266,47 +308,48 @@ Status write_list(ListRef list, const json& wanted) {
   }
   const std::size_t n = current.size() - front - back;
   const std::size_t m = wanted.size() - front - back;
-  // common[i * (m + 1) + j]: length of the longest common subsequence from i and j onward.
-  const bool compare = n != 0 && m != 0 && n <= comparisons_max / m;
-  std::vector<std::uint32_t> common(compare ? (n + 1) * (m + 1) : 0);
-  const auto is_same_at = [&](std::size_t i, std::size_t j) {
+  const std::vector<Origin> from = origins(n, m, [&](std::size_t i, std::size_t j) {
     return is_same(current[front + i], wanted[front + j]);
-  };
-  for (std::size_t i = compare ? n : 0; i-- > 0;) {
-    for (std::size_t j = m; j-- > 0;) {
-      common[i * (m + 1) + j] =
-          is_same_at(i, j) ? common[(i + 1) * (m + 1) + j + 1] + 1
-                           : std::max(common[(i + 1) * (m + 1) + j], common[i * (m + 1) + j + 1]);
-    }
+  });
+  std::vector<bool> used(n);
+  for (const Origin& origin : from) {
+    if (origin.element != none) used[origin.element] = true;
   }
-  // `at` is where element i of the old middle is now.
-  std::size_t at = front;
-  for (std::size_t i = 0, j = 0; i < n || j < m;) {
-    const auto keeps = [&](std::size_t k, std::size_t l) {
-      return compare && k < n && l < m && is_same_at(k, l);
-    };
-    if (keeps(i, j)) {
-      ++i, ++j, ++at;
-      continue;
+  for (std::size_t end = n; end > 0;) {
+    std::size_t begin = end;
+    while (begin > 0 && !used[begin - 1]) --begin;
+    if (Status status = list.remove(front + begin, end - begin); !status.ok()) return status;
+    end = begin - std::min<std::size_t>(begin, 1);
+  }
+  // What is between now, by its old index. Up to `at` it is as wanted, but for what is moved later.
+  std::vector<std::size_t> now;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (used[i]) now.push_back(i);
+  }
+  const auto place = [&](std::size_t i) { return now.begin() + static_cast<std::ptrdiff_t>(i); };
+  std::size_t at = 0;
+  for (std::size_t j = 0; j < m; ++j) {
+    const Origin origin = from[j];
+    Status status;
+    if (origin.element == none) {
+      std::size_t count = 1;
+      while (j + count < m && from[j + count].element == none) ++count;
+      status = insert_elements(list, front + at, wanted, front + j, count);
+      now.insert(place(at), count, none);
+      at += count;
+      j += count - 1;
+    } else if (origin.stays) {
+      while (now[at] != origin.element) ++at;
+      ++at;
+    } else {
+      const auto held = std::find(now.begin(), now.end(), origin.element);
+      const auto index = static_cast<std::size_t>(held - now.begin());
+      if (index >= at) ++at;
+      status = list.move(front + index, front + at - 1);
+      now.erase(held);
+      now.insert(place(at - 1), origin.element);
     }
-    std::size_t removed = i;
-    std::size_t inserted = j;
-    while ((removed < n || inserted < m) && !keeps(removed, inserted)) {
-      const bool drop = removed < n && (inserted == m || !compare ||
-                                        common[(removed + 1) * (m + 1) + inserted] >=
-                                            common[removed * (m + 1) + inserted + 1]);
-      ++(drop ? removed : inserted);
-    }
-    if (removed > i) {
-      if (Status status = list.remove(at, removed - i); !status.ok()) return status;
-    }
-    if (inserted > j) {
-      Status status = insert_elements(list, at, wanted, front + j, inserted - j);
-      if (!status.ok()) return status;
-      at += inserted - j;
-    }
-    i = removed;
-    j = inserted;
+    if (!status.ok()) return status;
   }
   return {};
 }
@@ -583,24 +626,49 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path) {
   return from_child(document.root().at(path.parent()), last.key.as_string(), last.type);
 }
 
+namespace {
+
+// Nothing is left of writes that fail.
+template <class Write>
+Status whole_or_nothing(Transaction& transaction, Write write) {
+  const std::size_t before = transaction.savepoint();
+  Status status = write();
+  if (!status.ok()) transaction.rollback_to(before);
+  return status;
+}
+
+}  // namespace
+
 Status from_json(Transaction& transaction, const Path& path, const nlohmann::json& json,
                  bool remove_missing) {
+  return from_json(transaction, transaction.root(), path, json, remove_missing);
+}
+
+Status from_json(Transaction& transaction, MapRef above, const Path& path,
+                 const nlohmann::json& json, bool remove_missing) {
+  Path whole = above.path();
   for (const Step& step : path.steps()) {
     if (step.type != Type::map || !step.key.is_string()) {
       return make_error(ErrorCode::invalid_argument, "JSON is imported into a map below maps",
                         path.to_string());
     }
+    whole = whole.child(step.type, step.key);
   }
   if (!json.is_object()) {
     return make_error(
         ErrorCode::wrong_type,
         std::string("JSON is imported from an object, and this is of type ") + json.type_name(),
-        path.to_string());
+        whole.to_string());
   }
-  const std::size_t mark = transaction.savepoint();
-  Status status = write_map(transaction.root().at(path), path, json, remove_missing);
-  if (!status.ok()) transaction.rollback_to(mark);
-  return status;
+  return whole_or_nothing(transaction,
+                          [&] { return write_map(above.at(path), whole, json, remove_missing); });
+}
+
+Status insert_json(Transaction& transaction, ListRef list, std::size_t index,
+                   const nlohmann::json& elements) {
+  REJOIN_ASSERT(elements.is_array());
+  return whole_or_nothing(
+      transaction, [&] { return insert_elements(list, index, elements, 0, elements.size()); });
 }
 
 Result<Value> value_from_json(const json& scalar) { return to_value(scalar); }

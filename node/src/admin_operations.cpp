@@ -13,6 +13,13 @@
 namespace rejoin::node {
 namespace {
 
+// Where operations are done: paths begin at the map.
+struct Scope {
+  Transaction& transaction;
+  MapRef map;
+  bool is_root;
+};
+
 // A cell and the map that it is a child of.
 struct Place {
   MapRef parent;
@@ -33,7 +40,7 @@ bool is_map(Type type) { return type == Type::map; }
 bool is_any(Type type) { return type != Type::element; }
 
 // The place that the field "path" names; `fits` says which types the operation is for.
-Place place_of(Transaction& transaction, JsonFields& fields, Type otherwise, bool (*fits)(Type)) {
+Place place_of(Scope& scope, JsonFields& fields, Type otherwise, bool (*fits)(Type)) {
   Place place;
   const Path path = fields.path("path", otherwise);
   if (!fields.ok()) return place;
@@ -53,7 +60,7 @@ Place place_of(Transaction& transaction, JsonFields& fields, Type otherwise, boo
                            "the operation does not apply to a " + std::string(to_string(last.type)),
                            path.to_string()));
   } else {
-    place.parent = transaction.root().at(parent);
+    place.parent = scope.map.at(parent);
     place.name = std::string(last.key.as_string());
     place.type = last.type;
   }
@@ -68,146 +75,185 @@ std::vector<Value> one_or_more(JsonFields& fields) {
   return values;
 }
 
+// The same for a list, which takes objects, too.
+nlohmann::json elements(JsonFields& fields) {
+  if (!fields.has("values")) return nlohmann::json::array({fields.any("value")});
+  const nlohmann::json& values = fields.any("values");
+  if (fields.ok() && !values.is_array()) {
+    fields.fail(make_error(ErrorCode::invalid_argument, "\"values\" must be an array"));
+  }
+  return values;
+}
+
 // Negative numbers come out as huge ones, which the list refuses with its size.
 std::size_t position(JsonFields& fields, const char* key) {
   return static_cast<std::size_t>(fields.integer(key));
 }
 
-Status set_register(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::reg, is_register);
+Status set_register(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::reg, is_register);
   const Value value = fields.value("value");
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.reg(place.name, place.type).set(value);
 }
 
-Status clear_register(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::reg, is_register);
+Status clear_register(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::reg, is_register);
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.reg(place.name, place.type).clear();
 }
 
-Status add_to_counter(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::counter, is_counter);
+Status add_to_counter(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::counter, is_counter);
   const std::int64_t amount = fields.integer("amount", 1);
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.counter(place.name).add(amount);
 }
 
-Status reset_counter(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::counter, is_counter);
+Status reset_counter(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::counter, is_counter);
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.counter(place.name).reset();
 }
 
-Status set_flag(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::enable_flag, is_flag);
+Status set_flag(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::enable_flag, is_flag);
   const bool on = fields.boolean("on");
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.flag(place.name, place.type).set(on);
 }
 
-Status include_element(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::set, is_set);
+Status include_element(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::set, is_set);
   const Value value = fields.value("value");
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.set(place.name, place.type).add(value);
 }
 
-Status exclude_element(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::set, is_set);
+Status exclude_element(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::set, is_set);
   const Value value = fields.value("value");
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.set(place.name, place.type).remove(value);
 }
 
-Status push_to_list(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::list, is_list_or_log);
-  const std::vector<Value> values = one_or_more(fields);
+Status push_to_list(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::list, is_list_or_log);
+  if (place.type == Type::log) {
+    const std::vector<Value> values = one_or_more(fields);
+    if (auto taken = fields.finish(); !taken) return taken;
+    return place.parent.log(place.name).append(values);
+  }
+  const nlohmann::json values = elements(fields);
   if (auto taken = fields.finish(); !taken) return taken;
-  if (place.type == Type::log) return place.parent.log(place.name).append(values);
   ListRef list = place.parent.list(place.name);
-  return list.insert(list.size(), values);
+  return insert_json(scope.transaction, list, list.size(), values);
 }
 
-Status insert_into_list(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::list, is_list);
+Status insert_into_list(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::list, is_list);
   const std::size_t index = position(fields, "index");
-  const std::vector<Value> values = one_or_more(fields);
+  const nlohmann::json values = elements(fields);
   if (auto taken = fields.finish(); !taken) return taken;
-  return place.parent.list(place.name).insert(index, values);
+  return insert_json(scope.transaction, place.parent.list(place.name), index, values);
 }
 
-Status erase_from_list(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::list, is_list);
+Status move_in_list(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::list, is_list);
+  const std::size_t from = position(fields, "from");
+  const std::size_t to = position(fields, "to");
+  if (auto taken = fields.finish(); !taken) return taken;
+  return place.parent.list(place.name).move(from, to);
+}
+
+Status erase_from_list(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::list, is_list);
   const std::size_t index = position(fields, "index");
   const std::size_t count = fields.has("count") ? position(fields, "count") : 1;
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.list(place.name).remove(index, count);
 }
 
-Status create_map(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::map, is_map);
+Status create_map(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::map, is_map);
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.map(place.name).create();
 }
 
-Status remove_child(Transaction& transaction, JsonFields& fields) {
-  Place place = place_of(transaction, fields, Type::map, is_any);
+Status remove_child(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::map, is_any);
   if (auto taken = fields.finish(); !taken) return taken;
   return place.parent.remove(place.name, place.type);
 }
 
-Status import_json(Transaction& transaction, JsonFields& fields) {
+Status import_json(Scope& scope, JsonFields& fields) {
   const Path path = fields.path_or_root("path");
   const nlohmann::json& json = fields.any("json");
   const bool remove_missing = fields.boolean("remove_missing", true);
   if (auto taken = fields.finish(); !taken) return taken;
-  return from_json(transaction, path, json, remove_missing);
+  return from_json(scope.transaction, scope.map, path, json, remove_missing);
 }
 
-using Operation = Status (*)(Transaction&, JsonFields&);
+Status apply_all(Scope scope, const nlohmann::json& operations);
+
+Status apply_within_element(Scope& scope, JsonFields& fields) {
+  Place place = place_of(scope, fields, Type::list, is_list);
+  const std::size_t index = position(fields, "index");
+  const nlohmann::json& operations = fields.any("ops");
+  if (auto taken = fields.finish(); !taken) return taken;
+  Result<MapRef> map = place.parent.list(place.name).map(index);
+  if (!map) return std::move(map).error();
+  return apply_all({scope.transaction, *map, false}, operations);
+}
+
+using Operation = Status (*)(Scope&, JsonFields&);
 constexpr std::pair<std::string_view, Operation> known_operations[] = {
-    {"set", set_register},        {"clear", clear_register}, {"add", add_to_counter},
-    {"reset", reset_counter},     {"flag", set_flag},        {"include", include_element},
-    {"exclude", exclude_element}, {"push", push_to_list},    {"insert", insert_into_list},
-    {"erase", erase_from_list},   {"create", create_map},    {"remove", remove_child},
-    {"import", import_json},
+    {"set", set_register},        {"clear", clear_register},  {"add", add_to_counter},
+    {"reset", reset_counter},     {"flag", set_flag},         {"include", include_element},
+    {"exclude", exclude_element}, {"push", push_to_list},     {"insert", insert_into_list},
+    {"move", move_in_list},       {"erase", erase_from_list}, {"within", apply_within_element},
+    {"create", create_map},       {"remove", remove_child},   {"import", import_json},
 };
 
 // False: nothing of the request is to be written, because it was before.
-Result<bool> apply_operation(Transaction& transaction, const nlohmann::json& json,
-                             std::size_t number) {
+Result<bool> apply_operation(Scope& scope, const nlohmann::json& json, std::size_t number) {
   JsonFields fields(json, "operation " + std::to_string(number));
   const std::string name = fields.string("op");
   if (!fields.ok()) return fields.finish().error();
   for (const auto& [known, operation] : known_operations) {
     if (known != name) continue;
-    if (auto applied = operation(transaction, fields); !applied) return applied.error();
+    if (auto applied = operation(scope, fields); !applied) return applied.error();
     return true;
   }
-  const auto outcome = apply_agent_operation(transaction, name, fields);
-  if (!outcome) return outcome.error();
-  if (*outcome != AgentOutcome::not_ours) return *outcome == AgentOutcome::applied;
+  if (scope.is_root) {
+    const auto outcome = apply_agent_operation(scope.transaction, name, fields);
+    if (!outcome) return outcome.error();
+    if (*outcome != AgentOutcome::not_ours) return *outcome == AgentOutcome::applied;
+  }
   return make_error(ErrorCode::invalid_argument,
                     "operation " + std::to_string(number) + ": \"" + name + "\" is not known here");
 }
 
-}  // namespace
-
-Status apply_operations(Transaction& transaction, const nlohmann::json& operations) {
+Status apply_all(Scope scope, const nlohmann::json& operations) {
   if (!operations.is_array()) {
     return make_error(ErrorCode::invalid_argument, "\"ops\" must be an array of operations");
   }
   std::size_t number = 0;
   for (const nlohmann::json& operation : operations) {
-    const auto applied = apply_operation(transaction, operation, ++number);
+    const auto applied = apply_operation(scope, operation, ++number);
     if (!applied) return applied.error();
     if (!*applied) {
-      transaction.rollback_to(0);
+      scope.transaction.rollback_to(0);
       break;
     }
   }
   return {};
+}
+
+}  // namespace
+
+Status apply_operations(Transaction& transaction, const nlohmann::json& operations) {
+  return apply_all({transaction, transaction.root(), true}, operations);
 }
 
 }  // namespace rejoin::node

@@ -226,6 +226,32 @@ TEST_F(Json, an_empty_array_leaves_nothing) {
   EXPECT_EQ(text(), R"({"m":{}})");
 }
 
+TEST_F(Json, elements_that_stand_elsewhere_are_moved) {
+  import(json::parse(R"({"l": [{"n": 1}, "a", "b", "c", "a"]})"));
+  const Cursor cursor = *document.root().list("l").cursor(0, Sticks::right);
+  EXPECT_EQ(import(json::parse(R"({"l": ["a", "b", "c", "a", {"n": 1}]})")), 1u);
+  EXPECT_EQ(*document.root().list("l").index_of(cursor), 4u);
+  EXPECT_EQ(import(json::parse(R"({"l": ["c", "a", {"n": 1}, "b", "a"]})")), 2u);
+  EXPECT_EQ(text(), R"({"l":["c","a",{"n":1},"b","a"]})");
+  EXPECT_EQ(*document.root().list("l").index_of(cursor), 2u);
+  // Two are new, one goes, two move.
+  import(json::parse(R"({"l": [7, "b", "a", 8, {"n": 1}, "a"]})"));
+  EXPECT_EQ(text(), R"({"l":[7,"b","a",8,{"n":1},"a"]})");
+  EXPECT_EQ(*document.root().list("l").index_of(cursor), 4u);
+}
+
+TEST_F(Json, every_order_of_a_list_becomes_every_other) {
+  std::vector<int> from{0, 1, 2, 3};
+  do {
+    std::vector<int> to{0, 1, 2, 2, 4};
+    do {
+      import(json{{ "l", from }});
+      import(json{{ "l", to }});
+      ASSERT_EQ(text(), json({{"l", to}}).dump()) << json(from).dump();
+    } while (std::next_permutation(to.begin(), to.end()));
+  } while (std::next_permutation(from.begin(), from.end()));
+}
+
 TEST_F(Json, an_enable_flag_turned_off_leaves_nothing) {
   write([](MapRef root) { ASSERT_TRUE(root.flag("f").set(true).ok()); });
   import(json::parse(R"({"f": false})"));

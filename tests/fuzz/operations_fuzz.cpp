@@ -27,6 +27,11 @@ std::vector<std::string> seeds() {
               {"op": "insert", "path": "/list:x", "index": 1, "value": 2},
               {"op": "erase", "path": "/list:x", "index": 0, "count": 2},
               {"op": "push", "path": "/a/log:y", "value": "b"}])",
+         R"([{"op": "push", "path": "/list:x", "values": [{"a": [{}]}, 2]},
+              {"op": "move", "path": "/list:x", "from": 1, "to": 0},
+              {"op": "within", "path": "/list:x", "index": 1, "ops": [
+               {"op": "add", "path": "/counter:x", "amount": 1},
+               {"op": "import", "path": "/a", "json": {"n": {}}}]}])",
          R"([{"op": "create", "path": "/a/a"}, {"op": "remove", "path": "/b"},
               {"op": "remove", "path": "/tree:x"}, {"op": "remove", "path": "/text:y"},
               {"op": "import", "path": "/a", "json": {"n": [{"a": 1}], "$tree": []}}])",

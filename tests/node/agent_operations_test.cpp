@@ -1,40 +1,15 @@
 // What admin requests write of agent sessions.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
-#include "admin_operations.h"
+#include "operations.h"
 #include "rejoin/crdt/agent/session.h"
-#include "rejoin/crdt/document.h"
-#include "rejoin/crdt/transaction.h"
 
 namespace rejoin::node {
 namespace {
 
-using Json = nlohmann::json;
-
-class AgentOperations : public testing::Test {
+class AgentOperations : public AdminOperations {
  protected:
-  // The event that the operations made; null when they wrote nothing. As the node does, an error
-  // undoes all of them.
-  Result<EventPtr> apply(const char* operations) {
-    Transaction transaction = document_.begin({HybridTime{++time_}, "", ""});
-    if (auto ok = apply_operations(transaction, Json::parse(operations)); !ok) return ok.error();
-    return transaction.commit();
-  }
-  void expect_refused(const char* operations, const char* names) {
-    const std::string before = document_.canonical_state();
-    const auto outcome = apply(operations);
-    ASSERT_FALSE(outcome.ok()) << operations;
-    EXPECT_EQ(outcome.error().code, ErrorCode::invalid_argument) << outcome.error().to_string();
-    EXPECT_NE(outcome.error().message.find(names), std::string::npos)
-        << outcome.error().to_string();
-    EXPECT_EQ(document_.canonical_state(), before);
-  }
   agent::SessionView session() const { return agent::SessionView(document_, "s/1"); }
-
-  Document document_{ReplicaId::from_words(1, 2)};
-  std::uint64_t time_ = 0;
 };
 
 TEST_F(AgentOperations, one_request_writes_all_parts_of_a_session) {

@@ -30,10 +30,10 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 // boolean, a set an array of distinct scalars (in any order), a register a scalar, a multi-value
 // register an array of one, a log an array that goes on where it ends, a text a string that is not
 // empty (marks of code points that stay stay as well). Otherwise a child of another
-// type gives way, and objects are written as maps, arrays as lists (of which only the elements that
-// differ are replaced, an object as a whole), scalars as registers; of a tree's nodes those are
-// moved that stand elsewhere. An empty array leaves nothing under its name, as an empty list does,
-// and so does `false` where an enable flag was on.
+// type gives way, and objects are written as maps, arrays as lists (of which elements that stand
+// elsewhere are moved, and only those that differ replaced, an object as a whole), scalars as
+// registers; of a tree's nodes those are moved that stand elsewhere. An empty array leaves nothing
+// under its name, as an empty list does, and so does `false` where an enable flag was on.
 //
 // `wrong_type` when `json` is no object, or an array holds an array: a list's elements are scalars
 // and objects. `out_of_range` for integers beyond int64, for a counter that would have to change by
@@ -42,6 +42,15 @@ Result<nlohmann::json> to_json(const Document& document, const Path& path = {});
 // The error names the path; nothing of the import is left in the transaction then.
 Status from_json(Transaction& transaction, const Path& path, const nlohmann::json& json,
                  bool remove_missing = true);
+// The same of the map at `path` below another one that exists, an element of a list for instance.
+Status from_json(Transaction& transaction, MapRef above, const Path& path,
+                 const nlohmann::json& json, bool remove_missing = true);
+
+// Inserts the elements of an array before the element now at `index`, as from_json() writes them:
+// scalars and objects, which become maps. Errors as of from_json() and ListRef::insert(); nothing
+// is left in the transaction then. An array is asserted.
+Status insert_json(Transaction& transaction, ListRef list, std::size_t index,
+                   const nlohmann::json& elements);
 
 // One value, written as to_json() writes it. `wrong_type` for arrays and other objects.
 Result<Value> value_from_json(const nlohmann::json& json);
