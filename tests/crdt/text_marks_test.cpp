@@ -74,33 +74,33 @@ class Marks : public testing::Test {
   Author b{2, 100};
 };
 
-// ---- The examples of the paper ----
+// ---- The examples of the paper, by their numbers in its section on authors' intent ----
 
-TEST_F(Marks, what_is_inserted_in_a_bold_text_concurrently_is_bold) {
+TEST_F(Marks, example_1_what_is_inserted_in_a_bold_text_concurrently_is_bold) {
   a.mark(0, 14, "bold");
   b.insert(4, "brown ");
   expect("[bold=true The brown fox jumped]");
 }
 
-TEST_F(Marks, concurrent_overlapping_bold_is_bold_throughout) {
+TEST_F(Marks, example_2_concurrent_overlapping_bold_is_bold_throughout) {
   a.mark(0, 7, "bold");
   b.mark(4, 14, "bold");
   expect("[bold=true The fox jumped]");
 }
 
-TEST_F(Marks, concurrent_overlapping_marks_of_different_names_both_show) {
+TEST_F(Marks, example_3_concurrent_overlapping_marks_of_different_names_both_show) {
   a.mark(0, 7, "bold");
   b.mark(4, 14, "italic");
   expect("[bold=true The ][bold=true italic=true fox][italic=true  jumped]");
 }
 
-TEST_F(Marks, of_concurrent_colours_the_later_shows_where_they_overlap) {
+TEST_F(Marks, example_4_of_concurrent_colours_the_later_shows_where_they_overlap) {
   b.mark(4, 14, "colour", "blue", Grow::nowhere);
   a.mark(0, 7, "colour", "red", Grow::nowhere);
   expect("[colour=\"red\" The ][colour=\"blue\" fox jumped]");
 }
 
-TEST_F(Marks, of_bold_and_concurrent_not_bold_the_later_counts) {
+TEST_F(Marks, example_5_of_bold_and_concurrent_not_bold_the_later_counts) {
   a.mark(0, 14, "bold");
   exchange(a, b);
   b.unmark(4, 14, "bold");
@@ -110,7 +110,7 @@ TEST_F(Marks, of_bold_and_concurrent_not_bold_the_later_counts) {
   expect("[bold=true The fox] jumped");
 }
 
-TEST_F(Marks, comments_of_names_of_their_own_lie_over_each_other) {
+TEST_F(Marks, example_6_comments_of_names_of_their_own_lie_over_each_other) {
   a.mark(0, 7, "comment:1", "animal?", Grow::nowhere);
   b.mark(4, 14, "comment:2", "passive", Grow::nowhere);
   expect(
@@ -118,18 +118,38 @@ TEST_F(Marks, comments_of_names_of_their_own_lie_over_each_other) {
       "[comment:2=\"passive\"  jumped]");
 }
 
-TEST_F(Marks, bold_grows_at_its_end_and_not_at_its_beginning) {
+TEST_F(Marks, example_7_bold_grows_at_its_end_and_not_at_its_beginning) {
   a.mark(4, 7, "bold");
   b.insert(7, "es");
   b.insert(4, "red ");
   expect("The red [bold=true foxes] jumped");
 }
 
-TEST_F(Marks, a_link_grows_nowhere) {
+TEST_F(Marks, example_8_a_link_grows_nowhere) {
   a.mark(4, 7, "link", "https://x.test", Grow::nowhere);
   b.insert(7, "es");
   b.insert(4, "red ");
   expect("The red [link=\"https://x.test\" fox]es jumped");
+}
+
+// Bold and a link that end together: one goes on, the other does not, whoever types there.
+TEST_F(Marks, what_is_inserted_behind_a_bold_link_is_bold_and_not_linked) {
+  a.mark(4, 7, "bold");
+  a.mark(4, 7, "link", "https://x.test", Grow::nowhere);
+  exchange(a, b);
+  a.insert(7, "es");
+  b.insert(4, "red ");
+  expect("The red [bold=true link=\"https://x.test\" fox][bold=true es] jumped");
+}
+
+// Taking bold away grows as bold does: what is typed behind is plain like it, in front it is bold.
+TEST_F(Marks, what_is_inserted_behind_plain_text_is_plain) {
+  a.mark(0, 14, "bold");
+  exchange(a, b);
+  a.unmark(4, 7, "bold");
+  b.insert(7, "es");
+  b.insert(4, "red ");
+  expect("[bold=true The red ]foxes[bold=true  jumped]");
 }
 
 // ---- Ends ----
