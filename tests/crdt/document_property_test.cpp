@@ -17,6 +17,12 @@ RC_GTEST_PROP(document_property, every_replica_shows_what_the_specification_says
   world.heal();
 }
 
+RC_GTEST_PROP(document_property, members_that_lose_their_disks_bring_nothing_back, ()) {
+  World world(*rc::gen::inRange(2u, 5u), true);
+  world.perform(*any_actions());
+  world.heal();
+}
+
 Document joined(const Document& left, const Document& right) {
   Document result = copy_of(left, ReplicaId::from_words(~0ull, 1));
   const Result<Applied> applied = result.join(right);

@@ -136,7 +136,7 @@ const char* name_of(Write::Kind kind) {
 const char* name_of(Action::Kind kind) {
   static constexpr const char* names[] = {
       "commit",   "abort",      "apply_ready", "apply_any", "join_delta", "join_old_delta",
-      "join_all", "checkpoint", "restart",     "prune",     "become"};
+      "join_all", "checkpoint", "restart",     "prune",     "become",     "lose_disk"};
   static_assert(std::size(names) == static_cast<std::size_t>(Action::Kind::count));
   return names[static_cast<std::size_t>(kind)];
 }
@@ -412,7 +412,8 @@ rc::Gen<Focus> any_focus(const std::vector<Write::Kind>& writes) {
                                 {6, A::checkpoint},
                                 {4, A::restart},
                                 {8, A::prune},
-                                {2, A::become}});
+                                {2, A::become},
+                                {4, A::lose_disk}});
     // Nothing happens without writes, and little without exchange.
     focus.actions.insert(focus.actions.end(), 20, A::commit);
     focus.actions.insert(focus.actions.end(), 4, A::join_delta);
@@ -500,7 +501,7 @@ Snapshot snapshot(const Document& document) {
 
 // ---- World ----
 
-World::World(unsigned replicas) {
+World::World(unsigned replicas, bool disks_are_lost) : disks_are_lost_(disks_are_lost) {
   for (unsigned i = 0; i < replicas; ++i) {
     const ReplicaId id = new_id();
     peers_.push_back(std::make_unique<Peer>(id, history_));
@@ -610,12 +611,15 @@ void World::perform(const Action& action) {
     case Action::Kind::become:
       become(one);
       break;
+    case Action::Kind::lose_disk:
+      if (disks_are_lost_) lose_disk(one, action.choice);
+      break;
     case Action::Kind::count:
       break;
   }
   check(one);
 
-  if (action.kind == Action::Kind::restart) return;
+  if (action.kind == Action::Kind::restart || action.kind == Action::Kind::lose_disk) return;
   // Whoever watches a path hears of every change.
   const std::vector<Path> changes = one.document.take_changes();
   std::map<std::string, std::string> after = one.model.lines();
@@ -731,6 +735,8 @@ void World::write_one(Transaction& transaction, Peer& peer, const Write& w) {
     case Write::Kind::add_to_set:
     case Write::Kind::remove_from_set: {
       const Type type = kind % 2 == 0 ? Type::set : Type::remove_wins_set;
+      // A removal that was forgotten no longer wins over an addition that comes after all.
+      if (type == Type::remove_wins_set && !clock_of(model.known).includes(pruned_)) return;
       path = at.child(type, name);
       const Value& element = values()[w.value % 3];
       if (w.kind == Write::Kind::add_to_set) {
@@ -1086,6 +1092,12 @@ void World::join_delta(Peer& peer, const Peer& from, Clock base) {
   const Snapshot before = snapshot(peer.document);
   const Delta delta = from.document.delta_since(base);
   base.meet(from.document.clock());
+  if (!base.includes(from.pruned)) {
+    require(delta.base.empty() || delta.base == base, "a delta's base is wrong");
+    base = delta.base;
+    if (base.empty()) peer.pruned.join(from.pruned);
+  }
+  if (base.empty()) backlog_.push_back({delta, from.model.known, from.pruned});
   require(delta.base == base && delta.clock == from.document.clock(), "a delta's clocks are wrong");
 
   // It names no cell that no event beyond the base touched.
@@ -1143,6 +1155,7 @@ void World::join_all(Peer& peer, const Peer& from) {
   require(*joined == (news ? Applied::applied : Applied::duplicate),
           "a whole state was taken for what it is not");
   merge(peer.model.known, from.model.known);
+  peer.pruned.join(from.pruned);
 }
 
 // ---- Keeping and forgetting ----
@@ -1158,6 +1171,7 @@ void World::save(Peer& peer) {
   require(peer.document.dirty_count() == 0, "cells are dirty after they were taken");
   peer.header = peer.document.header();
   peer.stored = peer.model.known;
+  peer.stored_pruned = peer.pruned;
 }
 
 Document World::load(const Peer& peer, ReplicaId self) {
@@ -1181,6 +1195,7 @@ void World::restart(Peer& peer) {
     }
   }
   peer.model.known = peer.stored;
+  peer.pruned = peer.stored_pruned;
   peer.document = load(peer, peer.model.self);
 }
 
@@ -1201,7 +1216,9 @@ void World::prune(Peer& peer) {
   const std::size_t touches = peer.document.touch_count();
   const Clock stable = stable_at(peer);
   const std::size_t pruned = peer.document.prune(stable);
-  peer.document.forget_elements(stable);
+  peer.pruned.join(stable);
+  pruned_.join(stable);
+  if (!disks_are_lost_) peer.document.forget_elements(stable);
   require(snapshot(peer.document) == before, "forgetting removals changed the state");
   require(peer.document.touch_count() <= touches, "forgetting removals made more of them");
   RC_LOG() << "  " << pruned << " removals forgotten" << std::endl;
@@ -1210,6 +1227,23 @@ void World::prune(Peer& peer) {
 void World::become(Peer& peer) {
   peer.model.self = new_id();
   peer.document.become(peer.model.self);
+}
+
+void World::lose_disk(Peer& peer, unsigned choice) {
+  peer.model.self = new_id();
+  peer.model.known.clear();
+  peer.document = Document(peer.model.self);
+  peer.document.track_changes(true);
+  peer.rows.clear();
+  peer.header.clear();
+  peer.stored.clear();
+  peer.pruned = peer.stored_pruned = Clock{};
+  if (choice % 3 == 0 || backlog_.empty()) return;
+  const Sent& sent = pick(backlog_, choice / 3);
+  const Result<Applied> joined = peer.document.join(sent.delta);
+  require(joined.ok(), "a whole state was refused by one that has nothing");
+  peer.model.known = sent.known;
+  peer.pruned = sent.pruned;
 }
 
 void World::heal() {

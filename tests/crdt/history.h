@@ -73,6 +73,7 @@ struct Action {
     restart,         // back to the last checkpoint, under a new id if writes were lost
     prune,           // removals that everyone has seen
     become,          // a new replica id
+    lose_disk,       // begins anew, perhaps with what was sent to it long ago
     count,
   };
   Kind kind;
@@ -116,7 +117,8 @@ Snapshot snapshot(const Document& document);
 
 class World {
  public:
-  explicit World(unsigned replicas);
+  // Where disks are lost, nothing is forgotten of lists, which asks for more than is true there.
+  explicit World(unsigned replicas, bool disks_are_lost = false);
 
   // Does it, and checks everything that must hold afterwards.
   void perform(const Action& action);
@@ -135,6 +137,8 @@ class World {
     std::map<std::string, std::string> rows;
     std::string header;
     std::set<std::size_t> stored;  // what was known then
+    Clock pruned;                  // up to where removals were forgotten, and what of it is stored
+    Clock stored_pruned;
   };
 
   std::size_t size() const { return peers_.size(); }
@@ -177,13 +181,23 @@ class World {
   void restart(Peer& peer);
   void prune(Peer& peer);
   void become(Peer& peer);
+  void lose_disk(Peer& peer, unsigned choice);
   ReplicaId new_id();
 
+  const bool disks_are_lost_;
   std::vector<std::unique_ptr<Peer>> peers_;
   std::vector<EventPtr> events_;
   specification::History history_;
   std::uint64_t ids_ = 0;
   std::vector<Held> held_;
+  // Whole states that were sent: some arrive late.
+  struct Sent {
+    Delta delta;
+    std::set<std::size_t> known;
+    Clock pruned;  // where they come from
+  };
+  std::vector<Sent> backlog_;
+  Clock pruned_;  // by anybody
   // What ever came into and went out of each account of a bounded counter.
   std::map<Path, std::int64_t> rights_;
   // Promise 1 over the whole history: one clock, one state; one state, one hash, one export.

@@ -170,5 +170,118 @@ TEST_F(Prune, removed_text_leaves_one_element_a_gap_and_stays_mergeable) {
   EXPECT_EQ(loaded.hash(), mindful.hash());
 }
 
+// ---- Of whom did not see what was forgotten ----
+
+// A node loses its disk, and what comes first is an old write from before a removal that all others
+// have forgotten: what they send must take it away all the same.
+class PruneForNewcomer : public Prune {
+ protected:
+  // Writes, then removes; a newcomer has only the first.
+  void forget_behind(const std::function<void(MapRef)>& put,
+                     const std::function<void(MapRef)>& take) {
+    apply(newcomer, write(forgetful, put));
+    write(forgetful, take);
+    forgetful.prune(forgetful.clock());
+    ASSERT_EQ(forgetful.touch_count(), 0u);
+  }
+  void expect_told() { expect_told(forgetful, newcomer); }
+  static void expect_told(const Document& from, Document& to) {
+    const Result<Delta> delta = Delta::decode(from.delta_since(to.clock()).encoded());
+    ASSERT_TRUE(delta.ok());
+    const Result<Applied> joined = to.join(*delta);
+    ASSERT_TRUE(joined.ok());
+    EXPECT_EQ(*joined, Applied::applied);
+    EXPECT_EQ(to.canonical_state(), from.canonical_state());
+    EXPECT_EQ(to.hash(), from.hash());
+    const Status invariants = to.check_invariants();
+    EXPECT_TRUE(invariants.ok()) << invariants.error().to_string();
+  }
+  Document forgetful{a};
+  Document newcomer{b};
+};
+
+TEST_F(PruneForNewcomer, a_register_is_gone) {
+  forget_behind([](MapRef root) { ASSERT_TRUE(root.map("m").reg("r").set(1).ok()); },
+                [](MapRef root) { ASSERT_TRUE(root.map("m").reg("r").clear().ok()); });
+  expect_told();
+  EXPECT_FALSE(newcomer.root().map("m").reg("r").get());
+}
+
+TEST_F(PruneForNewcomer, a_map_is_gone_but_for_what_it_wrote_itself) {
+  forget_behind(
+      [](MapRef root) {
+        ASSERT_TRUE(root.map("m").reg("r").set(1).ok());
+        ASSERT_TRUE(root.map("m").counter("c").add(5).ok());
+      },
+      [](MapRef root) { ASSERT_TRUE(root.remove("m", Type::map).ok()); });
+  const EventPtr own =
+      write(newcomer, [](MapRef root) { ASSERT_TRUE(root.map("m").reg("own").set(2).ok()); });
+  apply(forgetful, own);
+  expect_told();
+  EXPECT_FALSE(newcomer.root().map("m").reg("r").get());
+  EXPECT_EQ(newcomer.root().map("m").counter("c").value(), 0);
+  EXPECT_EQ(newcomer.root().map("m").reg("own").get()->as_integer(), 2);
+}
+
+TEST_F(PruneForNewcomer, a_counter_starts_from_zero) {
+  forget_behind([](MapRef root) { ASSERT_TRUE(root.counter("c").add(5).ok()); },
+                [](MapRef root) { ASSERT_TRUE(root.counter("c").reset().ok()); });
+  write(forgetful, [](MapRef root) { ASSERT_TRUE(root.counter("c").add(2).ok()); });
+  expect_told();
+  EXPECT_EQ(newcomer.root().counter("c").value(), 2);
+}
+
+TEST_F(PruneForNewcomer, removed_text_is_gone_between_what_stays_and_what_is_new) {
+  forget_behind([](MapRef root) { ASSERT_TRUE(root.text("t").insert(0, "abcdefgh").ok()); },
+                [](MapRef root) {
+                  ASSERT_TRUE(root.text("t").remove(5, 2).ok());
+                  ASSERT_TRUE(root.text("t").remove(1, 2).ok());
+                });
+  write(forgetful, [](MapRef root) { ASSERT_TRUE(root.text("t").insert(1, "X").ok()); });
+  apply(forgetful,
+        write(newcomer, [](MapRef root) { ASSERT_TRUE(root.text("t").insert(6, "Y").ok()); }));
+  expect_told();
+  EXPECT_EQ(newcomer.root().text("t").to_string(), "aXdeYh");
+}
+
+TEST_F(PruneForNewcomer, a_removed_list_takes_along_what_its_elements_hold) {
+  forget_behind(
+      [](MapRef root) {
+        Result<MapRef> element = root.list("l").insert_map(0);
+        ASSERT_TRUE(element.ok());
+        ASSERT_TRUE(element->reg("r").set(1).ok());
+        ASSERT_TRUE(root.list("l").insert(1, Value(7)).ok());
+        ASSERT_TRUE(root.list("l").move(1, 0).ok());
+      },
+      [](MapRef root) { ASSERT_TRUE(root.remove("l", Type::list).ok()); });
+  expect_told();
+  EXPECT_EQ(newcomer.root().list("l").size(), 0u);
+}
+
+// It cannot tell one by one what it was not told itself.
+TEST_F(PruneForNewcomer, it_passes_on_what_it_took_over) {
+  forget_behind([](MapRef root) { ASSERT_TRUE(root.reg("r").set(1).ok()); },
+                [](MapRef root) { ASSERT_TRUE(root.reg("r").clear().ok()); });
+  Document other(c);
+  ASSERT_TRUE(other.join(newcomer).ok());
+  expect_told();
+  Document restarted(b);
+  ASSERT_TRUE(restarted.load_header(newcomer.header()).ok());
+  ASSERT_TRUE(restarted.finish_load().ok());
+  expect_told(restarted, other);
+}
+
+TEST_F(PruneForNewcomer, who_has_seen_it_is_sent_what_is_new_alone) {
+  forget_behind([](MapRef root) { ASSERT_TRUE(root.reg("r").set(1).ok()); },
+                [](MapRef root) { ASSERT_TRUE(root.reg("r").clear().ok()); });
+  for (int i = 0; i < 100; ++i) {
+    write(forgetful, [&](MapRef root) { ASSERT_TRUE(root.reg(std::to_string(i)).set(i).ok()); });
+  }
+  expect_told();
+  write(forgetful, [](MapRef root) { ASSERT_TRUE(root.reg("new").set(1).ok()); });
+  EXPECT_EQ(forgetful.delta_since(newcomer.clock()).cells, 1u);
+  expect_told();
+}
+
 }  // namespace
 }  // namespace rejoin

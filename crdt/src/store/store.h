@@ -183,6 +183,8 @@ class Store {
   // ---- Joining (store_apply.cpp, store_delta.cpp) ----
   Result<Applied> apply(const Event& event);
   Delta delta_since(const Clock& base) const;
+  // From where on what is missing can be told: all of it, when that has been forgotten.
+  Clock delta_base(const Clock& reported) const;
   std::size_t delta_bytes_estimate(const Clock& base) const;
   Result<Applied> join(const Delta& delta);
   std::size_t prune(const Clock& stable);
@@ -351,8 +353,14 @@ class Store {
   void encode_node_path(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out) const;
   void encode_delta_path(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out) const;
   using NewItems = std::vector<std::pair<ReplicaIndex, IndexItem>>;
-  void join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequence>& ours,
-                 const std::vector<Sequence>& theirs, NewItems& items);
+  // `complete`: the cell comes with a whole state, from somebody who may have forgotten removals.
+  void join_cell(NodeIndex index, DecodedCell& cell, bool complete,
+                 const std::vector<Sequence>& ours, const std::vector<Sequence>& theirs,
+                 NewItems& items);
+  void join_absent(std::vector<NodeRef> told, const std::vector<Sequence>& ours,
+                   const std::vector<Sequence>& theirs, NewItems& items);
+  void remove_untold(NodeIndex index, const DecodedSequence& decoded,
+                     const std::vector<Sequence>& theirs);
   void join_sequence(NodeIndex index, DecodedSequence& decoded, const std::vector<Sequence>& ours,
                      NewItems& items);
   std::string stored_key(NodeIndex index) const;
@@ -383,6 +391,9 @@ class Store {
   // elements. Others may hold them still: a write to an element of which nothing is here replaces
   // all of these as well. Travels with deltas, for whoever takes over the state without them.
   Clock forgotten_;
+  // What prune() has let go lies within it. Who has not seen all of it can no longer be told of
+  // those removals one by one, and is given the whole state (delta_since).
+  Clock floor_;
   std::size_t touch_count_ = 0;
 
   std::vector<NodeIndex> doomed_;

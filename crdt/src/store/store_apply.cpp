@@ -313,6 +313,7 @@ std::size_t Store::prune(const Clock& stable) {
   const std::vector<Sequence> clock = dense(stable);
   const auto is_stable = [&](LocalDot d) { return d.sequence <= clock[d.replica]; };
   const std::size_t before = touch_count_ + removals_.size();
+  bool any = false;
   std::vector<NodeRef> later;
   for (const NodeRef& ref : awaiting_prune_) {
     const NodeIndex index = resolve(ref);
@@ -371,6 +372,7 @@ std::size_t Store::prune(const Clock& stable) {
       pending |= pruned.pending;
     });
     if (changed) {
+      any = true;
       mark_dirty(index);
       doom(index);
     }
@@ -385,6 +387,12 @@ std::size_t Store::prune(const Clock& stable) {
     --node(removal.node).extra->subtree_removals;
     doom(removal.node);
     removals_.erase(removals_.begin() + static_cast<std::ptrdiff_t>(i));
+    any = true;
+  }
+  if (any) {
+    Clock seen = stable;
+    seen.meet(clock_);
+    floor_.join(seen);
   }
   sweep_doomed();
   return before - touch_count_ - removals_.size();

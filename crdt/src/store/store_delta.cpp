@@ -96,8 +96,16 @@ std::size_t content_bytes(std::span<const Value> values) {
 
 }  // namespace
 
-std::size_t Store::delta_bytes_estimate(const Clock& base) const {
+Clock Store::delta_base(const Clock& base) const {
+  if (!base.includes(floor_)) return {};
+  Clock known = base;
+  known.meet(clock_);
+  return known;
+}
+
+std::size_t Store::delta_bytes_estimate(const Clock& reported) const {
   std::size_t bytes = 64;
+  const Clock base = delta_base(reported);
   const std::vector<Sequence> since = dense(base);
   for (NodeIndex index : touched_since(base)) {
     const Node& n = node(index);
@@ -115,13 +123,13 @@ std::size_t Store::delta_bytes_estimate(const Clock& base) const {
     });
   }
   for (const SubtreeRemoval& removal : removals_) bytes += 32 + removal.clock.size() * 8;
-  return bytes + writers_.size() * 16 + forgotten_.size() * 12;
+  return bytes + writers_.size() * 16 + (forgotten_.size() + floor_.size()) * 12;
 }
 
 Delta Store::delta_since(const Clock& base) const {
   Delta delta;
-  delta.base = base;
-  delta.base.meet(clock_);
+  const bool complete = !base.includes(floor_);
+  delta.base = delta_base(base);
   delta.clock = clock_;
   const std::vector<Sequence> since = dense(delta.base);
 
@@ -142,22 +150,22 @@ Delta Store::delta_since(const Clock& base) const {
   for (const SubtreeRemoval& removal : removals_) {
     if (removal.dot.sequence > since[removal.dot.replica]) removals.push_back(&removal);
   }
-  out.varint(forgotten_.size());
-  for (const auto& [id, sequence] : forgotten_) {
-    out.varint(number(find_replica(id)));
-    out.varint(sequence);
-  }
+  const auto encode_clock = [&](const Clock& clock) {
+    out.varint(clock.size());
+    for (const auto& [id, sequence] : clock) {
+      out.varint(number(find_replica(id)));
+      out.varint(sequence);
+    }
+  };
+  encode_clock(complete ? floor_ : Clock{});
+  encode_clock(forgotten_);
   out.varint(removals.size());
   for (const SubtreeRemoval* removal : removals) {
     encode_node_path(removal->node, previous, out);
     out.varint(number(removal->dot.replica));
     out.varint(removal->dot.sequence);
     out.u8(removal->keep_self ? 1 : 0);
-    out.varint(removal->clock.size());
-    for (const auto& [id, sequence] : removal->clock) {
-      out.varint(number(find_replica(id)));
-      out.varint(sequence);
-    }
+    encode_clock(removal->clock);
   }
   std::vector<NodeIndex> nodes = touched_since(delta.base);
   sort_for_paths(nodes);
@@ -257,15 +265,22 @@ Result<Applied> Store::join(const Delta& delta) {
   const auto check_dot = [&](ReplicaIndex r, Sequence s) {
     if (s > delta.clock.get(table[r])) beyond = true;
   };
-  Clock forgotten;
-  for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
-    const auto replica = static_cast<std::size_t>(in.varint());
-    const Sequence sequence = in.varint_at_most(limits::sequence_max);
-    if (replica >= table.size() || sequence == 0) in.fail();
-    if (!in.ok()) break;
-    check_dot(static_cast<ReplicaIndex>(replica), sequence);
-    forgotten.set(table[replica], sequence);
-  }
+  const auto read_clock = [&] {
+    Clock clock;
+    for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
+      const auto replica = static_cast<std::size_t>(in.varint());
+      const Sequence sequence = in.varint_at_most(limits::sequence_max);
+      if (replica >= table.size() || sequence == 0) in.fail();
+      if (!in.ok()) break;
+      check_dot(static_cast<ReplicaIndex>(replica), sequence);
+      clock.set(table[replica], sequence);
+    }
+    return clock;
+  };
+  const Clock floor = read_clock();
+  const bool complete = !floor.empty();
+  if (complete && !delta.base.empty()) return malformed("the whole state, and a base");
+  const Clock forgotten = read_clock();
   for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
     DecodedRemoval& r = removals.emplace_back();
     read_path(r.shared, r.steps);
@@ -275,13 +290,7 @@ Result<Applied> Store::join(const Delta& delta) {
     r.dot.sequence = in.varint_at_most(limits::sequence_max);
     r.keep_self = in.varint_at_most(1) != 0;
     if (!is_container(types.empty() ? Type::map : types.back()) || r.dot.sequence == 0) in.fail();
-    for (std::uint64_t m = in.varint_at_most(in.remaining()); m > 0 && in.ok(); --m) {
-      const auto replica = static_cast<std::size_t>(in.varint_at_most(table.size() - 1));
-      const Sequence sequence = in.varint_at_most(limits::sequence_max);
-      if (!in.ok()) break;
-      check_dot(static_cast<ReplicaIndex>(replica), sequence);
-      r.clock.set(table[replica], sequence);
-    }
+    r.clock = read_clock();
     if (in.ok()) check_dot(r.dot.replica, r.dot.sequence);
   }
   const std::uint64_t cell_count = in.varint();
@@ -332,17 +341,21 @@ Result<Applied> Store::join(const Delta& delta) {
     items.push_back({dot.replica, {dot.sequence, ref(index)}});
     apply_subtree_removal({dot, index, std::move(r.clock), r.keep_self});
   }
+  std::vector<NodeRef> told;
   for (DecodedNode& d : cells) {
     const NodeIndex index = walk(d.shared, d.steps);
     d.cell.for_each_dot([&](ReplicaIndex& r, Sequence) { r = local[r]; });
-    join_cell(index, d.cell, ours, theirs, items);
+    join_cell(index, d.cell, complete, ours, theirs, items);
+    if (complete) told.push_back(ref(index));
   }
+  if (complete) join_absent(std::move(told), ours, theirs, items);
   // Only now it is known which elements are there.
   for (const NodeIndex index : below_lists) {
     if (is_below_orphan(index)) drop(index);
   }
   for (const auto& [id, sequence] : delta.clock) advance(intern(id), sequence);
   forgotten_.join(forgotten);
+  floor_.join(floor);
   index_sorted_insert(std::move(items));
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) {
     if (writers_[r].stale * 2 > writers_[r].index.size() + 64) compact_index(r);
@@ -399,8 +412,9 @@ void for_each_after_origins(const Pieces& pieces, Visit visit) {
 
 // The causal join of one cell (Almeida, Shoker, Baquero 2018, section 7.2): what both hold stays;
 // what one holds stays unless the other has seen its dot and holds it no more.
-void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequence>& ours,
-                      const std::vector<Sequence>& theirs, NewItems& items) {
+void Store::join_cell(NodeIndex index, DecodedCell& cell, bool complete,
+                      const std::vector<Sequence>& ours, const std::vector<Sequence>& theirs,
+                      NewItems& items) {
   Change change(*this, index);
   const auto we_saw = [&](ReplicaIndex r, Sequence s) { return s <= ours[r]; };
   const auto they_saw = [&](ReplicaIndex r, Sequence s) { return s <= theirs[r]; };
@@ -446,6 +460,7 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
     if (!cell.sequence.pieces.empty() || !cell.sequence.removals.empty()) {
       join_sequence(index, cell.sequence, ours, items);
     }
+    if (complete) remove_untold(index, cell.sequence, theirs);
   }
   for (const LocalDot& touch : cell.touches) {
     if (we_saw(touch.replica, touch.sequence)) continue;
@@ -453,6 +468,63 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, const std::vector<Sequ
     add_touch(index, touch);
   }
   doom(index);
+}
+
+// The whole state of somebody who knows nothing of these cells: what was seen there is gone.
+void Store::join_absent(std::vector<NodeRef> told, const std::vector<Sequence>& ours,
+                        const std::vector<Sequence>& theirs, NewItems& items) {
+  std::sort(told.begin(), told.end());
+  std::vector<NodeRef> absent;
+  const auto collect = [&](const auto& self, NodeIndex parent) -> void {
+    for_each_child(parent, [&](NodeIndex child) {
+      if (!std::binary_search(told.begin(), told.end(), ref(child))) absent.push_back(ref(child));
+      self(self, child);
+    });
+  };
+  collect(collect, root);
+  DecodedCell nothing;
+  for (const NodeRef& at : absent) {
+    // A list's element takes along what is below it.
+    if (const NodeIndex index = resolve(at); index != no_node) {
+      join_cell(index, nothing, true, ours, theirs, items);
+    }
+  }
+}
+
+// Removes the elements that were seen there and do not live there: of their removal nothing may be
+// left that tells of it.
+void Store::remove_untold(NodeIndex index, const DecodedSequence& decoded,
+                          const std::vector<Sequence>& theirs) {
+  const auto lives = [](const auto& piece) { return (piece.live || piece.away) && !piece.holder; };
+  std::vector<ElementRange> alive;
+  for (const DecodedSequence::Piece& piece : decoded.pieces) {
+    if (lives(piece)) alive.push_back({piece.id, piece.count});
+  }
+  std::sort(alive.begin(), alive.end(),
+            [](const ElementRange& a, const ElementRange& b) { return a.id < b.id; });
+  std::vector<ElementRange> gone;
+  with_existing_sequence(node(index), [&](const auto& sequence) {
+    sequence.for_each_piece([&](const auto& piece) {
+      if (!lives(piece)) return;
+      const ReplicaIndex replica = piece.id.replica;
+      Sequence from = piece.id.sequence;
+      const Sequence end = std::min(from + piece.count, theirs[replica] + 1);
+      auto next = std::partition_point(alive.begin(), alive.end(), [&](const ElementRange& range) {
+        return range.id.replica < replica ||
+               (range.id.replica == replica && range.id.sequence + range.count <= from);
+      });
+      while (from < end) {
+        const bool more = next != alive.end() && next->id.replica == replica;
+        const Sequence until = more ? std::min(end, next->id.sequence) : end;
+        if (from < until) gone.push_back({{replica, from}, until - from});
+        from = more ? next->id.sequence + next->count : end;
+        if (more) ++next;
+      }
+    });
+  });
+  if (gone.empty()) return;
+  remember_for_prune(index);
+  for (const ElementRange& range : gone) remove_elements(index, range.id, range.count);
 }
 
 // What is new here of a sequence: elements, each after those that it names; then removals.

@@ -97,6 +97,7 @@ std::string Store::header() const {
     out.varint(writer.clock);
   }
   forgotten_.encode(out);
+  floor_.encode(out);
   out.varint(removals_.size());
   for (const SubtreeRemoval& removal : removals_) {
     out.bytes(stored_key(removal.node));
@@ -144,9 +145,11 @@ Status Store::load_header(std::string_view bytes) {
     writers_[intern(id)].clock = sequence;
     if (sequence > 0) clock_.set(id, sequence);
   }
-  Result<Clock> forgotten = Clock::decode(in);
-  if (!forgotten.ok() || !clock_.includes(*forgotten)) return corrupt();
-  forgotten_ = std::move(*forgotten);
+  for (Clock* kept : {&forgotten_, &floor_}) {
+    Result<Clock> clock = Clock::decode(in);
+    if (!clock.ok() || !clock_.includes(*clock)) return corrupt();
+    *kept = std::move(*clock);
+  }
   for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
     std::vector<Step> steps;
     const std::string_view key = in.bytes(in.remaining());

@@ -77,7 +77,8 @@ class Document {
   // is unchanged then too.
   Result<Applied> apply(const Event& event);
   // The cells touched since `base`; exactly what join() needs on a replica whose clock includes
-  // `base`. Costs in proportion to the touched cells. With an empty clock: the whole state.
+  // `base`. Costs in proportion to the touched cells. The whole state with an empty clock, and when
+  // `base` does not include all removals that prune() has forgotten: then delta.base is empty.
   Delta delta_since(const Clock& base) const;
   // An upper estimate of the encoded size of delta_since(base), without building it.
   std::size_t delta_bytes_estimate(const Clock& base) const;
@@ -86,9 +87,11 @@ class Document {
   // Joins another replica's whole state.
   Result<Applied> join(const Document& other);
 
-  // Forgets removals that every member has seen: `stable` is a clock that every member's clock
-  // includes, and all of whose concurrent writes are here. Never changes the hash. Returns how many
-  // went.
+  // Forgets removals. Whoever has not seen them is given the whole state from then on, so `stable`
+  // should be a clock that every member's clock includes. All writes that are concurrent with it
+  // must be here; one that comes all the same is harmless but for an addition to a remove-wins set,
+  // which then counts here and not where the removal is remembered. Never changes the hash. Returns
+  // how many went.
   std::size_t prune(const Clock& stable);
   // Forgets removed elements of lists and texts, and what orders those that are stable. Never
   // changes the hash. Asks more of `stable` than prune(): nothing that is concurrent with it may

@@ -16,7 +16,7 @@ struct NodeRef {
   static constexpr std::uint32_t none = 0xFFFFFFFF;
   std::uint32_t index = none;
   std::uint32_t generation = 0;
-  friend bool operator==(const NodeRef&, const NodeRef&) = default;
+  friend auto operator<=>(const NodeRef&, const NodeRef&) = default;
 };
 
 // A path whose place in the tree is remembered between transactions. Belongs to one document.
