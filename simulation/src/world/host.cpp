@@ -22,7 +22,11 @@ std::string durable_words(const std::map<std::string, Clock>& clocks) {
 }  // namespace
 
 Host::Host(NodeIndex index, HostOptions options, HostServices& services, Random random)
-    : index_(index), options_(std::move(options)), services_(services), random_(random) {
+    : index_(index),
+      options_(std::move(options)),
+      services_(services),
+      random_(random),
+      disk_luck_(random) {
   sync_median_ = random_.draw(options_.disk.sync);
   wall_skew_ = options_.wall_skew;
   boot_ = Duration(static_cast<std::int64_t>(random_.between(0, 1'000'000'000)));
@@ -71,7 +75,9 @@ void Host::start() {
   timer_at_ = Duration::max();
 
   // A store that met a crash may not know whether its last writes are all there.
-  const bool uncertain = crashed_before_ && random_.chance(options_.disk.uncertain_after_crash);
+  const bool uncertain =
+      crashed_before_ &&
+      disk_luck_.at(services_.queue.now()).chance(options_.disk.uncertain_after_crash);
   for (auto& space : *stored) {
     const std::string space_name = space.name;
     const Clock& kept = spaces_.at(space_name).on_disk;
@@ -116,7 +122,7 @@ void Host::crash(bool keep_disk) {
   ++life_;
   if (writing_) {
     // The power went away in the middle of the write: all of it is there afterwards, or nothing.
-    const bool kept = random_.chance(options_.disk.torn_batch_kept);
+    const bool kept = disk_luck_.at(services_.queue.now()).chance(options_.disk.torn_batch_kept);
     if (kept && failing_writes_ == 0) keep(*writing_);
     writing_.reset();
   }
@@ -264,7 +270,8 @@ void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {
   last_handed_out_ = writing;
   writing_ = std::move(writing);
   const auto delay =
-      random_.lognormal(static_cast<std::uint64_t>(sync_median_.count()), options_.disk.spread_ppm);
+      disk_luck_.at(services_.queue.now())
+          .lognormal(static_cast<std::uint64_t>(sync_median_.count()), options_.disk.spread_ppm);
   services_.queue.after(Duration(static_cast<std::int64_t>(delay)), [this, life = life_] {
     if (life != life_) return;
     if (paused_) {
@@ -280,7 +287,7 @@ void Host::finish_writing() {
   writing_.reset();
   Status outcome;
   if (failing_writes_ > 0) {
-    const bool full = random_.coin();
+    const bool full = disk_luck_.at(services_.queue.now()).coin();
     outcome = full ? make_error(ErrorCode::disk_full, "the simulated disk is full", name())
                    : make_error(ErrorCode::io, "the simulated disk refuses", name());
     trace("refuse " + name() + ' ' + std::to_string(writing.batch->ticket));

@@ -15,6 +15,7 @@
 #include "rejoin/simulation/workload.h"
 #include "world/disk.h"
 #include "world/event_queue.h"
+#include "world/luck.h"
 #include "world/network.h"
 #include "world/trace.h"
 
@@ -124,6 +125,7 @@ class Host {
   HostOptions options_;
   HostServices& services_;
   Random random_;
+  Luck disk_luck_;
   ModelDisk disk_;
   Duration sync_median_{0};
 

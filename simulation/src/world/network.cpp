@@ -58,14 +58,14 @@ Network::Network(const NetworkOptions& options, std::vector<std::string> names, 
   reorder_ = random.draw(options_.reorder);
   corrupt_ = random.draw(options_.corrupt);
   bandwidth_ = random.draw(options_.bandwidth);
-  // Each direction has a generator of its own, and so has each message: what is sent elsewhere, or
-  // happens to another message, changes nothing here.
+  // Each direction has a luck of its own: what is sent elsewhere changes nothing here.
   for (NodeIndex a = 0; a < names_.size(); ++a) {
     for (NodeIndex b = 0; b < names_.size(); ++b) {
       if (a == b) continue;
       Link& line = link(a, b);
-      line.random = random.fork(hash_bytes(names_[a] + '>' + names_[b]).low);
-      line.median = b < a ? line.random.draw(options_.delay) : Duration(0);
+      Random own = random.fork(hash_bytes(names_[a] + '>' + names_[b]).low);
+      line.median = own.draw(options_.delay);
+      line.luck = Luck(own);
     }
   }
   for (NodeIndex a = 0; a < names_.size(); ++a) {
@@ -95,7 +95,7 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
   Recorder* const recorder = trace_.recorder();
   const std::size_t recorded = recorder == nullptr ? 0 : recorder->sent(from, to, kind, bytes);
   Link& line = link(from, to);
-  Random random = line.random.fork(line.sent++);
+  Random random = line.luck.at(queue_.now());
   const bool lost = random.chance(loss_);
   const bool reordered = random.chance(reorder_);
   const bool duplicated = random.chance(duplicate_);

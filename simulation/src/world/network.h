@@ -10,6 +10,7 @@
 #include "rejoin/simulation/random.h"
 #include "rejoin/simulation/scenario.h"
 #include "world/event_queue.h"
+#include "world/luck.h"
 #include "world/trace.h"
 
 namespace rejoin::simulation {
@@ -47,9 +48,8 @@ class Network {
 
  private:
   struct Link {
-    Random random{0};
+    Luck luck{Random(0)};
     Duration median{0};
-    std::uint64_t sent = 0;
     Duration last_arrival{0};  // no message in order arrives before
     Duration free_at{0};       // when the bytes sent so far will have left
     int blocked = 0;
