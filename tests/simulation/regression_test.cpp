@@ -1,5 +1,6 @@
 // Every file in regressions/ is one run that once broke a promise, shrunk (rejoin sim shrink). It
-// passes now; one whose bug is known and not yet mended says so with `breaks`.
+// passes now; one whose bug is known and not yet mended says so with `breaks`. Who changes what a
+// seed draws raises replay_format, and shrinks anew what still fails.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -35,7 +36,9 @@ TEST_P(Regression, runs_as_its_file_says) {
   }
   const std::string stated(to_string(*scenario->breaks));
   ASSERT_FALSE(result.ok) << "it no longer breaks \"" << stated
-                          << "\": take the line `breaks` out of the file" << again;
+                          << "\": take the line `breaks` out of the file if the bug is mended, or "
+                             "shrink a new one if the simulator draws otherwise now"
+                          << again;
   EXPECT_EQ(to_string(*result.promise), stated) << result.failure << again;
 }
 
