@@ -420,7 +420,7 @@ std::optional<std::string> RandomWorkload::wrong_state(NodeIndex node, const std
   if (!wrong) return std::nullopt;
   if (wrong->leaf) {
     for (const auto& line : state(space).oracle->history(*wrong->leaf, document.clock())) {
-      cluster_->trace("history " + line);
+      cluster_->explain("history " + line);
     }
   }
   return std::move(wrong->sentence);

@@ -36,6 +36,9 @@ class Teller {
       add(StoryLine::Kind::moment, moment.at, moment.text);
     }
     if (!result.ok) {
+      for (const auto& line : recording_.explanations) {
+        add(StoryLine::Kind::note, result.failed_at, line);
+      }
       add(StoryLine::Kind::failure, result.failed_at,
           result.failure + ". This breaks the promise that " +
               std::string(meaning(*result.promise)) + '.');
@@ -155,7 +158,7 @@ class Teller {
 
 bool may_be_left_out(const StoryLine& line) {
   return line.kind == StoryLine::Kind::write || line.kind == StoryLine::Kind::learn ||
-         line.kind == StoryLine::Kind::loss;
+         line.kind == StoryLine::Kind::loss || line.kind == StoryLine::Kind::note;
 }
 
 }  // namespace

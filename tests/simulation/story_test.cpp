@@ -26,7 +26,9 @@ class ThreeWrites final : public Workload {
         (void)cluster.transact(0, "main", "ada", [at](Transaction& transaction) {
           return transaction.root().map("notes").reg("last").set(at);
         });
-        if (at == 6 && fails_) cluster.fail("ada is unhappy");
+        if (at != 6 || !fails_) return;
+        cluster.explain("nobody read what she wrote");
+        cluster.fail("ada is unhappy");
       });
     }
   }
@@ -108,6 +110,7 @@ TEST(Story, ends_with_what_failed_and_the_promise_that_broke) {
   EXPECT_EQ(run.story.back().kind, StoryLine::Kind::failure);
   EXPECT_EQ(run.story.back().at, run.result.failed_at);
   EXPECT_THAT(run.story.back().text, HasSubstr("ada is unhappy"));
+  EXPECT_EQ(run.story[run.story.size() - 2].text, "nobody read what she wrote");
   EXPECT_THAT(run.story.back().text, HasSubstr("what the workload expects"));
 }
 

@@ -34,6 +34,7 @@ class Recorder {
   void begin(Recording::SpanKind kind, std::vector<NodeIndex> nodes, bool disk_lost = false);
   void end(Recording::SpanKind kind, const std::vector<NodeIndex>& nodes);  // the last one alike
   void moment(std::string text);
+  void explain(std::string text) { into_.explanations.push_back(std::move(text)); }
   void finish();
 
  private:

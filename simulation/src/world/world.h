@@ -54,6 +54,10 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   bool failed() const override { return !result_.failure.empty(); }
   void count(const std::string& what, std::uint64_t by) override { result_.counts[what] += by; }
   void trace(const std::string& line) override { trace_.line(queue_.now(), line); }
+  void explain(const std::string& line) override {
+    trace(line);
+    if (recorder_) recorder_->explain(line);
+  }
 
  private:
   enum class Phase {

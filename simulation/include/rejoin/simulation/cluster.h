@@ -69,6 +69,8 @@ class Cluster {
   virtual void count(const std::string& what, std::uint64_t by = 1) = 0;
   // A line in the trace; the time goes before it. Cheap when nothing is traced.
   virtual void trace(const std::string& line) = 0;
+  // A line in the trace, and in the story of a run that fails: what may explain the failure.
+  virtual void explain(const std::string& line) = 0;
 };
 
 }  // namespace rejoin::simulation

@@ -65,6 +65,8 @@ struct Recording {
   std::vector<Mark> marks;         // by time
   std::vector<Span> spans;         // by their begin
   std::vector<Moment> moments;     // by time
+  // Of the failure, by who found it: everything that was ever done to the cell that reads wrong.
+  std::vector<std::string> explanations;
   Duration ended{0};
 };
 

@@ -12,7 +12,7 @@ namespace rejoin::simulation {
 
 struct StoryLine {
   enum class Kind {
-    note,     // about the story itself
+    note,     // about the story itself, or what explains the failure
     process,  // a node starts, crashes, stands still
     fault,    // of the network, a disk, a clock
     write,
