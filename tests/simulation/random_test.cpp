@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "world/luck.h"
+
 namespace rejoin::simulation {
 namespace {
 
@@ -103,6 +105,16 @@ TEST(Random, forks_with_one_label_are_equal_and_with_two_differ) {
   const auto first = a.next();
   EXPECT_EQ(first, b.next());
   EXPECT_NE(first, c.next());
+}
+
+TEST(Luck, depends_on_the_time_and_not_on_what_happened_at_others) {
+  using std::chrono::milliseconds;
+  Luck busy{Random(7)}, quiet{Random(7)};
+  for (int i = 0; i < 100; ++i) busy.at(milliseconds(i));
+  const std::uint64_t drawn = busy.at(milliseconds(2'001)).next();
+  EXPECT_EQ(drawn, quiet.at(milliseconds(2'001)).next());
+  EXPECT_NE(drawn, quiet.at(milliseconds(2'001)).next());  // another one at the same time
+  EXPECT_NE(drawn, quiet.at(milliseconds(2'011)).next());
 }
 
 }  // namespace
