@@ -26,6 +26,7 @@ std::vector<std::string> seeds() {
       add(w, all / 2, document.delta_since(reader(w, all / 2).document.clock()), p == 0);
     }
   }
+  for (const Document& document : texts()) add(0, 0, document.delta_since(Clock()), false);
   return inputs;
 }
 

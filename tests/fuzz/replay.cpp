@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
     }
     return 0;
   }
-  std::size_t mutations = 40'000;
+  std::size_t mutations = 10'000;
   if (arguments.size() == 2 && arguments[0] == "--mutations") {
     mutations = std::strtoull(arguments[1].c_str(), nullptr, 10);
   } else if (!arguments.empty()) {

@@ -28,6 +28,14 @@ std::vector<std::string> seeds() {
       inputs.push_back(std::move(all));
     }
   }
+  for (Document& document : texts()) {
+    std::string& input = inputs.emplace_back();
+    put(input, document.header());
+    document.take_dirty([&](const Document::StoredCell& cell) {
+      put(input, cell.key);
+      put(input, cell.bytes);
+    });
+  }
   return inputs;
 }
 

@@ -136,6 +136,17 @@ void check_whole(const Document& document) {
   });
 }
 
+std::vector<Document> texts() {
+  std::vector<Document> documents;
+  for (const char* letter : {"a", "é", "語", "🦊"}) {
+    Document& document = documents.emplace_back(ReplicaId::from_words(1, 1));
+    Transaction transaction = document.begin({HybridTime::from_millis(1), "", ""});
+    for (int i = 0; i < 64; ++i) REJOIN_ASSERT(transaction.root().text("t").append(letter).ok());
+    transaction.commit();
+  }
+  return documents;
+}
+
 std::string unpacked_again(std::string_view packed) {
   const Result<std::string> plain = unpacked(packed, "seed");
   REJOIN_ASSERT(plain.ok());

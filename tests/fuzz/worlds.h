@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "../crdt/history.h"
 
@@ -48,6 +49,10 @@ std::string reader_seed(std::size_t world, std::size_t events, std::string_view 
 // Invariants, every view, the export to JSON; and that the document can be handed on as a delta and
 // through a store.
 void check_whole(const Document& document);
+
+// Documents that are little but a text, of code points of one to four bytes: mutations then hit
+// these.
+std::vector<Document> texts();
 
 // The bytes of a delta's body or of a block's column, not compressed: mutations then reach what
 // they say.
