@@ -305,8 +305,8 @@ class Shrinker {
                return try_to([&](Scenario& s) { s.buggify = {rest.begin(), rest.end()}; });
              });
     const CoreKnobs named = at_.scenario.core;
-    for (const auto& [knob, range] : named) {
-      try_to([&](Scenario& s) { s.core.erase(knob); });
+    for (const auto& knob : named) {
+      try_to([&](Scenario& s) { s.core.erase(knob.first); });
     }
   }
 
