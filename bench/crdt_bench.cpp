@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "rejoin/crdt/document.h"
+#include "rejoin/crdt/sketch.h"
 #include "rejoin/crdt/transaction.h"
 
 namespace {
@@ -19,14 +20,18 @@ namespace {
 using rejoin::Applied;
 using rejoin::Clock;
 using rejoin::CounterHandle;
+using rejoin::decode_symbols;
 using rejoin::Delta;
 using rejoin::Document;
+using rejoin::encode_symbols;
 using rejoin::Event;
 using rejoin::EventPtr;
 using rejoin::HybridTime;
 using rejoin::MapRef;
 using rejoin::Path;
 using rejoin::ReplicaId;
+using rejoin::SketchDecoder;
+using rejoin::SketchEncoder;
 using rejoin::Transaction;
 using rejoin::Type;
 using rejoin::Value;
@@ -256,6 +261,101 @@ void delta_since_start_of_100000(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * 100'000);
 }
 BENCHMARK(delta_since_start_of_100000)->Unit(benchmark::kMillisecond);
+
+// Cells of 32 bytes each, some of which were written after removals that the other replica has not
+// seen and the writer has forgotten: what a member meets that was away for long. Counts what nodes
+// would send, without their envelopes; the payload is the keys and values that differ.
+void compare_of_1000000(benchmark::State& state) {
+  const auto differing = static_cast<std::size_t>(state.range(0));
+  const std::vector<std::string> keys = key_names(1'000'000);
+  const auto value_of = [](std::size_t i, const char* kind) {
+    std::string text = std::to_string(i) + kind;
+    while (text.size() < 32) text += std::to_string(i * 2654435761 + text.size());
+    return Value(text.substr(0, 32));
+  };
+  Replica writer(1);
+  for (std::size_t at = 0; at < keys.size(); at += 1000) {
+    Transaction transaction = writer.begin();
+    MapRef map = transaction.root().map("registers");
+    for (std::size_t i = at; i < at + 1000; ++i) must(map.reg(keys[i]).set(value_of(i, " first ")));
+    transaction.commit();
+  }
+  double bytes = 0;
+  double payload = 0;
+  double round_trips = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    Replica away(2);
+    must_apply(away.document.join(writer.document));
+    Scatter scatter(keys.size());
+    payload = 0;
+    for (std::size_t n = 0; n < differing; ++n) {
+      const std::size_t i = scatter.next();
+      for (const bool again : {false, true}) {
+        Transaction transaction = writer.begin();
+        MapRef map = transaction.root().map("registers");
+        if (!again) must(map.reg(keys[i]).clear());
+        if (again) must(map.reg(keys[i]).set(value_of(i + n, " then ")));
+        transaction.commit();
+      }
+      payload += static_cast<double>(keys[i].size() + 32);
+    }
+    writer.document.prune(writer.document.clock());
+    state.ResumeTiming();
+
+    const Clock compared = writer.document.clock();
+    const auto theirs = writer.document.cell_hashes(7);
+    const auto ours = away.document.cell_hashes(7);
+    const auto hashes = [](const std::vector<Document::CellHash>& cells) {
+      std::vector<std::uint64_t> all;
+      for (const auto& cell : cells) all.push_back(cell.hash);
+      return all;
+    };
+    const auto places = [](const std::vector<Document::CellHash>& cells,
+                           std::vector<std::uint64_t> wanted) {
+      std::sort(wanted.begin(), wanted.end());
+      std::vector<std::uint64_t> found;
+      for (const auto& cell : cells) {
+        if (std::binary_search(wanted.begin(), wanted.end(), cell.hash))
+          found.push_back(cell.place);
+      }
+      return found;
+    };
+    SketchEncoder encoder(hashes(theirs));
+    SketchDecoder decoder(hashes(ours));
+    bytes = 0;
+    round_trips = 0;
+    for (std::size_t have = 0; !decoder.done();) {
+      const std::size_t next = have == 0 ? 64 : 2 * have;
+      const std::string symbols = encode_symbols(encoder.symbols(next), have, next, theirs.size());
+      bytes += static_cast<double>(symbols.size());
+      const auto decoded = decode_symbols(symbols, have, theirs.size());
+      must(decoded);
+      decoder.add(*decoded);
+      have = next;
+      ++round_trips;
+    }
+    bytes += 8 * static_cast<double>(decoder.only_theirs().size());
+    auto delta = writer.document.delta_of(places(theirs, decoder.only_theirs()), 7, compared);
+    if (!delta) return state.SkipWithError("the comparison is too old");
+    bytes += static_cast<double>(delta->encoded().size());
+    ++round_trips;
+    delta->judged = places(ours, decoder.only_ours());
+    must_apply(away.document.join(*delta));
+    if (away.document.hash() != writer.document.hash()) {
+      return state.SkipWithError("the replicas differ");
+    }
+  }
+  state.counters["bytes"] = bytes;
+  state.counters["bytes_by_payload"] = bytes / payload;
+  state.counters["round_trips"] = round_trips;
+}
+BENCHMARK(compare_of_1000000)
+    ->Arg(1)
+    ->Arg(1000)
+    ->ArgName("differing")
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
 
 // Decodes and applies another replica's events of register writes.
 void event_apply(benchmark::State& state) {

@@ -41,13 +41,25 @@ Transaction Document::begin(TransactionOptions options) {
 }
 
 Result<Applied> Document::apply(const Event& event) { return store_->apply(event); }
+bool Document::tells_since(const Clock& base) const { return store_->tells_since(base); }
 Delta Document::delta_since(const Clock& base) const { return store_->delta_since(base); }
 std::size_t Document::delta_bytes_estimate(const Clock& base) const {
   return store_->delta_bytes_estimate(base);
 }
+std::vector<Document::CellHash> Document::cell_hashes(std::uint64_t seed) const {
+  store_->settle();
+  return store_->cell_hashes(seed);
+}
+std::optional<Delta> Document::delta_of(const std::vector<std::uint64_t>& places,
+                                        std::uint64_t comparison, const Clock& compared) const {
+  store_->settle();
+  return store_->delta_of(places, comparison, compared);
+}
 Result<Applied> Document::join(const Delta& delta) { return store_->join(delta); }
 Result<Applied> Document::join(const Document& other) { return join(other.delta_since(clock())); }
-std::size_t Document::prune(const Clock& stable) { return store_->prune(stable); }
+std::size_t Document::prune(const Clock& stable, const Clock& early) {
+  return store_->prune(stable, early);
+}
 void Document::forget_elements(const Clock& stable) { store_->forget_elements(stable); }
 void Document::track_changes(bool enabled) { store_->track_changes(enabled); }
 std::vector<Path> Document::take_changes() { return store_->take_changes(); }
@@ -68,8 +80,14 @@ std::string Delta::encoded() const {
   std::string bytes;
   Writer out(bytes);
   out.u8(delta_format);
+  out.u8(static_cast<std::uint8_t>(scope));
   base.encode(out);
   clock.encode(out);
+  if (scope == Scope::cells) {
+    out.fixed64(comparison);
+    out.varint(judged.size());
+    for (const std::uint64_t place : judged) out.fixed64(place);
+  }
   out.varint(cells);
   out.raw(body);
   return bytes;
@@ -87,14 +105,21 @@ Result<Delta> Delta::decode(std::string_view bytes) {
                                                           std::to_string(delta_format));
   }
   Delta delta;
+  delta.scope = static_cast<Scope>(in.varint_at_most(2));
   Result<Clock> base = Clock::decode(in);
   if (!base.ok()) return std::move(base).error();
   Result<Clock> clock = Clock::decode(in);
   if (!clock.ok()) return std::move(clock).error();
   delta.base = std::move(*base);
   delta.clock = std::move(*clock);
+  if (delta.scope == Scope::cells) {
+    delta.comparison = in.fixed64();
+    std::uint64_t n = in.varint_at_most(in.remaining() / 8);
+    for (; n > 0 && in.ok(); --n) delta.judged.push_back(in.fixed64());
+  }
   delta.cells = static_cast<std::size_t>(in.varint());
-  if (!in.ok() || !delta.clock.includes(delta.base)) {
+  if (!in.ok() || !delta.clock.includes(delta.base) ||
+      (delta.scope != Scope::since && !delta.base.empty())) {
     return make_error(ErrorCode::malformed, "delta: bad header");
   }
   delta.body = in.raw(in.remaining());

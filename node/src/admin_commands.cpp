@@ -82,6 +82,7 @@ json counters_json(const CoreCounters& counters) {
           {"events_relayed", counters.events_relayed},
           {"deltas_sent", counters.deltas_sent},
           {"deltas_joined", counters.deltas_joined},
+          {"comparisons", counters.comparisons},
           {"transfers_abandoned", counters.transfers_abandoned},
           {"event_catchups_sent", counters.event_catchups_sent},
           {"certificate_checks", counters.certificate_checks},

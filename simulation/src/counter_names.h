@@ -19,6 +19,7 @@ inline constexpr CoreCounter counter_names[] = {
     {"event catch-ups sent", &node::CoreCounters::event_catchups_sent},
     {"deltas sent", &node::CoreCounters::deltas_sent},
     {"deltas joined", &node::CoreCounters::deltas_joined},
+    {"comparisons", &node::CoreCounters::comparisons},
     {"transfers abandoned", &node::CoreCounters::transfers_abandoned},
     {"certificate checks", &node::CoreCounters::certificate_checks},
     {"divergences", &node::CoreCounters::divergences},

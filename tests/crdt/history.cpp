@@ -135,8 +135,9 @@ const char* name_of(Write::Kind kind) {
 
 const char* name_of(Action::Kind kind) {
   static constexpr const char* names[] = {
-      "commit",   "abort",      "apply_ready", "apply_any", "join_delta", "join_old_delta",
-      "join_all", "checkpoint", "restart",     "prune",     "become",     "lose_disk"};
+      "commit",         "abort",    "apply_ready",   "apply_any", "join_delta",
+      "join_old_delta", "join_all", "checkpoint",    "restart",   "prune",
+      "become",         "compare",  "join_compared", "lose_disk"};
   static_assert(std::size(names) == static_cast<std::size_t>(Action::Kind::count));
   return names[static_cast<std::size_t>(kind)];
 }
@@ -413,6 +414,8 @@ rc::Gen<Focus> any_focus(const std::vector<Write::Kind>& writes) {
                                 {4, A::restart},
                                 {8, A::prune},
                                 {2, A::become},
+                                {6, A::compare},
+                                {6, A::join_compared},
                                 {4, A::lose_disk}});
     // Nothing happens without writes, and little without exchange.
     focus.actions.insert(focus.actions.end(), 20, A::commit);
@@ -606,10 +609,16 @@ void World::perform(const Action& action) {
       one.document.track_changes(true);
       break;
     case Action::Kind::prune:
-      prune(one);
+      prune(one, action.choice);
       break;
     case Action::Kind::become:
       become(one);
+      break;
+    case Action::Kind::compare:
+      compare(one, action.other, action.choice);
+      break;
+    case Action::Kind::join_compared:
+      join_compared(one);
       break;
     case Action::Kind::lose_disk:
       if (disks_are_lost_) lose_disk(one, action.choice);
@@ -1211,12 +1220,13 @@ Clock World::stable_at(const Peer& peer) const {
   return stable;
 }
 
-void World::prune(Peer& peer) {
+void World::prune(Peer& peer, unsigned choice) {
   const Snapshot before = snapshot(peer.document);
   const std::size_t touches = peer.document.touch_count();
   const Clock stable = stable_at(peer);
-  const std::size_t pruned = peer.document.prune(stable);
-  peer.pruned.join(stable);
+  const Clock early = disks_are_lost_ && choice % 2 == 0 ? peer.document.clock() : stable;
+  const std::size_t pruned = peer.document.prune(stable, early);
+  peer.pruned.join(early);
   pruned_.join(stable);
   if (!disks_are_lost_) peer.document.forget_elements(stable);
   require(snapshot(peer.document) == before, "forgetting removals changed the state");
@@ -1229,6 +1239,62 @@ void World::become(Peer& peer) {
   peer.document.become(peer.model.self);
 }
 
+void World::compare(Peer& peer, std::size_t other, unsigned choice) {
+  const Document& theirs = this->peer(other).document;
+  const std::uint64_t seed = choice;
+  const auto by_hash = [&](const Document& document) {
+    std::map<std::uint64_t, std::uint64_t> places;
+    for (const auto& [place, hash] : document.cell_hashes(seed)) places[hash] = place;
+    return places;
+  };
+  const auto here = by_hash(peer.document);
+  const auto there = by_hash(theirs);
+  require(here != there || peer.document.hash() == theirs.hash(),
+          "cells have the same hashes, and states differ");
+  require(here == there || peer.document.clock() != theirs.clock() || !peer.pruned.empty() ||
+              !this->peer(other).pruned.empty(),
+          "the same is known, nothing is forgotten, and cells have other hashes");
+  Peer::Compared& compared = peer.compared.emplace();
+  for (const auto& [hash, place] : here) {
+    if (!there.contains(hash)) compared.judged.push_back(place);
+  }
+  for (const auto& [hash, place] : there) {
+    if (!here.contains(hash)) compared.wanted.push_back(place);
+  }
+  compared.other = other;
+  compared.ours = peer.document.clock();
+  compared.theirs = theirs.clock();
+  compared.seed = seed;
+}
+
+void World::join_compared(Peer& peer) {
+  if (!peer.compared) return;
+  const Peer::Compared compared = *std::exchange(peer.compared, std::nullopt);
+  const Peer& from = this->peer(compared.other);
+  Clock had = compared.ours;
+  had.meet(compared.theirs);
+  Clock has = peer.document.clock();
+  has.meet(compared.theirs);
+  if (had != has || !from.document.clock().includes(compared.theirs)) return;
+  const std::optional<Delta> told =
+      from.document.delta_of(compared.wanted, compared.seed, compared.theirs);
+  if (!told) {
+    require(!compared.theirs.includes(from.pruned), "a comparison is too old for no reason");
+    return;
+  }
+  Result<Delta> delta = Delta::decode(told->encoded());
+  require(delta.ok(), "a delta does not decode");
+  delta->judged = compared.judged;
+  delta = Delta::decode(delta->encoded());
+  require(delta.ok() && delta->judged == compared.judged, "judged places do not come back");
+  const bool news = !peer.document.clock().includes(delta->clock);
+  const Result<Applied> joined = peer.document.join(*delta);
+  require(joined.ok() && *joined == (news ? Applied::applied : Applied::duplicate),
+          "compared cells were taken for what they are not");
+  if (news) peer.pruned.join(compared.theirs);
+  merge(peer.model.known, from.model.known);
+}
+
 void World::lose_disk(Peer& peer, unsigned choice) {
   peer.model.self = new_id();
   peer.model.known.clear();
@@ -1238,6 +1304,7 @@ void World::lose_disk(Peer& peer, unsigned choice) {
   peer.header.clear();
   peer.stored.clear();
   peer.pruned = peer.stored_pruned = Clock{};
+  peer.compared.reset();
   if (choice % 3 == 0 || backlog_.empty()) return;
   const Sent& sent = pick(backlog_, choice / 3);
   const Result<Applied> joined = peer.document.join(sent.delta);
@@ -1271,7 +1338,7 @@ void World::heal() {
     save(*peer);
   }
   for (const auto& peer : peers_) {
-    prune(*peer);
+    prune(*peer, 0);
     require(peer->document.touch_count() == 0, "a removal is remembered that everyone has seen");
     check(*peer);
     save(*peer);

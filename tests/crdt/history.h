@@ -6,6 +6,7 @@
 #include <rapidcheck.h>
 
 #include <map>
+#include <optional>
 #include <ostream>
 #include <set>
 #include <string>
@@ -73,6 +74,8 @@ struct Action {
     restart,         // back to the last checkpoint, under a new id if writes were lost
     prune,           // removals that everyone has seen
     become,          // a new replica id
+    compare,         // finds out which cells differ from another replica's
+    join_compared,   // those, as they have become since
     lose_disk,       // begins anew, perhaps with what was sent to it long ago
     count,
   };
@@ -139,6 +142,16 @@ class World {
     std::set<std::size_t> stored;  // what was known then
     Clock pruned;                  // up to where removals were forgotten, and what of it is stored
     Clock stored_pruned;
+    // The last comparison with another replica.
+    struct Compared {
+      std::size_t other;
+      Clock ours;
+      Clock theirs;
+      std::uint64_t seed;
+      std::vector<std::uint64_t> wanted;  // places of cells that differ, there and here
+      std::vector<std::uint64_t> judged;
+    };
+    std::optional<Compared> compared;
   };
 
   std::size_t size() const { return peers_.size(); }
@@ -179,9 +192,11 @@ class World {
   void join_delta(Peer& peer, const Peer& from, Clock base);
   void join_all(Peer& peer, const Peer& from);
   void restart(Peer& peer);
-  void prune(Peer& peer);
+  void prune(Peer& peer, unsigned choice);
   void become(Peer& peer);
   void lose_disk(Peer& peer, unsigned choice);
+  void compare(Peer& peer, std::size_t other, unsigned choice);
+  void join_compared(Peer& peer);
   ReplicaId new_id();
 
   const bool disks_are_lost_;

@@ -21,6 +21,7 @@ admin_socket = "/s"
 members = ["a", "b"]
 exchange_interval_ms = 1
 peer_timeout_ms = 2
+member_away_after_ms = 4
 clock_ahead_max_ms = 3
 log_level = "off"
 [peers]

@@ -30,18 +30,27 @@ std::vector<std::string> seeds() {
   }
   const Clock clock = world(0).peer(0).document.clock();
   const StateHash hash{.low = 6, .high = 7};
-  for (const Body& body : {Body(Hello{.reply = true}), Body(Summary{.of_all = hash, .spaces = 3}),
-                           Body(Digests{{{.space = space, .clock = hash, .state = hash},
-                                         {.space = "b", .clock = hash, .state = {}}}}),
-                           Body(Events{.space = space, .events = written_events(3, 20)}),
-                           Body(Ack{.space = space, .durable = clock}),
-                           Body(Chunk{.space = space,
-                           .transfer = 1,
-                           .total_bytes = 99'999,
-                           .offset = 9,
-                           .bytes = std::string(66'000, 'x')}),
-                           Body(ChunkAck{.space = space, .transfer = 1, .received = 12}),
-                           Body(Reject{.code = ErrorCode::unsupported_version, .reason = "why"})}) {
+  for (const Body& body :
+       {Body(Hello{.reply = true}), Body(Summary{.of_all = hash, .spaces = 3}),
+        Body(Digests{{{.space = space, .clock = hash, .state = hash},
+                      {.space = "b", .clock = hash, .state = {}}}}),
+        Body(Events{.space = space, .events = written_events(3, 20)}),
+        Body(Ack{.space = space, .durable = clock}),
+        Body(Chunk{.space = space,
+        .transfer = 1,
+        .total_bytes = 99'999,
+        .offset = 9,
+        .bytes = std::string(66'000, 'x')}),
+        Body(ChunkAck{.space = space, .transfer = 1, .received = 12}),
+        Body(Sketch{.space = space,
+        .comparison = 7,
+        .clock = clock,
+        .cells = 3,
+        .from = 0,
+        .bytes = std::string(26, 's')}),
+        Body(SketchAnswer{
+            .space = space, .comparison = 7, .have = 2, .done = true, .wanted = {1, 2}}),
+        Body(Reject{.code = ErrorCode::unsupported_version, .reason = "why"})}) {
     add(body);
   }
   return inputs;

@@ -395,6 +395,105 @@ TEST(CoreExchange, member_that_was_never_heard_keeps_removals_remembered) {
   EXPECT_GT(w.document("a").touch_count(), 0u);
 }
 
+// ---- Away for longer than removals are remembered ----
+
+// b is away while most keys are removed, some of them set again, and all of it forgotten.
+void stay_away(World& w, int keys, int removed, const Adjust& adjust = {}) {
+  w.check_gate = false;
+  w.add_mesh({"a", "b"}, [&](CoreOptions& o) {
+    o.recent_bytes_max = 1'000;
+    o.member_away_after = seconds(10);
+    if (adjust) adjust(o);
+  });
+  w.run_for(seconds(1));
+  fill(w, "a", keys);
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(3));
+  w.cut("a", "b");
+  for (int i = 0; i < removed; ++i) {
+    w.write("a", [&](Transaction& t) {
+      const std::string key = "k" + std::to_string(i);
+      if (Status status = t.root().remove(key, Type::reg); !status.ok()) return status;
+      return i % 2 == 0 ? t.root().reg("again " + key).set(i) : Status();
+    });
+  }
+  w.put("b", "written while away", 7);
+  w.run_for(seconds(30));
+  ASSERT_EQ(w.document("a").touch_count(), 0u);
+  w.forget_traffic();
+  w.heal();
+}
+
+TEST(CoreExchange, member_that_was_away_is_compared_and_told_what_differs) {
+  World w(21);
+  stay_away(w, 20'000, 100);
+  ASSERT_TRUE(w.converge());
+  EXPECT_EQ(w.core("a").counters().comparisons, 1u);
+  EXPECT_EQ(w.core("b").counters().deltas_joined, 1u);
+  EXPECT_FALSE(w.document("b").root().reg("k1").exists());
+  EXPECT_EQ(w.document("b").root().reg("again k98").get()->as_integer(), 98);
+  EXPECT_EQ(w.document("a").root().reg("written while away").get()->as_integer(), 7);
+  // 150 hashes differ: 256 symbols of about 13 bytes; then 50 hashes and as many cells.
+  EXPECT_LT(of_kind(w, "sketch"), 5'000u);
+  EXPECT_LT(of_kind(w, "sketch_answer") + of_kind(w, "chunk"), 4'000u);
+  w.run_for(seconds(10));
+  w.check_everything();
+}
+
+TEST(CoreExchange, small_state_is_sent_whole_instead) {
+  World w(22);
+  stay_away(w, 100, 90);
+  ASSERT_TRUE(w.converge());
+  EXPECT_EQ(w.core("a").counters().comparisons, 0u);
+  EXPECT_FALSE(w.document("b").root().reg("k1").exists());
+  w.check_everything();
+}
+
+TEST(CoreExchange, where_most_differs_all_is_sent) {
+  World w(23);
+  stay_away(w, 2'000, 1'990);
+  ASSERT_TRUE(w.converge());
+  EXPECT_EQ(w.document("b").cell_count(), w.document("a").cell_count());
+  EXPECT_FALSE(w.document("b").root().reg("k1").exists());
+  w.check_everything();
+}
+
+TEST(CoreExchange, comparison_survives_a_bad_link_and_writes_on_both_sides) {
+  World w(24);
+  w.network.loss = 0.3;
+  w.network.duplication = 0.2;
+  stay_away(w, 3'000, 300);
+  for (int i = 0; i < 100; ++i) {
+    w.put("a", "during", i);
+    w.put("b", "k" + std::to_string(i), i);
+    w.run_for(milliseconds(20));
+  }
+  ASSERT_TRUE(w.converge("s", seconds(120)));
+  EXPECT_GT(w.core("a").counters().comparisons, 0u);
+  EXPECT_EQ(w.document("b").root().reg("during").get()->as_integer(), 99);
+  // Set again, by one that had not heard of the removal.
+  EXPECT_EQ(w.document("a").root().reg("k1").get()->as_integer(), 1);
+  EXPECT_FALSE(w.document("b").root().reg("k101").exists());
+  w.check_everything();
+}
+
+TEST(CoreExchange, comparison_that_the_receiver_does_not_live_to_see_begins_anew) {
+  World w(25);
+  stay_away(w, 3'000, 300);
+  bool sketched = false;
+  w.tap = [&](const std::string&, const Send& send) {
+    sketched |= std::string(send.kind) == "sketch";
+    return true;
+  };
+  ASSERT_TRUE(w.run_until([&] { return sketched; }));
+  w.crash("b");
+  w.run_for(seconds(1));
+  w.start("b");
+  ASSERT_TRUE(w.converge());
+  EXPECT_FALSE(w.document("b").root().reg("k1").exists());
+  w.check_everything();
+}
+
 // ---- The certificate ----
 
 TEST(CoreExchange, states_that_differ_at_equal_clocks_are_reported) {

@@ -82,6 +82,8 @@ TEST_F(CoreHostile, flipped_bits_and_cut_ends_never_harm) {
       transport::Ack{"s", clock(event->writer(), 1)},
       transport::Chunk{"s", 1, 500, 100, std::string(100, 'c')},
       transport::ChunkAck{"s", 1, 50},
+      transport::Sketch{"s", 1, clock(event->writer(), 4), 1, 0, std::string(26, 's')},
+      transport::SketchAnswer{"s", 1, 64, false, {}},
       transport::Reject{ErrorCode::invalid_argument, "no"}};
   for (const auto& body : bodies) {
     const std::string good = message(body);
@@ -271,6 +273,25 @@ TEST_F(CoreHostile, unknown_spaces_are_answered_with_their_absence_at_a_bounded_
     }
   }
   EXPECT_EQ(answers, 1 + 1);  // and the summary with which a peer that comes up is met
+}
+
+TEST_F(CoreHostile, made_up_sketches_cost_little_and_change_nothing) {
+  const StateHash before = w.document("a").hash();
+  const Clock more = clock(ReplicaId::from_words(4, 4), 9);
+  std::uint64_t bytes = 0;
+  for (std::uint64_t i = 1; i <= 2'000; ++i) {
+    std::string symbols(1 + w.dice.below(300), '\0');
+    for (char& c : symbols) c = static_cast<char>(w.dice.next());
+    const auto from = static_cast<std::uint32_t>(w.dice.below(3) == 0 ? w.dice.next() : 0);
+    const transport::Sketch sketch{"s", i / 10 + 1, more, w.dice.next(), from, symbols};
+    for (const Send& send : say(sketch)) bytes += send.bytes.size();
+    const transport::SketchAnswer answer{
+        "s", i, static_cast<std::uint32_t>(w.dice.next()), w.dice.chance(0.5), {w.dice.next()}};
+    for (const Send& send : say(answer)) bytes += send.bytes.size();
+  }
+  EXPECT_LT(bytes, 50'000u);
+  EXPECT_EQ(w.document("a").hash(), before);
+  EXPECT_TRUE(core().check_invariants().ok());
 }
 
 TEST_F(CoreHostile, strangers_take_a_bounded_number_of_places) {

@@ -48,6 +48,15 @@ inline std::string to_text(const Message& message) {
     std::string operator()(const ChunkAck& b) {
       return b.space + ": " + std::to_string(b.transfer) + " up to " + std::to_string(b.received);
     }
+    std::string operator()(const Sketch& b) {
+      return b.space + ": " + std::to_string(b.comparison) + " at " + b.clock.to_string() + " of " +
+             std::to_string(b.cells) + " from " + std::to_string(b.from) + ": " + b.bytes;
+    }
+    std::string operator()(const SketchAnswer& b) {
+      return b.space + ": " + std::to_string(b.comparison) + " has " + std::to_string(b.have) +
+             (b.done ? " done: " : ": ") +
+             items(b.wanted, [](std::uint64_t hash) { return std::to_string(hash); });
+    }
     std::string operator()(const Reject& b) {
       return std::string(to_string(b.code)) + ": " + b.reason;
     }
@@ -134,6 +143,12 @@ inline rc::Gen<transport::Body> body() {
       as_body(rc::gen::construct<Ack>(name(), clock())), chunk(),
       as_body(rc::gen::construct<ChunkAck>(
           name(), number, rc::gen::inRange<std::uint64_t>(0, limits::delta_bytes_max + 1))),
+      as_body(rc::gen::construct<Sketch>(name(), number, clock(), number,
+                                         rc::gen::arbitrary<std::uint32_t>(),
+                                         rc::gen::nonEmpty(rc::gen::arbitrary<std::string>()))),
+      as_body(rc::gen::construct<SketchAnswer>(name(), number, rc::gen::arbitrary<std::uint32_t>(),
+                                               boolean,
+                                               rc::gen::arbitrary<std::vector<std::uint64_t>>())),
       as_body(rc::gen::construct<Reject>(
           rc::gen::map(rc::gen::inRange(0, 14), [](int code) { return ErrorCode(code); }),
           rc::gen::container<std::string>(rc::gen::inRange(' ', '~')))));

@@ -26,6 +26,8 @@ struct Envelope {
     chunk @10 :Chunk;
     chunkAck @11 :ChunkAck;
     reject @12 :Reject;
+    sketch @13 :Sketch;
+    sketchAnswer @14 :SketchAnswer;
   }
 }
 
@@ -87,6 +89,23 @@ struct ChunkAck {
   space @0 :Text;
   transfer @1 :UInt64;
   received @2 :UInt64;
+}
+
+struct Sketch {
+  space @0 :Text;
+  comparison @1 :UInt64;
+  clock @2 :Data;             # a clock
+  cells @3 :UInt64;
+  from @4 :UInt32;
+  symbols @5 :Data;           # as docs/formats.md has them
+}
+
+struct SketchAnswer {
+  space @0 :Text;
+  comparison @1 :UInt64;
+  have @2 :UInt32;
+  done @3 :Bool;
+  wanted @4 :Data;            # 8 bytes a hash, little-endian
 }
 
 struct Reject {

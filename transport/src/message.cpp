@@ -45,6 +45,8 @@ std::size_t words_max(const Message& message) {
         if constexpr (requires { body.space; }) words += text(body.space.size());
         if constexpr (requires { body.applied; }) words += clock(body.applied);
         if constexpr (requires { body.durable; }) words += clock(body.durable);
+        if constexpr (requires { body.clock; }) words += clock(body.clock);
+        if constexpr (requires { body.wanted; }) words += text(body.wanted.size() * 8);
         if constexpr (requires { body.bytes; }) words += text(body.bytes.size());
         if constexpr (requires { body.reason; }) words += text(reject_reason_bytes_max);
         if constexpr (requires { body.digests; }) {
@@ -127,6 +129,28 @@ void write(const ChunkAck& body, wire::Envelope::Body::Builder out) {
   ack.setSpace(text_of(body.space));
   ack.setTransfer(body.transfer);
   ack.setReceived(body.received);
+}
+
+void write(const Sketch& body, wire::Envelope::Body::Builder out) {
+  auto sketch = out.initSketch();
+  sketch.setSpace(text_of(body.space));
+  sketch.setComparison(body.comparison);
+  sketch.setClock(data_of(body.clock.encoded()));
+  sketch.setCells(body.cells);
+  sketch.setFrom(body.from);
+  sketch.setSymbols(data_of(body.bytes));
+}
+
+void write(const SketchAnswer& body, wire::Envelope::Body::Builder out) {
+  auto answer = out.initSketchAnswer();
+  answer.setSpace(text_of(body.space));
+  answer.setComparison(body.comparison);
+  answer.setHave(body.have);
+  answer.setDone(body.done);
+  std::string wanted;
+  Writer hashes(wanted);
+  for (const std::uint64_t hash : body.wanted) hashes.fixed64(hash);
+  answer.setWanted(data_of(wanted));
 }
 
 // The numbers of error codes are part of the protocol.
@@ -281,6 +305,32 @@ Result<Body> read(wire::ChunkAck::Reader in) {
                        .received = in.getReceived()});
 }
 
+Result<Body> read(wire::Sketch::Reader in) {
+  auto clock = clock_of(in.getClock());
+  if (!clock) return std::move(clock).error();
+  return Body(Sketch{.space = string_of(in.getSpace()),
+                     .comparison = in.getComparison(),
+                     .clock = *std::move(clock),
+                     .cells = in.getCells(),
+                     .from = in.getFrom(),
+                     .bytes = string_of(in.getSymbols())});
+}
+
+Result<Body> read(wire::SketchAnswer::Reader in) {
+  const auto wanted = in.getWanted();
+  if (wanted.size() % 8 != 0 || wanted.size() / 8 > wanted_cells_max) {
+    return malformed("wants cells by hashes that are too many or cut off");
+  }
+  SketchAnswer answer{.space = string_of(in.getSpace()),
+                      .comparison = in.getComparison(),
+                      .have = in.getHave(),
+                      .done = in.getDone(),
+                      .wanted = {}};
+  Reader hashes(std::string_view(reinterpret_cast<const char*>(wanted.begin()), wanted.size()));
+  while (!hashes.at_end()) answer.wanted.push_back(hashes.fixed64());
+  return Body(std::move(answer));
+}
+
 Result<Body> read(wire::Reject::Reader in) {
   if (in.getCode() > static_cast<std::uint16_t>(last_code)) {
     return malformed("rejects with the unknown code " + std::to_string(in.getCode()));
@@ -309,6 +359,10 @@ Result<Body> read(wire::Envelope::Body::Reader in) {
       return read(in.getChunkAck());
     case wire::Envelope::Body::REJECT:
       return read(in.getReject());
+    case wire::Envelope::Body::SKETCH:
+      return read(in.getSketch());
+    case wire::Envelope::Body::SKETCH_ANSWER:
+      return read(in.getSketchAnswer());
   }
   return malformed("holds a body of unknown kind " +
                    std::to_string(static_cast<unsigned>(in.which())));

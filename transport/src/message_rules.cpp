@@ -10,8 +10,9 @@ namespace rejoin::transport {
 namespace {
 
 // By alternative: names of bodies in the order of Body.
-constexpr const char* kind_names[] = {"hello", "summary", "digests",   "clock_report", "events",
-                                      "ack",   "chunk",   "chunk_ack", "reject"};
+constexpr const char* kind_names[] = {"hello",  "summary", "digests",      "clock_report",
+                                      "events", "ack",     "chunk",        "chunk_ack",
+                                      "reject", "sketch",  "sketch_answer"};
 static_assert(std::size(kind_names) == std::variant_size_v<Body>);
 
 bool has_control_characters(std::string_view text) {
@@ -51,6 +52,17 @@ const char* broken(const Chunk& body) {
 const char* broken(const ChunkAck& body) {
   return body.received > limits::delta_bytes_max ? "acknowledges more than a transfer can have"
                                                  : nullptr;
+}
+
+// A symbol takes at least 13 bytes, and at most 22.
+const char* broken(const Sketch& body) {
+  if (body.bytes.empty()) return "holds an empty sketch";
+  if (body.bytes.size() > sketch_symbols_max * 22) return "holds a sketch that is too long";
+  return nullptr;
+}
+
+const char* broken(const SketchAnswer& body) {
+  return body.wanted.size() > wanted_cells_max ? "wants too many cells" : nullptr;
 }
 
 const char* broken(const Reject& body) {

@@ -522,19 +522,53 @@ StateHash Store::entry_hash(const Node& n, const Entry& entry) const {
   return in.hash(n.path_hash.low ^ writer.low);
 }
 
+StateHash Store::counter_hash(const Node& n, const CounterEntry& entry) const {
+  const StateHash& writer = writers_[entry.replica].id_hash;
+  HashInput in;
+  in.add(n.path_hash.high ^ writer.high);
+  in.add(entry.sequence);
+  in.add(static_cast<std::uint64_t>(entry.total));
+  in.add(entry.base_sequence);
+  in.add(static_cast<std::uint64_t>(entry.base));
+  return in.hash(n.path_hash.low ^ writer.low);
+}
+
+StateHash Store::content_hash(NodeIndex index) const {
+  const Node& n = node(index);
+  StateHash sum;
+  if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
+    for (const CounterEntry& e : *counters) sum += counter_hash(n, e);
+    return sum;
+  }
+  for (const Entry& e : std::get<Entries>(n.cell)) sum += entry_hash(n, e);
+  with_existing_sequence(n, [&](const auto& sequence) {
+    sum += sequence.hash(context_of(index));
+    // The removed elements, as they are told apart by nothing but their ids.
+    std::vector<ElementRange> removed;
+    sequence.for_each_piece([&](const auto& piece) {
+      if (!piece.live) removed.push_back({piece.id, piece.count});
+    });
+    std::sort(removed.begin(), removed.end(),
+              [](const ElementRange& a, const ElementRange& b) { return a.id < b.id; });
+    for (std::size_t i = 0; i < removed.size();) {
+      const ElementId id = removed[i].id;
+      std::uint64_t count = 0;
+      for (; i < removed.size() && removed[i].id == id.plus(count); ++i) count += removed[i].count;
+      HashInput in;
+      in.add(n.path_hash.high ^ writers_[id.replica].id_hash.high);
+      in.add(id.sequence);
+      in.add(count);
+      sum += in.hash(n.path_hash.low ^ writers_[id.replica].id_hash.low);
+    }
+  });
+  return sum;
+}
+
 StateHash Store::cell_hash(const Node& n) const {
   StateHash sum;
   if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
     for (const CounterEntry& e : *counters) {
-      if (!e.live()) continue;
-      const StateHash& writer = writers_[e.replica].id_hash;
-      HashInput in;
-      in.add(n.path_hash.high ^ writer.high);
-      in.add(e.sequence);
-      in.add(static_cast<std::uint64_t>(e.total));
-      in.add(e.base_sequence);
-      in.add(static_cast<std::uint64_t>(e.base));
-      sum += in.hash(n.path_hash.low ^ writer.low);
+      if (e.live()) sum += counter_hash(n, e);
     }
     return sum;
   }

@@ -182,12 +182,16 @@ class Store {
 
   // ---- Joining (store_apply.cpp, store_delta.cpp) ----
   Result<Applied> apply(const Event& event);
+  bool tells_since(const Clock& base) const { return base.includes(floor_); }
   Delta delta_since(const Clock& base) const;
   // From where on what is missing can be told: all of it, when that has been forgotten.
   Clock delta_base(const Clock& reported) const;
   std::size_t delta_bytes_estimate(const Clock& base) const;
+  std::vector<Document::CellHash> cell_hashes(std::uint64_t seed) const;
+  std::optional<Delta> delta_of(const std::vector<std::uint64_t>& places, std::uint64_t comparison,
+                                const Clock& compared) const;
   Result<Applied> join(const Delta& delta);
-  std::size_t prune(const Clock& stable);
+  std::size_t prune(const Clock& stable, const Clock& early);
   void forget_elements(const Clock& stable);
 
   // ---- Keeping (store_keep.cpp) ----
@@ -231,6 +235,15 @@ class Store {
 
   // -- cells --
   StateHash cell_hash(const Node& node) const;
+  // A cell with all that it holds but touches, also what is not shown. Zero when that is nothing.
+  StateHash content_hash(NodeIndex index) const;
+  StateHash counter_hash(const Node& node, const CounterEntry& entry) const;
+  // Those at any of these places.
+  std::vector<NodeIndex> nodes_at(std::vector<std::uint64_t> places) const;
+  // Fills the body of a delta whose clocks and scope are set: `nodes` with what is new beyond
+  // `since`, and removals of subtrees beyond `removed_since`.
+  void encode_body(Delta& delta, std::vector<NodeIndex> nodes, const std::vector<Sequence>& since,
+                   const std::vector<Sequence>& removed_since, const Clock& floor) const;
   StateHash entry_hash(const Node& node, const Entry& entry) const;
   // Brackets a change of a cell: keeps hash, live counts, dirtiness and changes up to date.
   class Change;
@@ -357,7 +370,7 @@ class Store {
   void join_cell(NodeIndex index, DecodedCell& cell, bool complete,
                  const std::vector<Sequence>& ours, const std::vector<Sequence>& theirs,
                  NewItems& items);
-  void join_absent(std::vector<NodeRef> told, const std::vector<Sequence>& ours,
+  void join_absent(std::vector<NodeRef> told, const Delta& delta, const std::vector<Sequence>& ours,
                    const std::vector<Sequence>& theirs, NewItems& items);
   void remove_untold(NodeIndex index, const DecodedSequence& decoded,
                      const std::vector<Sequence>& theirs);

@@ -308,10 +308,11 @@ void Store::drop_subsumed_removals(const SubtreeRemoval& removal,
   }
 }
 
-std::size_t Store::prune(const Clock& stable) {
+std::size_t Store::prune(const Clock& stable, const Clock& early) {
   REJOIN_ASSERT(!in_transaction());
-  const std::vector<Sequence> clock = dense(stable);
-  const auto is_stable = [&](LocalDot d) { return d.sequence <= clock[d.replica]; };
+  const std::vector<Sequence> all_have = dense(stable);
+  const std::vector<Sequence> known = dense(early);
+  const auto is_stable = [&](LocalDot d) { return d.sequence <= all_have[d.replica]; };
   const std::size_t before = touch_count_ + removals_.size();
   bool any = false;
   std::vector<NodeRef> later;
@@ -322,9 +323,11 @@ std::size_t Store::prune(const Clock& stable) {
     bool changed = false;
     bool pending = false;
     if (n.extra) {
+      // Where a removal has a say in what comes later, it stays until nothing can come.
+      const auto& enough = is_counter(n.type) || removal_wins(n) ? all_have : known;
       Touches& touches = n.extra->touches;
       for (std::size_t i = touches.size(); i-- > 0;) {
-        if (!is_stable(touches[i])) continue;
+        if (touches[i].sequence > enough[touches[i].replica]) continue;
         ++writers_[touches[i].replica].stale;
         --touch_count_;
         touches.erase(touches.begin() + static_cast<std::ptrdiff_t>(i));
@@ -367,7 +370,7 @@ std::size_t Store::prune(const Clock& stable) {
       }
     }
     with_existing_sequence(n, [&](auto& sequence) {
-      const auto pruned = sequence.prune(clock);
+      const auto pruned = sequence.prune(known);
       changed |= pruned.changed;
       pending |= pruned.pending;
     });
@@ -382,7 +385,7 @@ std::size_t Store::prune(const Clock& stable) {
   awaiting_prune_ = std::move(later);
   for (std::size_t i = removals_.size(); i-- > 0;) {
     const SubtreeRemoval& removal = removals_[i];
-    if (!is_stable(removal.dot)) continue;
+    if (removal.dot.sequence > known[removal.dot.replica]) continue;
     ++writers_[removal.dot.replica].stale;
     --node(removal.node).extra->subtree_removals;
     doom(removal.node);
@@ -390,7 +393,7 @@ std::size_t Store::prune(const Clock& stable) {
     any = true;
   }
   if (any) {
-    Clock seen = stable;
+    Clock seen = early;
     seen.meet(clock_);
     floor_.join(seen);
   }

@@ -97,7 +97,7 @@ std::size_t content_bytes(std::span<const Value> values) {
 }  // namespace
 
 Clock Store::delta_base(const Clock& base) const {
-  if (!base.includes(floor_)) return {};
+  if (!tells_since(base)) return {};
   Clock known = base;
   known.meet(clock_);
   return known;
@@ -128,11 +128,18 @@ std::size_t Store::delta_bytes_estimate(const Clock& reported) const {
 
 Delta Store::delta_since(const Clock& base) const {
   Delta delta;
-  const bool complete = !base.includes(floor_);
+  if (!tells_since(base)) delta.scope = Delta::Scope::whole;
   delta.base = delta_base(base);
   delta.clock = clock_;
   const std::vector<Sequence> since = dense(delta.base);
+  const Clock floor = delta.scope == Delta::Scope::since ? Clock{} : floor_;
+  encode_body(delta, touched_since(delta.base), since, since, floor);
+  return delta;
+}
 
+void Store::encode_body(Delta& delta, std::vector<NodeIndex> nodes,
+                        const std::vector<Sequence>& since,
+                        const std::vector<Sequence>& removed_since, const Clock& floor) const {
   std::vector<ReplicaIndex> table;
   std::vector<std::uint32_t> numbers(writers_.size(), 0);
   const Numbering number = [&](ReplicaIndex r) -> std::uint64_t {
@@ -148,7 +155,7 @@ Delta Store::delta_since(const Clock& base) const {
   std::vector<NodeIndex> previous;
   std::vector<const SubtreeRemoval*> removals;
   for (const SubtreeRemoval& removal : removals_) {
-    if (removal.dot.sequence > since[removal.dot.replica]) removals.push_back(&removal);
+    if (removal.dot.sequence > removed_since[removal.dot.replica]) removals.push_back(&removal);
   }
   const auto encode_clock = [&](const Clock& clock) {
     out.varint(clock.size());
@@ -157,7 +164,7 @@ Delta Store::delta_since(const Clock& base) const {
       out.varint(sequence);
     }
   };
-  encode_clock(complete ? floor_ : Clock{});
+  encode_clock(floor);
   encode_clock(forgotten_);
   out.varint(removals.size());
   for (const SubtreeRemoval* removal : removals) {
@@ -167,7 +174,6 @@ Delta Store::delta_since(const Clock& base) const {
     out.u8(removal->keep_self ? 1 : 0);
     encode_clock(removal->clock);
   }
-  std::vector<NodeIndex> nodes = touched_since(delta.base);
   sort_for_paths(nodes);
   out.varint(nodes.size());
   std::string columns[5];
@@ -188,6 +194,53 @@ Delta Store::delta_since(const Clock& base) const {
   for (ReplicaIndex r : table) body.replica(replica_id(r));
   body.raw(cells);
   delta.body = packed(plain);
+}
+
+std::vector<Document::CellHash> Store::cell_hashes(std::uint64_t seed) const {
+  std::vector<Document::CellHash> cells;
+  for (NodeIndex index = 0; index < node_end_; ++index) {
+    if (!node(index).in_use) continue;
+    const StateHash content = content_hash(index);
+    if (content == StateHash{}) continue;
+    const StateHash& place = node(index).path_hash;
+    std::string bytes;
+    Writer out(bytes);
+    for (const std::uint64_t word : {place.low, place.high, content.low, content.high}) {
+      out.fixed64(word);
+    }
+    cells.push_back({place.low, hash_bytes(bytes, seed).low});
+  }
+  return cells;
+}
+
+std::vector<NodeIndex> Store::nodes_at(std::vector<std::uint64_t> places) const {
+  std::sort(places.begin(), places.end());
+  std::vector<NodeIndex> nodes;
+  for (NodeIndex index = 0; index < node_end_; ++index) {
+    if (node(index).in_use &&
+        std::binary_search(places.begin(), places.end(), node(index).path_hash.low)) {
+      nodes.push_back(index);
+    }
+  }
+  return nodes;
+}
+
+std::optional<Delta> Store::delta_of(const std::vector<std::uint64_t>& places,
+                                     std::uint64_t comparison, const Clock& compared) const {
+  if (!tells_since(compared)) return std::nullopt;
+  Delta delta;
+  delta.scope = Delta::Scope::cells;
+  delta.clock = clock_;
+  delta.comparison = comparison;
+  std::vector<NodeIndex> nodes = touched_since(compared);
+  const std::vector<NodeIndex> differing = nodes_at(places);
+  nodes.insert(nodes.end(), differing.begin(), differing.end());
+  std::sort(nodes.begin(), nodes.end());
+  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+  // Of removals in cells that differ no more the receiver hears nothing, not even of those that are
+  // remembered here: it cannot pass them on.
+  encode_body(delta, std::move(nodes), std::vector<Sequence>(writers_.size(), 0), dense(compared),
+              compared);
   return delta;
 }
 
@@ -278,8 +331,8 @@ Result<Applied> Store::join(const Delta& delta) {
     return clock;
   };
   const Clock floor = read_clock();
-  const bool complete = !floor.empty();
-  if (complete && !delta.base.empty()) return malformed("the whole state, and a base");
+  const bool complete = delta.scope != Delta::Scope::since;
+  if (!complete && !floor.empty()) return malformed("what was forgotten, and a base");
   const Clock forgotten = read_clock();
   for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
     DecodedRemoval& r = removals.emplace_back();
@@ -348,7 +401,7 @@ Result<Applied> Store::join(const Delta& delta) {
     join_cell(index, d.cell, complete, ours, theirs, items);
     if (complete) told.push_back(ref(index));
   }
-  if (complete) join_absent(std::move(told), ours, theirs, items);
+  if (complete) join_absent(std::move(told), delta, ours, theirs, items);
   // Only now it is known which elements are there.
   for (const NodeIndex index : below_lists) {
     if (is_below_orphan(index)) drop(index);
@@ -470,18 +523,23 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, bool complete,
   doom(index);
 }
 
-// The whole state of somebody who knows nothing of these cells: what was seen there is gone.
-void Store::join_absent(std::vector<NodeRef> told, const std::vector<Sequence>& ours,
-                        const std::vector<Sequence>& theirs, NewItems& items) {
+// What somebody who knows nothing of these cells has seen of them is gone.
+void Store::join_absent(std::vector<NodeRef> told, const Delta& delta,
+                        const std::vector<Sequence>& ours, const std::vector<Sequence>& theirs,
+                        NewItems& items) {
   std::sort(told.begin(), told.end());
+  std::vector<NodeIndex> judged;
+  if (delta.scope == Delta::Scope::cells) {
+    judged = nodes_at(delta.judged);
+  } else {
+    for (NodeIndex index = root + 1; index < node_end_; ++index) {
+      if (node(index).in_use) judged.push_back(index);
+    }
+  }
   std::vector<NodeRef> absent;
-  const auto collect = [&](const auto& self, NodeIndex parent) -> void {
-    for_each_child(parent, [&](NodeIndex child) {
-      if (!std::binary_search(told.begin(), told.end(), ref(child))) absent.push_back(ref(child));
-      self(self, child);
-    });
-  };
-  collect(collect, root);
+  for (const NodeIndex index : judged) {
+    if (!std::binary_search(told.begin(), told.end(), ref(index))) absent.push_back(ref(index));
+  }
   DecodedCell nothing;
   for (const NodeRef& at : absent) {
     // A list's element takes along what is below it.

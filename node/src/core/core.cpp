@@ -27,6 +27,7 @@ Core::Impl::Impl(CoreOptions options_in, Now now_in)
     : options(std::move(options_in)),
       now(now_in),
       random(options.random_seed[0], options.random_seed[1]),
+      started_at(now_in.monotonic),
       clock(options.clock_ahead_max),
       outbox(options.gated_bytes_max) {
   REJOIN_ASSERT(transport::is_valid_name(options.name));

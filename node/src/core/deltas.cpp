@@ -15,14 +15,13 @@ constexpr Micros transfer_pause_max = std::chrono::seconds(60);
 
 std::size_t Core::Impl::outgoing_transfers() {
   std::erase_if(transfers_out, [&](const auto& at) {
-    return !link(*replicas[at.first], *peers[at.second]).outgoing;
+    const Link& link = this->link(*replicas[at.first], *peers[at.second]);
+    return !link.outgoing && !link.comparing;
   });
   return transfers_out.size();
 }
 
-void Core::Impl::start_transfer(Replica& replica, Peer& peer, Link& link, const Clock& base) {
-  if (outgoing_transfers() >= options.outgoing_transfers_max) return;
-  const Delta delta = replica.document.delta_since(base);
+void Core::Impl::start_transfer(Replica& replica, Peer& peer, Link& link, const Delta& delta) {
   link.outgoing = std::make_unique<OutgoingTransfer>(++last_transfer, delta.encoded(), delta.clock,
                                                      replica.last_own, options.chunk_bytes,
                                                      options.chunk_window, now.monotonic);
@@ -60,7 +59,7 @@ void Core::Impl::open_gated_transfers() {
 }
 
 Micros Core::Impl::run_transfers(Replica& replica, Peer& peer, Link& link) {
-  Micros next = never;
+  Micros next = run_comparisons(replica, peer, link);
   if (link.outgoing) {
     OutgoingTransfer& transfer = *link.outgoing;
     if (now.monotonic - transfer.progress_at() >= options.transfer_timeout) {
@@ -74,7 +73,8 @@ Micros Core::Impl::run_transfers(Replica& replica, Peer& peer, Link& link) {
         transfer.rewind();
         pump(replica, peer, link);
       }
-      next = std::min(now.monotonic + patience, transfer.progress_at() + options.transfer_timeout);
+      next = std::min(
+          {next, now.monotonic + patience, transfer.progress_at() + options.transfer_timeout});
     }
   }
   if (link.incoming) {
@@ -169,9 +169,16 @@ void Core::Impl::join_incoming(Replica& replica, Peer& peer, Link& link) {
   std::string bytes = link.incoming->take();
   link.incoming.reset();
   replica.asked_until = now.monotonic;
-  const Result<Delta> delta = Delta::decode(bytes);
+  Result<Delta> delta = Delta::decode(bytes);
   if (!delta.ok()) return malformed(peer.name, replica.name, delta.error().message);
   if (!own_id_holds(replica, peer, delta->clock.get(replica.document.self()))) return;
+  if (delta->scope == Delta::Scope::cells) {
+    if (!prepare_compared(replica, link, *delta)) {
+      link.asked_at = Micros{-1};
+      return ask(replica, peer, link);
+    }
+    bytes = delta->encoded();
+  }
   const Clock before = replica.document.clock();
   const Result<Applied> joined = replica.document.join(*delta);
   if (!joined.ok()) return malformed(peer.name, replica.name, joined.error().message);
@@ -205,6 +212,10 @@ void Core::Impl::settle(Replica& replica, Link& link, const Clock& durable) {
   if (!replica.document.clock().includes(durable)) return;
   link.settled.join(durable);
   link.has_settled = true;
+  forget_soon(replica);
+}
+
+void Core::Impl::forget_soon(Replica& replica) {
   if (replica.prune_due != never || replica.document.touch_count() == 0) return;
   replica.prune_due = replica.pruned_at < Micros{0}
                           ? now.monotonic
@@ -212,22 +223,33 @@ void Core::Impl::settle(Replica& replica, Link& link, const Clock& durable) {
   hurry(replica, replica.prune_due);
 }
 
+// A member that was never heard is away since we began.
+bool Core::Impl::is_away(const Peer* member) const {
+  const Micros heard_at = std::max(started_at, member ? member->last_heard : Micros{0});
+  return now.monotonic - heard_at >= options.member_away_after;
+}
+
 void Core::Impl::prune(Replica& replica) {
   replica.prune_due = never;
   replica.pruned_at = now.monotonic;
   Clock stable = replica.durable_part();
+  Clock early = stable;
   const auto& members = options.members.empty() ? options.peers : options.members;
   for (const std::string& member : members) {
     if (member == options.name) continue;
     const auto slot = slots.find(member);
-    if (slot == slots.end()) return;
-    const Link* link = link_if(replica, *peers[slot->second]);
-    if (!link || !link->has_settled) return;
-    stable.meet(link->settled);
+    const Peer* peer = slot == slots.end() ? nullptr : peers[slot->second].get();
+    const Link* link = peer ? link_if(replica, *peer) : nullptr;
+    const bool settled = link && link->has_settled;
+    const bool away = is_away(peer);
+    if (!settled && !away) return;
+    stable.meet(settled ? link->settled : Clock{});
+    if (!away) early.meet(link->settled);
   }
-  if (stable == replica.pruned_to) return;
+  if (stable == replica.pruned_to && early == replica.pruned_early_to) return;
   replica.pruned_to = stable;
-  counters.touches_pruned += replica.document.prune(stable);
+  replica.pruned_early_to = early;
+  counters.touches_pruned += replica.document.prune(stable, early);
 }
 
 }  // namespace rejoin::node

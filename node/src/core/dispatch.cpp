@@ -100,6 +100,8 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
                  [&](const transport::Ack& m) { on_ack(*peer, m); },
                  [&](transport::Chunk& m) { on_chunk(*peer, m); },
                  [&](const transport::ChunkAck& m) { on_chunk_ack(*peer, m); },
+                 [&](const transport::Sketch& m) { on_sketch(*peer, m); },
+                 [&](const transport::SketchAnswer& m) { on_sketch_answer(*peer, m); },
                  [&](const transport::Reject&) {},
              },
              message.body);
@@ -228,7 +230,7 @@ Link& Core::Impl::link(Replica& replica, Peer& peer) {
   if (replica.links.size() <= peer.slot) replica.links.resize(peers.size());
   Link& link = replica.links[peer.slot];
   if (link.epoch != peer.epoch) {
-    if (link.outgoing || link.incoming) ++counters.transfers_abandoned;
+    if (link.outgoing || link.incoming || link.comparing) ++counters.transfers_abandoned;
     link = Link{};
     link.epoch = peer.epoch;
     link.relayed_to = replica.recent.begin_number();

@@ -37,6 +37,9 @@ void Core::Impl::exchange(Peer& peer) {
       now.monotonic + std::max(Micros{1}, interval - interval / 10 +
                                               Micros(random.below(interval.count() / 5 + 1)));
   if (peer.alive) return send_summary(peer);
+  if (is_away(&peer)) {
+    for (const auto& replica : replicas) forget_soon(*replica);
+  }
   if (!peer.configured) {
     peer.next_exchange = never;
     return;
@@ -199,10 +202,12 @@ bool Core::Impl::catching_up_from_other(const Replica& replica, const Peer& peer
   if (replica.asked_until > now.monotonic && replica.asked_slot != peer.slot) return true;
   for (std::uint32_t slot = 0; slot < replica.links.size(); ++slot) {
     const Link& link = replica.links[slot];
-    if (slot != peer.slot && link.epoch == peers[slot]->epoch && link.incoming &&
-        now.monotonic - link.incoming->progress_at() < 2 * options.resend_after) {
-      return true;
-    }
+    if (slot == peer.slot || link.epoch != peers[slot]->epoch) continue;
+    const auto goes_on = [&](Micros progress_at) {
+      return now.monotonic - progress_at < 2 * options.resend_after;
+    };
+    if (link.incoming && goes_on(link.incoming->progress_at())) return true;
+    if (link.compared && goes_on(link.compared->progress_at)) return true;
   }
   return false;
 }
@@ -310,7 +315,7 @@ Clock Core::Impl::without_news(const Replica& replica, Clock have, Micros since)
 void Core::Impl::catch_up(Replica& replica, Peer& peer, Link& link, const Clock& reported,
                           bool gap) {
   const Clock have = replica.sendable_clock();
-  if (reported.includes(have) || link.outgoing) return;
+  if (reported.includes(have) || link.outgoing || link.comparing) return;
   const Micros patience = resend_after(peer);
   // What is under way to it need not be sent again. A gap is proof that something was lost, and so
   // is that it lacks what was sent long ago.
@@ -334,9 +339,10 @@ void Core::Impl::catch_up(Replica& replica, Peer& peer, Link& link, const Clock&
   link.sent = base;
   const bool events_are_cheaper =
       few || (event_bytes && *event_bytes <= replica.document.delta_bytes_estimate(reported));
-  if (!events_are_cheaper || !send_missing_events(replica, peer, link, base)) {
-    start_transfer(replica, peer, link, reported);
-  }
+  if (events_are_cheaper && send_missing_events(replica, peer, link, base)) return;
+  if (outgoing_transfers() >= options.outgoing_transfers_max) return;
+  if (comparing_pays(replica, reported)) return start_comparison(replica, peer, link);
+  start_transfer(replica, peer, link, replica.document.delta_since(reported));
 }
 
 bool Core::Impl::send_missing_events(Replica& replica, Peer& peer, Link& link, const Clock& base) {

@@ -6,6 +6,7 @@
 //   events.cpp    events coming in and going out: push, relay, acknowledgement; storage completions
 //   exchange.cpp  summaries, digests, clock reports, and how a peer is caught up
 //   deltas.cpp    transfers of deltas; forgetting removals
+//   comparing.cpp finding out which cells differ, for one that is behind what is forgotten
 #pragma once
 
 #include <map>
@@ -32,6 +33,7 @@ struct Core::Impl {
   CoreOptions options;
   Now now;  // of the latest input
   Random random;
+  const Micros started_at;
   std::uint64_t incarnation = 0;
   HybridClock clock;
   CoreCounters counters;
@@ -158,7 +160,7 @@ struct Core::Impl {
   bool send_missing_events(Replica& replica, Peer& peer, Link& link, const Clock& base);
 
   // ---- deltas.cpp ----
-  void start_transfer(Replica& replica, Peer& peer, Link& link, const Clock& base);
+  void start_transfer(Replica& replica, Peer& peer, Link& link, const Delta& delta);
   void pump(Replica& replica, Peer& peer, Link& link);
   void send_chunks(Replica& replica, Peer& peer, const OutgoingTransfer& transfer,
                    const std::vector<ChunkRange>& chunks);
@@ -170,7 +172,19 @@ struct Core::Impl {
   std::size_t outgoing_transfers();
   std::size_t incoming_bytes();
   void settle(Replica& replica, Link& link, const Clock& durable);
+  void forget_soon(Replica& replica);
+  bool is_away(const Peer* member) const;
   void prune(Replica& replica);
+
+  // ---- comparing.cpp ----
+  bool comparing_pays(const Replica& replica, const Clock& reported) const;
+  void start_comparison(Replica& replica, Peer& peer, Link& link);
+  void send_symbols(Replica& replica, Peer& peer, Link& link);
+  void on_sketch_answer(Peer& peer, const transport::SketchAnswer& message);
+  void on_sketch(Peer& peer, const transport::Sketch& message);
+  void answer_sketch(Replica& replica, Peer& peer, Link& link);
+  bool prepare_compared(const Replica& replica, Link& link, Delta& delta) const;
+  Micros run_comparisons(Replica& replica, Peer& peer, Link& link);
 };
 
 }  // namespace rejoin::node

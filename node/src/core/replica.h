@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/comparison.h"
 #include "core/peer.h"
 #include "core/recent_events.h"
 #include "core/transfer.h"
@@ -62,6 +63,8 @@ struct Link {
 
   std::unique_ptr<OutgoingTransfer> outgoing;
   std::unique_ptr<IncomingTransfer> incoming;
+  std::unique_ptr<OutgoingComparison> comparing;
+  std::unique_ptr<IncomingComparison> compared;
   std::uint64_t completed_transfer = 0;  // the last one that came in whole
   // A peer that has taken a delta and does not show it is not served again at any rate.
   Clock transferred;
@@ -138,6 +141,7 @@ struct Replica {
   Micros prune_due = never;
   Micros pruned_at{-1};
   Clock pruned_to;
+  Clock pruned_early_to;
 
   const Clock& durable_part() const { return durable ? durable_clock : document.clock(); }
   // Our clock without own writes that are not durable: what a peer may get now.

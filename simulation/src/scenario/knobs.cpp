@@ -78,6 +78,14 @@ const std::vector<Knob>& knobs_in_order() {
        false,
        {256, 1 * mib},
        [](CoreOptions& o, std::uint64_t v) { o.checkpoint_log_bytes = size(v); }},
+      {"member_away_after",
+       true,
+       {500 * ms, 60 * s},
+       [](CoreOptions& o, std::uint64_t v) { o.member_away_after = micros(v); }},
+      {"compare_from_bytes",
+       false,
+       {1, 64 * kib},
+       [](CoreOptions& o, std::uint64_t v) { o.compare_from_bytes = size(v); }},
   };
   return knobs;
 }

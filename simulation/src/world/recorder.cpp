@@ -101,6 +101,15 @@ struct Words {
     return ack.space + ": transfer " + std::to_string(ack.transfer) + ", has the first " +
            std::to_string(ack.received) + " bytes";
   }
+  std::string operator()(const transport::Sketch& sketch) const {
+    return sketch.space + ": symbols from " + std::to_string(sketch.from) + " on of " +
+           std::to_string(sketch.cells) + " cells at " + sketch.clock.to_string();
+  }
+  std::string operator()(const transport::SketchAnswer& answer) const {
+    return answer.space + ": " +
+           (answer.done ? "wants " + std::to_string(answer.wanted.size()) + " cells"
+                        : "has " + std::to_string(answer.have) + " symbols");
+  }
   std::string operator()(const transport::Reject& reject) const { return reject.reason; }
 };
 

@@ -80,8 +80,27 @@ class Document {
   // `base`. Costs in proportion to the touched cells. The whole state with an empty clock, and when
   // `base` does not include all removals that prune() has forgotten: then delta.base is empty.
   Delta delta_since(const Clock& base) const;
+  // Whether delta_since(base) is less than the whole state.
+  bool tells_since(const Clock& base) const;
   // An upper estimate of the encoded size of delta_since(base), without building it.
   std::size_t delta_bytes_estimate(const Clock& base) const;
+
+  // ---- Comparing ----
+  // For finding out in what this state differs from another's (sketch.h), where what was seen there
+  // does not help: removals are forgotten, or the clock tells of too many cells that are the same.
+  struct CellHash {
+    std::uint64_t place;  // a hash of the path
+    std::uint64_t hash;   // of the path and of all that the cell holds
+  };
+  // Every cell that holds anything. O(state).
+  std::vector<CellHash> cell_hashes(std::uint64_t seed) const;
+  // The cells at these places, and all that changed since clock `compared`. The receiver, whose
+  // state was compared with this one at that clock, puts the places of its own differing cells into
+  // `judged`; meanwhile it must not have come to include more of `compared` than it did then.
+  // Nothing when `compared` is too old: more was forgotten since. O(state).
+  std::optional<Delta> delta_of(const std::vector<std::uint64_t>& places, std::uint64_t comparison,
+                                const Clock& compared) const;
+
   // Joins a delta atomically: `missing` when the clock does not include delta.base.
   Result<Applied> join(const Delta& delta);
   // Joins another replica's whole state.
@@ -92,7 +111,11 @@ class Document {
   // must be here; one that comes all the same is harmless but for an addition to a remove-wins set,
   // which then counts here and not where the removal is remembered. Never changes the hash. Returns
   // how many went.
-  std::size_t prune(const Clock& stable);
+  std::size_t prune(const Clock& stable) { return prune(stable, stable); }
+  // The same, and what lies within `early` (which includes `stable`) as far as that does no harm: a
+  // member that has not seen it may come back with writes of its own. Resets of counters and
+  // removals that win over additions wait for `stable`.
+  std::size_t prune(const Clock& stable, const Clock& early);
   // Forgets removed elements of lists and texts, and what orders those that are stable. Never
   // changes the hash. Asks more of `stable` than prune(): nothing that is concurrent with it may
   // come any more, not even from a replica whose writer lost its disk and its log; what came all

@@ -47,6 +47,9 @@ struct CoreOptions {
   std::chrono::microseconds relay_delay = std::chrono::milliseconds(100);
   // How long a transfer may stand still (its peer silent, say) before it is given up.
   std::chrono::microseconds transfer_timeout = std::chrono::seconds(60);
+  // A member that was silent for so long is no longer waited for before removals are forgotten.
+  // When it comes back, the cells in which it differs are found by comparing.
+  std::chrono::microseconds member_away_after = std::chrono::hours(7 * 24);
   std::chrono::microseconds storage_retry_after = std::chrono::milliseconds(100);  // doubles to 5 s
   std::chrono::milliseconds clock_ahead_max = std::chrono::seconds(60);
   std::size_t push_bytes_max = 256u << 10;   // of one Events message
@@ -57,6 +60,9 @@ struct CoreOptions {
   std::size_t chunk_window = 8;            // chunks in flight a transfer
   std::size_t outgoing_transfers_max = 4;  // at a time; each holds an encoded delta
   std::size_t incoming_transfer_bytes_max = std::size_t{4} << 30;  // all incoming ones together
+  // States smaller than this are sent whole to who is behind what is forgotten, larger ones are
+  // compared first.
+  std::size_t compare_from_bytes = 16u << 10;
   std::size_t checkpoint_log_bytes = 4u << 20;      // log length at which dirty cells are written
   std::size_t persist_queue_bytes_max = 64u << 20;  // beyond it commits are `busy`
   std::size_t gated_bytes_max = 4u << 20;           // messages that wait for the disk
@@ -113,6 +119,7 @@ struct CoreCounters {
   std::uint64_t events_relayed = 0;
   std::uint64_t deltas_sent = 0;
   std::uint64_t deltas_joined = 0;
+  std::uint64_t comparisons = 0;  // begun, of states with peers that cannot be told what they lack
   std::uint64_t transfers_abandoned = 0;  // of either direction
   std::uint64_t event_catchups_sent = 0;
   std::uint64_t certificate_checks = 0;

@@ -43,6 +43,8 @@ struct NodeOptions {
   std::vector<SpaceConfig> spaces;           // opened at the start
   std::chrono::milliseconds exchange_interval{1000};
   std::chrono::milliseconds peer_timeout{5000};
+  // A member that was silent for so long is not waited for before removals are forgotten.
+  std::chrono::milliseconds member_away_after = std::chrono::hours(7 * 24);
   std::chrono::milliseconds clock_ahead_max{60000};
   std::string log_level = "info";  // trace, debug, info, warn, error, off
 

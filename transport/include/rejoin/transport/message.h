@@ -18,9 +18,11 @@ namespace rejoin::transport {
 inline constexpr std::uint16_t protocol_version = 1;
 inline constexpr std::size_t message_bytes_max = 80u << 20;  // one event at its largest, and change
 inline constexpr std::size_t chunk_bytes_max = 4u << 20;
-inline constexpr std::size_t name_bytes_max = 255;    // node, cluster and space names
-inline constexpr std::size_t digests_max = 1u << 16;  // of one Digests message
-inline constexpr std::size_t events_max = 1u << 16;   // of one Events message
+inline constexpr std::size_t name_bytes_max = 255;           // node, cluster and space names
+inline constexpr std::size_t digests_max = 1u << 16;         // of one Digests message
+inline constexpr std::size_t events_max = 1u << 16;          // of one Events message
+inline constexpr std::size_t sketch_symbols_max = 1u << 16;  // of one Sketch message
+inline constexpr std::size_t wanted_cells_max = 1u << 18;    // of one SketchAnswer
 inline constexpr std::size_t reject_reason_bytes_max = 1024;
 
 // What may name a node, a cluster or a space: 1 to name_bytes_max bytes of UTF-8 without control
@@ -93,14 +95,36 @@ struct ChunkAck {
   std::uint64_t received = 0;
 };
 
+// Part of a sketch (rejoin/crdt/sketch.h) of the sender's cells at `clock`, by which the receiver
+// finds out in which cells it differs: for one that cannot be told what it lacks, since removals
+// are forgotten that it has not seen.
+struct Sketch {
+  std::string space;
+  std::uint64_t comparison = 0;  // seed of the hashes; drawn for each comparison
+  Clock clock;
+  std::uint64_t cells = 0;  // that the sender has
+  std::uint32_t from = 0;   // number of the first symbol
+  std::string bytes;        // encode_symbols()
+};
+
+// Asks for the symbols from `have` on; or, when all differences are found, for the sender's cells
+// with the hashes in `wanted`, which come as a transfer.
+struct SketchAnswer {
+  std::string space;
+  std::uint64_t comparison = 0;
+  std::uint32_t have = 0;
+  bool done = false;
+  std::vector<std::uint64_t> wanted;
+};
+
 // Why the sender will not talk: another protocol version or another cluster.
 struct Reject {
   ErrorCode code = ErrorCode::invalid_argument;
   std::string reason;
 };
 
-using Body =
-    std::variant<Hello, Summary, Digests, ClockReport, Events, Ack, Chunk, ChunkAck, Reject>;
+using Body = std::variant<Hello, Summary, Digests, ClockReport, Events, Ack, Chunk, ChunkAck,
+                          Reject, Sketch, SketchAnswer>;
 
 struct Message {
   std::string cluster;            // nodes of different clusters do not mix

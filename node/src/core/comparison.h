@@ -1,0 +1,61 @@
+// Comparing the states of one space on two nodes, cell by cell, without sending the cells.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/peer.h"
+#include "rejoin/crdt/clock.h"
+#include "rejoin/crdt/document.h"
+#include "rejoin/crdt/sketch.h"
+
+namespace rejoin::node {
+
+inline std::vector<std::uint64_t> hashes_of(const std::vector<Document::CellHash>& cells) {
+  std::vector<std::uint64_t> hashes;
+  hashes.reserve(cells.size());
+  for (const Document::CellHash& cell : cells) hashes.push_back(cell.hash);
+  return hashes;
+}
+
+// The side that has more: sends symbols until the other one knows what it wants. 16 bytes a cell
+// for the cells, 24 for the sketch.
+struct OutgoingComparison {
+  OutgoingComparison(std::uint64_t id_in, const Document& document, Micros now)
+      : id(id_in),
+        clock(document.clock()),
+        cells(document.cell_hashes(id)),
+        sketch(hashes_of(cells)),
+        progress_at(now) {}
+
+  const std::uint64_t id;
+  const Clock clock;
+  const std::vector<Document::CellHash> cells;
+  SketchEncoder sketch;
+  // The symbols under way.
+  std::size_t from = 0;
+  std::size_t to = 0;
+  Micros progress_at;
+  Micros sent_at{0};
+  int silences = 0;  // in a row
+};
+
+// The side that lacks something.
+struct IncomingComparison {
+  IncomingComparison(std::uint64_t id_in, const Document& document, Clock theirs_in, Micros now)
+      : id(id_in),
+        ours(document.clock()),
+        theirs(std::move(theirs_in)),
+        cells(document.cell_hashes(id)),
+        decoder(hashes_of(cells)),
+        progress_at(now) {}
+
+  const std::uint64_t id;
+  const Clock ours;  // when they were compared
+  const Clock theirs;
+  const std::vector<Document::CellHash> cells;
+  SketchDecoder decoder;
+  Micros progress_at;
+};
+
+}  // namespace rejoin::node
