@@ -10,7 +10,7 @@ namespace {
 constexpr const char* duration_form = "a duration such as \"250ms\", \"10s\" or \"2m\"";
 constexpr const char* count_form = "a whole number from 0";
 constexpr const char* share_form = "a number from 0 to 1";
-constexpr std::int64_t micros_max = std::int64_t{1000} * 3600 * 1'000'000;
+constexpr std::int64_t micros_max = std::int64_t{100'000} * 3600 * 1'000'000;
 
 std::optional<std::uint64_t> as_count(const toml::node& node) {
   const auto* integer = node.as_integer();

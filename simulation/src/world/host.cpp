@@ -335,8 +335,7 @@ void Host::look_for_changes() {
 
 void Host::set_timer() {
   const Duration deadline = core_->next_deadline();
-  constexpr Duration never = std::chrono::hours(24 * 365);
-  if (deadline - boot_ > never) return;
+  if (deadline == Duration::max()) return;
   const Duration now = services_.queue.now();
   const Duration when = std::max(virtual_time_of(deadline), now + Duration(1));
   if (when >= timer_at_ && timer_at_ > now) return;  // the timer that is set comes first
