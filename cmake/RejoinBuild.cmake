@@ -2,6 +2,7 @@
 option(REJOIN_BUILD_TESTS "Build the tests" ON)
 option(REJOIN_BUILD_BENCH "Build the benchmarks" OFF)
 option(REJOIN_BUILD_FUZZERS "Build the tests' fuzz targets for libFuzzer too, and all so that it sees them (clang)" OFF)
+option(REJOIN_MUTANTS "Build the bugs of simulation/mutants.toml in, for scripts/mutants alone" OFF)
 set(REJOIN_SANITIZE "" CACHE STRING "Sanitizers to build with: address;undefined, or thread")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -30,6 +31,9 @@ function(rejoin_compile_options target)
   # GCC 12 sees overlapping copies in "literal" + std::string() where there are none (its bug 105651).
   target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
   target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+  if(REJOIN_MUTANTS)
+    target_compile_definitions(${target} PRIVATE REJOIN_MUTANTS)
+  endif()
   if(REJOIN_SANITIZE)
     list(JOIN REJOIN_SANITIZE "," kinds)
     target_compile_options(${target} PRIVATE -fsanitize=${kinds} -fno-omit-frame-pointer

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin {
 namespace {
@@ -20,7 +21,8 @@ std::string HybridTime::to_string() const {
 HybridTime HybridClock::tick(std::uint64_t now_millis) {
   REJOIN_ASSERT(last_.value != ~std::uint64_t{0});
   const HybridTime physical = HybridTime::from_millis(std::min(now_millis, physical_millis_max));
-  last_ = std::max(HybridTime{last_.value + 1}, physical);
+  last_ = REJOIN_MUTANT(time_goes_back_with_the_clock,
+                        std::max(HybridTime{last_.value + 1}, physical), physical);
   return last_;
 }
 
@@ -28,7 +30,8 @@ bool HybridClock::observe(HybridTime remote, std::uint64_t now_millis) {
   // Both operands are below 2^48, so their difference is an exact int64.
   const auto ahead = static_cast<std::int64_t>(remote.millis()) -
                      static_cast<std::int64_t>(std::min(now_millis, physical_millis_max));
-  if (ahead > ahead_max_.count() || remote.millis() > physical_millis_max) return false;
+  const bool too_far = ahead > ahead_max_.count() || remote.millis() > physical_millis_max;
+  if (too_far && !REJOIN_MUTATED(skewed_time_wins)) return false;
   last_ = std::max(last_, remote);
   return true;
 }

@@ -1,6 +1,7 @@
 // Brackets a change of one cell.
 #pragma once
 
+#include "rejoin/crdt/mutant.h"
 #include "store/store.h"
 
 namespace rejoin {
@@ -19,7 +20,7 @@ class Store::Change {
     const Node& n = store_.node(index_);
     store_.hash_ += store_.cell_hash(n);
     store_.set_live(index_, was_live_, store_.is_live(n));
-    store_.mark_dirty(index_);
+    if (!REJOIN_MUTATED(changed_cell_is_not_dirty)) store_.mark_dirty(index_);
     store_.mark_changed(index_);
   }
   Change(const Change&) = delete;

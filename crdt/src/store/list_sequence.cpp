@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/mutant.h"
 #include "store/store.h"
 
 namespace rejoin {
@@ -75,7 +76,8 @@ StateHash ListSequence::admit(const SequenceContext& context, ElementId id, cons
   if (const auto held = held_by_.find(holder.element); held != held_by_.end()) {
     const ElementId other = held->second;
     const std::uint64_t stamp = holders_.at(other).stamp;
-    if (stamp != holder.stamp ? holder.stamp < stamp : context.less(id, other)) {
+    const bool earlier = stamp != holder.stamp ? holder.stamp < stamp : context.less(id, other);
+    if (earlier && !REJOIN_MUTATED(move_that_arrives_last_wins)) {
       return drop(context, id, other, visit);
     }
     hash = drop(context, other, id, visit);
@@ -94,6 +96,7 @@ void ListSequence::settle_away(ElementId id) {
 StateHash ListSequence::remove_ids(const SequenceContext& context, ElementId id,
                                    std::uint64_t count, Visit visit) {
   StateHash hash = Sequenced::remove_ids(context, id, count, visit);
+  if (REJOIN_MUTATED(moved_element_survives_its_removal)) return hash;
   for (auto it = held_by_.lower_bound(id); it != held_by_.end() && it->first < id.plus(count);) {
     const auto [element, holder] = *it++;
     hash += drop(context, holder, element, visit);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "rejoin/crdt/mutant.h"
 #include "store/sequence_tree.h"
 
 namespace rejoin {
@@ -253,8 +254,10 @@ auto Sequenced<Buffer>::place_in_order(const SequenceContext& context, const Pie
     if (other_left_position == left) {
       // A sibling. (The elements of a run behind its first, like others, are below a sibling.)
       const std::size_t other_right = run.right == piece.right ? right : position(run.right, end);
-      if (other_right == right && context.less(piece.id, run.id(at.offset))) return destination;
-      scanning = other_right < right;
+      const bool first =
+          context.less(piece.id, run.id(at.offset)) || REJOIN_MUTATED(last_arrival_stands_first);
+      if (other_right == right && first) return destination;
+      scanning = other_right < right && !REJOIN_MUTATED(insertion_stops_at_a_nearer_right);
     }
     const std::size_t step = std::min<std::size_t>(run.length - at.offset, right - 1 - i);
     i += step;

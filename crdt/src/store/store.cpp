@@ -7,6 +7,7 @@
 
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/limits.h"
+#include "rejoin/crdt/mutant.h"
 #include "store/change.h"
 #include "store/element_key.h"
 #include "store/transaction_state.h"
@@ -107,6 +108,7 @@ void Store::become(ReplicaId self) {
   REJOIN_ASSERT(!in_transaction());
   self_ = intern(self);
   // The new id's first event depends on everything here.
+  if (REJOIN_MUTATED(new_id_depends_on_nothing)) return;
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) note_changed_writer(r);
 }
 
@@ -122,7 +124,7 @@ void Store::advance(ReplicaIndex replica, Sequence sequence) {
   if (sequence <= writer.clock) return;
   writer.clock = sequence;
   clock_.set(writer.id, sequence);
-  if (replica != self_) note_changed_writer(replica);
+  if (replica != self_ && !REJOIN_MUTATED(dependencies_are_left_out)) note_changed_writer(replica);
 }
 
 void Store::index_append(ReplicaIndex replica, Sequence sequence, NodeIndex index) {
@@ -387,7 +389,9 @@ void Store::sweep_doomed() {
 
 void Store::free_node(NodeIndex index) {
   Node& n = node(index);
-  if (n.stored) deleted_keys_.push_back(stored_key(index));
+  if (n.stored && !REJOIN_MUTATED(deleted_cell_stays_on_disk)) {
+    deleted_keys_.push_back(stored_key(index));
+  }
   table_erase(index);
   Node& p = node(n.parent);
   if (n.previous_sibling != no_node) {
@@ -475,7 +479,7 @@ void Store::remove_elements(NodeIndex index, ElementId id, std::uint64_t count) 
       if (has_maps) gone.push_back({piece.id, piece.count});
     });
   });
-  drop_maps_of(index, gone);
+  if (!REJOIN_MUTATED(removed_element_keeps_its_map)) drop_maps_of(index, gone);
 }
 
 std::size_t Store::memory_bytes() const {
@@ -503,8 +507,10 @@ bool Store::is_live(const Node& n) const {
     // A disable-wins flag that reads off is still a written flag; an element that is out is not
     // there.
     if (n.type == Type::disable_flag) return !entries.empty();
-    return !entries.empty() && std::all_of(entries.begin(), entries.end(),
-                                           [](const Entry& e) { return e.value.as_bool(); });
+    const auto out = std::count_if(entries.begin(), entries.end(),
+                                   [](const Entry& e) { return !e.value.as_bool(); });
+    const auto size = static_cast<std::ptrdiff_t>(entries.size());
+    return size > 0 && REJOIN_MUTANT(concurrent_add_wins, out == 0, out < size);
   }
   if (!entries.empty()) return true;
   bool live = false;

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/mutant.h"
 #include "store/change.h"
 #include "store/mark_codec.h"
 #include "store/transaction_state.h"
@@ -30,7 +31,8 @@ Result<Applied> Store::apply(const Event& event) {
     return make_error(ErrorCode::malformed,
                       "event " + event.id().to_string() + " overlaps writes that are here already");
   }
-  if (!clock_.includes(event.dependencies())) return Applied::missing;
+  const bool ready = clock_.includes(event.dependencies());
+  if (!ready && !REJOIN_MUTATED(event_applied_before_what_it_depends_on)) return Applied::missing;
 
   EventContext context{event, intern(event.writer()), {}};
   context.replicas.reserve(event.replicas_.size());
@@ -48,6 +50,7 @@ Result<Applied> Store::apply(const Event& event) {
     const NodeIndex index = path.empty() ? root : path.back();
     if (std::any_of(path.begin(), path.end(), [&](NodeIndex i) { return is_orphan(i); })) continue;
     apply_effect(effect, index, context);
+    if (REJOIN_MUTATED(event_is_not_indexed)) continue;
     index_append(context.writer, effect.first + effect.count - 1, index);
   }
   REJOIN_ASSERT(effects.ok());  // Event::decode has read them all once
@@ -78,7 +81,7 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
         return std::any_of(effect.dots.begin(), effect.dots.end(),
                            [&](const EventDot& e) { return context.dot(e) == d; });
       });
-      add_touch(index, dot);
+      if (!REJOIN_MUTATED(removal_leaves_no_touch)) add_touch(index, dot);
       return;
     }
     case EffectKind::remove_subtree: {
@@ -133,7 +136,9 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
       piece.left = id(effect.left);
       piece.right = id(effect.right);
       const std::uint64_t time = context.event.time().value;
-      const std::uint64_t stamp = time + std::min(effect.later, ~time);  // at most the last time
+      const std::uint64_t later =
+          REJOIN_MUTANT(move_counts_by_its_time_alone, effect.later, std::uint64_t{0});
+      const std::uint64_t stamp = time + std::min(later, ~time);  // at most the last time
       hash_ += sequence_of<std::vector<Value>>(index).move(
           context_of(index), piece, {id(effect.element), stamp}, [](const auto&) {});
       return;
@@ -153,7 +158,9 @@ void Store::apply_effect(const Effect& effect, NodeIndex index, EventContext& co
               known_before(effect, target.replica, context)) {
             continue;
           }
-          sequence.note_removal(context.writer, removal);
+          if (!REJOIN_MUTATED(element_removal_is_not_noted)) {
+            sequence.note_removal(context.writer, removal);
+          }
           remove_elements(index, removal.first(), range.count);
         }
       });
@@ -169,7 +176,9 @@ void Store::apply_put(NodeIndex index, const Effect& effect, EventContext& conte
   erase_entries(index, [&](LocalDot d) {
     return std::any_of(effect.dots.begin(), effect.dots.end(), [&](const EventDot& e) {
       const LocalDot named = context.dot(e);
-      return named.replica == d.replica && named.sequence >= d.sequence;
+      return named.replica == d.replica &&
+             REJOIN_MUTANT(put_overwrites_only_what_it_names, named.sequence >= d.sequence,
+                           named.sequence == d.sequence);
     });
   });
   Node& n = node(index);
@@ -188,6 +197,7 @@ bool Store::erase_entries(NodeIndex index, const std::function<bool(LocalDot)>& 
     ++writers_[entries[i].replica].stale;
     entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(i));
     any = true;
+    if (REJOIN_MUTATED(only_one_entry_is_overwritten)) break;
   }
   if (any) doom(index);
   return any;
@@ -199,8 +209,8 @@ void Store::apply_counter(NodeIndex index, const CounterEntry& entry) {
     if (e.replica != entry.replica) continue;
     // A writer that had forgotten its part counts from 0 again, with a base just before its first
     // increment: that may be the very sequence up to which a reset took the old part away.
-    const bool newer = entry.sequence > e.sequence;
-    if (entry.base_sequence > e.base_sequence ||
+    const bool newer = entry.sequence > e.sequence || REJOIN_MUTATED(counter_takes_an_older_total);
+    if ((entry.base_sequence > e.base_sequence && !REJOIN_MUTATED(counter_ignores_a_newer_base)) ||
         (entry.base_sequence == e.base_sequence && newer)) {
       e.base_sequence = entry.base_sequence;
       e.base = entry.base;
@@ -217,7 +227,8 @@ void Store::apply_counter(NodeIndex index, const CounterEntry& entry) {
 
 void Store::apply_counter_reset(NodeIndex index, LocalDot up_to, std::int64_t total) {
   for (CounterEntry& e : std::get<CounterEntries>(node(index).cell)) {
-    if (e.replica != up_to.replica || up_to.sequence <= e.base_sequence) continue;
+    if (e.replica != up_to.replica) continue;
+    if (up_to.sequence <= e.base_sequence && !REJOIN_MUTATED(counter_reset_goes_back)) continue;
     e.base_sequence = up_to.sequence;
     e.base = total;
   }
@@ -246,9 +257,13 @@ void Store::apply_subtree_removal(SubtreeRemoval removal) {
 void Store::remove_below(NodeIndex index, const SubtreeRemoval& removal,
                          const std::vector<Sequence>& clock) {
   for_each_child(index, [&](NodeIndex child) { remove_below(child, removal, clock); });
-  const auto seen = [&](LocalDot d) { return d.sequence <= clock[d.replica]; };
+  const auto seen = [&](LocalDot d) {
+    return d.sequence <= clock[d.replica] ||
+           REJOIN_MUTATED(subtree_removal_takes_what_it_did_not_see);
+  };
   Node& n = node(index);
-  const bool this_cell = index != removal.node || !removal.keep_self;
+  const bool this_cell =
+      index != removal.node || !removal.keep_self || REJOIN_MUTATED(clearing_removes_the_container);
   if (this_cell && !is_counter(n.type)) {
     const Entries& entries = std::get<Entries>(n.cell);
     const bool any =
@@ -312,7 +327,8 @@ std::size_t Store::prune(const Clock& stable, const Clock& early) {
   REJOIN_ASSERT(!in_transaction());
   const std::vector<Sequence> all_have = dense(stable);
   const std::vector<Sequence> known = dense(early);
-  const auto is_stable = [&](LocalDot d) { return d.sequence <= all_have[d.replica]; };
+  const Sequence too_far = REJOIN_MUTANT(prune_one_write_too_early, 0u, 1u);
+  const auto is_stable = [&](LocalDot d) { return d.sequence <= all_have[d.replica] + too_far; };
   const std::size_t before = touch_count_ + removals_.size();
   bool any = false;
   std::vector<NodeRef> later;
@@ -345,7 +361,7 @@ std::size_t Store::prune(const Clock& stable, const Clock& early) {
       for (std::size_t i = counters->size(); i-- > 0;) {
         const CounterEntry& e = (*counters)[i];
         if (e.live()) continue;
-        if (!resets_stable) {
+        if (!resets_stable && !REJOIN_MUTATED(prune_forgets_counter_parts_early)) {
           pending = true;
           continue;
         }
@@ -361,7 +377,9 @@ std::size_t Store::prune(const Clock& stable, const Clock& early) {
                              [&](const Entry& e) { return is_stable(e.dot()); })) {
         for (const Entry& e : entries) {
           ++writers_[e.replica].stale;
-          forgotten_.advance(to_dot(e.dot()));
+          if (!REJOIN_MUTATED(prune_keeps_no_account_of_elements)) {
+            forgotten_.advance(to_dot(e.dot()));
+          }
         }
         entries.clear();
         changed = true;
@@ -395,7 +413,7 @@ std::size_t Store::prune(const Clock& stable, const Clock& early) {
   if (any) {
     Clock seen = early;
     seen.meet(clock_);
-    floor_.join(seen);
+    if (!REJOIN_MUTATED(prune_does_not_raise_the_floor)) floor_.join(seen);
   }
   sweep_doomed();
   return before - touch_count_ - removals_.size();

@@ -5,6 +5,7 @@
 
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/limits.h"
+#include "rejoin/crdt/mutant.h"
 #include "store/cell_codec.h"
 #include "store/change.h"
 #include "store/packing.h"
@@ -28,7 +29,8 @@ std::vector<NodeIndex> Store::touched_since(const Clock& base) const {
   const std::vector<Sequence> since = dense(base);
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) {
     const std::vector<IndexItem>& index = writers_[r].index;
-    auto it = std::upper_bound(index.begin(), index.end(), since[r],
+    const Sequence seen = REJOIN_MUTANT(delta_skips_the_first_write, since[r], since[r] + 1);
+    auto it = std::upper_bound(index.begin(), index.end(), seen,
                                [](Sequence s, const IndexItem& item) { return s < item.sequence; });
     for (; it != index.end(); ++it) {
       if (index_item_valid(r, *it)) nodes.push_back(it->node.index);
@@ -155,6 +157,7 @@ void Store::encode_body(Delta& delta, std::vector<NodeIndex> nodes,
   std::vector<NodeIndex> previous;
   std::vector<const SubtreeRemoval*> removals;
   for (const SubtreeRemoval& removal : removals_) {
+    if (REJOIN_MUTATED(delta_leaves_out_subtree_removals)) continue;
     if (removal.dot.sequence > removed_since[removal.dot.replica]) removals.push_back(&removal);
   }
   const auto encode_clock = [&](const Clock& clock) {
@@ -164,7 +167,7 @@ void Store::encode_body(Delta& delta, std::vector<NodeIndex> nodes,
       out.varint(sequence);
     }
   };
-  encode_clock(floor);
+  encode_clock(REJOIN_MUTANT(floor_is_not_sent, floor, Clock{}));
   encode_clock(forgotten_);
   out.varint(removals.size());
   for (const SubtreeRemoval* removal : removals) {
@@ -396,20 +399,23 @@ Result<Applied> Store::join(const Delta& delta) {
   }
   std::vector<NodeRef> told;
   for (DecodedNode& d : cells) {
+    if (REJOIN_MUTATED(join_leaves_out_the_last_cell) && &d == &cells.back()) break;
     const NodeIndex index = walk(d.shared, d.steps);
     d.cell.for_each_dot([&](ReplicaIndex& r, Sequence) { r = local[r]; });
     join_cell(index, d.cell, complete, ours, theirs, items);
     if (complete) told.push_back(ref(index));
   }
-  if (complete) join_absent(std::move(told), delta, ours, theirs, items);
+  if (complete && !REJOIN_MUTATED(whole_state_removes_no_cells)) {
+    join_absent(std::move(told), delta, ours, theirs, items);
+  }
   // Only now it is known which elements are there.
   for (const NodeIndex index : below_lists) {
     if (is_below_orphan(index)) drop(index);
   }
   for (const auto& [id, sequence] : delta.clock) advance(intern(id), sequence);
-  forgotten_.join(forgotten);
-  floor_.join(floor);
-  index_sorted_insert(std::move(items));
+  if (!REJOIN_MUTATED(join_does_not_tell_what_is_forgotten)) forgotten_.join(forgotten);
+  if (!REJOIN_MUTATED(join_does_not_raise_the_floor)) floor_.join(floor);
+  if (!REJOIN_MUTATED(join_does_not_index)) index_sorted_insert(std::move(items));
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) {
     if (writers_[r].stale * 2 > writers_[r].index.size() + 64) compact_index(r);
   }
@@ -479,6 +485,7 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, bool complete,
           std::any_of(cell.counters.begin(), cell.counters.end(),
                       [&](const CounterEntry& t) { return t.replica == e.replica; });
       if (theirs_too || !they_saw(e.replica, e.sequence)) continue;
+      if (REJOIN_MUTATED(join_keeps_a_forgotten_counter)) continue;
       ++writers_[e.replica].stale;  // they forgot it: a reset took it away, and was stable
       mine.erase(mine.begin() + static_cast<std::ptrdiff_t>(i));
     }
@@ -486,7 +493,8 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, bool complete,
       const auto held = std::find_if(mine.begin(), mine.end(),
                                      [&](const CounterEntry& e) { return e.replica == t.replica; });
       const bool mine_too = held != mine.end();
-      if (!mine_too && we_saw(t.replica, t.sequence)) continue;  // we forgot it
+      const bool forgotten = !mine_too && we_saw(t.replica, t.sequence);
+      if (forgotten && !REJOIN_MUTATED(join_brings_a_counter_back)) continue;  // we forgot it
       // (A later part that we should have seen comes from nobody honest; it is indexed like
       // others.)
       if (!we_saw(t.replica, t.sequence) || (mine_too && t.sequence > held->sequence)) {
@@ -498,13 +506,17 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, bool complete,
     }
   } else {
     erase_entries(index, [&](LocalDot d) {
-      return they_saw(d.replica, d.sequence) &&
+      return REJOIN_MUTANT(join_misses_a_last_removal, they_saw(d.replica, d.sequence),
+                           they_saw(d.replica, d.sequence + 1)) &&
              std::none_of(cell.entries.begin(), cell.entries.end(),
                           [&](const Entry& t) { return t.dot() == d; });
     });
     const bool remove_wins = removal_wins(node(index));
     for (Entry& t : cell.entries) {
-      if (we_saw(t.replica, t.sequence)) continue;
+      if (REJOIN_MUTANT(join_brings_an_entry_back, we_saw(t.replica, t.sequence),
+                        we_saw(t.replica, t.sequence + 1))) {
+        continue;
+      }
       items.push_back({t.replica, {t.sequence, ref(index)}});
       subsume_touches(index, t.replica);
       if (remove_wins && !t.value.as_bool()) remember_for_prune(index);
@@ -513,10 +525,12 @@ void Store::join_cell(NodeIndex index, DecodedCell& cell, bool complete,
     if (!cell.sequence.pieces.empty() || !cell.sequence.removals.empty()) {
       join_sequence(index, cell.sequence, ours, items);
     }
-    if (complete) remove_untold(index, cell.sequence, theirs);
+    if (complete && !REJOIN_MUTATED(whole_state_removes_no_elements)) {
+      remove_untold(index, cell.sequence, theirs);
+    }
   }
   for (const LocalDot& touch : cell.touches) {
-    if (we_saw(touch.replica, touch.sequence)) continue;
+    if (REJOIN_MUTATED(join_drops_touches) || we_saw(touch.replica, touch.sequence)) continue;
     items.push_back({touch.replica, {touch.sequence, ref(index)}});
     add_touch(index, touch);
   }

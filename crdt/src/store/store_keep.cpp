@@ -3,6 +3,7 @@
 
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/limits.h"
+#include "rejoin/crdt/mutant.h"
 #include "store/cell_codec.h"
 
 namespace rejoin {
@@ -94,10 +95,10 @@ std::string Store::header() const {
   out.varint(writers_.size());
   for (const Writer_& writer : writers_) {
     out.replica(writer.id);
-    out.varint(writer.clock);
+    out.varint(REJOIN_MUTANT(checkpoint_without_its_clock, writer.clock, 0u));
   }
   forgotten_.encode(out);
-  floor_.encode(out);
+  REJOIN_MUTANT(checkpoint_without_its_floor, floor_, Clock()).encode(out);
   out.varint(removals_.size());
   for (const SubtreeRemoval& removal : removals_) {
     out.bytes(stored_key(removal.node));
@@ -253,7 +254,7 @@ Status Store::finish_load() {
                             }),
                 index.end());
     // What our last event depended on is not stored: the next one names all of it.
-    note_changed_writer(r);
+    if (!REJOIN_MUTATED(restart_forgets_dependencies)) note_changed_writer(r);
   }
   for (NodeIndex index = 0; index < node_end_; ++index) {
     if (!node(index).in_use || index == root || !is_orphan(index)) continue;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "rejoin/crdt/mutant.h"
 #include "store/store.h"
 #include "types/counter_sum.h"
 
@@ -150,7 +151,8 @@ Status BoundedCounterRef::check_asked_for(std::int64_t amount, std::uint32_t at)
 }
 
 Status BoundedCounterRef::check_rights(std::int64_t amount, std::uint32_t at) const {
-  const std::int64_t here = rights_here();
+  const std::int64_t here =
+      REJOIN_MUTANT(rights_of_others_are_spent, rights_here(), value() - bound());
   if (here >= amount) return {};
   std::string message = "only " + std::to_string(here) + (here == 1 ? " right" : " rights") +
                         " above the bound " + std::to_string(bound()) +
@@ -280,7 +282,9 @@ Result<std::int64_t> BoundedCounterRef::answer(std::int64_t keep) {
     const std::int64_t amount = std::min(request.amount, rights_here() - keep);
     if (amount <= 0) break;
     if (Status done = transfer(amount, request.asker); !done.ok()) return done.error();
-    store_->remove_entries(child(Type::reg, request.asker));
+    if (!REJOIN_MUTATED(answered_request_stays)) {
+      store_->remove_entries(child(Type::reg, request.asker));
+    }
     given += amount;
   }
   return given;

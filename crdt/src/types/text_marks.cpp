@@ -10,6 +10,7 @@
 #include <set>
 
 #include "rejoin/crdt/limits.h"
+#include "rejoin/crdt/mutant.h"
 #include "rejoin/crdt/types/text.h"
 #include "store/mark_codec.h"
 #include "types/check.h"
@@ -75,7 +76,10 @@ void remove_cells(Store& store, std::vector<NodeIndex> cells) {
 
 // Whether a mark of a name counts less than another one.
 bool counts_less(const Store& store, const PlacedMark& a, const PlacedMark& b) {
-  if (a.content.time != b.content.time) return a.content.time < b.content.time;
+  if (a.content.time != b.content.time) {
+    return REJOIN_MUTANT(earlier_mark_counts, a.content.time < b.content.time,
+                         b.content.time < a.content.time);
+  }
   if (a.dot.replica != b.dot.replica) return store.replica_less(a.dot.replica, b.dot.replica);
   return a.dot.sequence < b.dot.sequence;
 }
@@ -196,8 +200,10 @@ Status write_mark(Store& store, NodeIndex at, std::size_t begin, std::size_t end
   };
   const bool at_begin = grow == Grow::at_begin || grow == Grow::at_both;
   const bool at_end = grow == Grow::at_end || grow == Grow::at_both;
-  const MarkKey key{cursor(begin, at_begin ? Sticks::left : Sticks::right),
-                    cursor(end, at_end ? Sticks::right : Sticks::left), name};
+  const MarkKey key{
+      cursor(begin, at_begin ? Sticks::left : Sticks::right),
+      cursor(end, at_end || REJOIN_MUTATED(mark_grows_at_its_end) ? Sticks::right : Sticks::left),
+      name};
   const NodeIndex cell =
       store.find_or_create_child(at, Type::element, Value::bytes(encode_mark_key(key)));
   if (Status status = store.check_writable(cell); !status.ok()) return status;

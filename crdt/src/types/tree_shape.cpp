@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "rejoin/crdt/mutant.h"
+
 namespace rejoin {
 
 TreeShape::TreeShape(std::vector<PlacedNode> nodes) : nodes_(std::move(nodes)) {
@@ -12,7 +14,8 @@ TreeShape::TreeShape(std::vector<PlacedNode> nodes) : nodes_(std::move(nodes)) {
   for (const PlacedNode& node : nodes_) {
     // Below a node that was removed: back to where it was.
     const bool orphan = !node.parent.empty() && !find(node.parent);
-    parents_.push_back(index_or_top(orphan ? node.previous : node.parent));
+    const bool back = orphan && !REJOIN_MUTATED(orphan_goes_to_the_top);
+    parents_.push_back(index_or_top(back ? node.previous : node.parent));
     has_displaced_ |= orphan;
   }
   break_cycles();
@@ -71,7 +74,7 @@ void TreeShape::break_cycles() {
     if (i == top || walk_of[i] != start) continue;
     std::size_t loser = i;
     for (std::size_t j = parents_[i]; j != i; j = parents_[j]) {
-      if (later(loser, j)) loser = j;
+      if (later(loser, j) && !REJOIN_MUTATED(any_move_of_a_cycle_is_undone)) loser = j;
     }
     losers.push_back(loser);
   }
@@ -86,7 +89,7 @@ void TreeShape::break_cycles() {
       visited[i] = loser;
       i = parents_[i];
     }
-    parents_[loser] = i == loser ? top : before;
+    parents_[loser] = i == loser && !REJOIN_MUTATED(cycle_stays) ? top : before;
   }
 }
 

@@ -6,6 +6,7 @@
 #include "core/impl.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/limits.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
 
@@ -56,6 +57,10 @@ const Replica* Core::Impl::find(std::string_view space) const {
 }
 
 ReplicaId Core::Impl::draw_replica_id() {
+  if (REJOIN_MUTATED(replica_id_is_drawn_again)) {
+    const StateHash again = hash_bytes(options.name);
+    return ReplicaId::from_words(again.high, again.low);
+  }
   const std::uint64_t high = random.next();
   return ReplicaId::from_words(high, random.next());
 }
@@ -126,7 +131,8 @@ Result<Committed> Core::Impl::transact(Replica& replica, const std::string& auth
     if (replica.durable) {
       enqueue(replica, RecordKind::event, event->encoded());
       gate = replica.last_own = last_own = queue.end();
-      replica.own_pending.emplace_back(gate, event);
+      replica.own_pending.emplace_back(
+          REJOIN_MUTANT(event_leaves_with_the_batch_before, gate, Position{0}), event);
     } else {
       replica.unpushed.push_back(event);
       want_flush(replica);
@@ -242,7 +248,7 @@ Status Core::open_space(StoredSpace stored, Now now) {
   Replica& replica = impl_->add_replica(stored.name, true, std::move(stored.document));
   replica.durable_clock = replica.document.clock();
   replica.log_bytes = stored.log_bytes;
-  impl_->clock.restore(stored.last_time);
+  if (!REJOIN_MUTATED(restart_forgets_the_time)) impl_->clock.restore(stored.last_time);
   for (EventPtr& event : stored.recent) {
     if (event->writer() == stored.replica) impl_->clock.restore(event->time());
     replica.recent.add(std::move(event), 0, RecentEvents::from_here, now.monotonic);

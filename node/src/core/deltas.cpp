@@ -4,6 +4,7 @@
 
 #include "core/impl.h"
 #include "rejoin/crdt/limits.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
 
@@ -44,7 +45,7 @@ void Core::Impl::send_chunks(Replica& replica, Peer& peer, const OutgoingTransfe
 
 void Core::Impl::pump(Replica& replica, Peer& peer, Link& link) {
   OutgoingTransfer& transfer = *link.outgoing;
-  if (transfer.gate <= queue.durable()) {
+  if (transfer.gate <= queue.durable() || REJOIN_MUTATED(transfer_ignores_the_gate)) {
     send_chunks(replica, peer, transfer, transfer.next(now.monotonic));
   }
   hurry(replica, now.monotonic + resend_after(peer));
@@ -128,7 +129,7 @@ void Core::Impl::on_chunk(Peer& peer, transport::Chunk& message) {
       message.bytes.size() > message.total_bytes - message.offset) {
     return malformed(peer.name, message.space, "a chunk lies outside of its transfer");
   }
-  if (message.transfer == link.completed_transfer) {
+  if (message.transfer == link.completed_transfer && !REJOIN_MUTATED(transfer_is_joined_twice)) {
     return send(peer, transport::ChunkAck{message.space, message.transfer, message.total_bytes}, 0);
   }
   if (message.total_bytes > options.incoming_transfer_bytes_max) {
@@ -192,7 +193,9 @@ void Core::Impl::join_incoming(Replica& replica, Peer& peer, Link& link) {
   for (const auto& [writer, sequence] : delta->clock) {
     if (sequence > before.get(writer)) replica.recent.forget(writer);
   }
-  if (replica.durable) enqueue(replica, RecordKind::delta, std::move(bytes));
+  if (replica.durable && !REJOIN_MUTATED(delta_is_not_logged)) {
+    enqueue(replica, RecordKind::delta, std::move(bytes));
+  }
   link.ack_wanted = true;
   if (!replica.durable) want_flush(replica);
   state_changed(replica);
@@ -209,7 +212,8 @@ void Core::Impl::join_incoming(Replica& replica, Peer& peer, Link& link) {
 // same report; and we have everything in the report. (What is merely applied there does not count:
 // the member may crash and lose it. Acknowledgements do not count either: they are not complete.)
 void Core::Impl::settle(Replica& replica, Link& link, const Clock& durable) {
-  if (!replica.document.clock().includes(durable)) return;
+  const bool caught_up = replica.document.clock().includes(durable);
+  if (!caught_up && !REJOIN_MUTATED(removals_forgotten_before_catching_up)) return;
   link.settled.join(durable);
   link.has_settled = true;
   forget_soon(replica);
@@ -242,8 +246,13 @@ void Core::Impl::prune(Replica& replica) {
     const Link* link = peer ? link_if(replica, *peer) : nullptr;
     const bool settled = link && link->has_settled;
     const bool away = is_away(peer);
-    if (!settled && !away) return;
-    stable.meet(settled ? link->settled : Clock{});
+    if (!settled && !away) {
+      if (REJOIN_MUTATED(removals_forgotten_without_the_absent)) continue;
+      return;
+    }
+    if (!REJOIN_MUTATED(removals_forgotten_without_asking)) {
+      stable.meet(settled ? link->settled : Clock{});
+    }
     if (!away) early.meet(link->settled);
   }
   if (stable == replica.pruned_to && early == replica.pruned_early_to) return;

@@ -4,6 +4,7 @@
 
 #include "core/impl.h"
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
 
@@ -172,12 +173,13 @@ Peer* Core::Impl::peer_for(const std::string& name) {
 }
 
 bool Core::Impl::note_incarnation(Peer& peer, std::uint64_t seen) {
-  if (peer.incarnation == seen) return true;
+  if (peer.incarnation == seen || REJOIN_MUTATED(incarnation_is_ignored)) return true;
   auto& former = peer.former_incarnations;
   std::erase_if(former, [&](const auto& left) {
     return now.monotonic - left.second >= options.peer_timeout;
   });
-  if (std::ranges::any_of(former, [&](const auto& left) { return left.first == seen; })) {
+  if (std::ranges::any_of(former, [&](const auto& left) { return left.first == seen; }) &&
+      !REJOIN_MUTATED(former_incarnation_is_believed)) {
     return false;
   }
   if (peer.incarnation != 0) {

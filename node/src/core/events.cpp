@@ -4,6 +4,7 @@
 
 #include "core/impl.h"
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
 
@@ -35,7 +36,7 @@ void Core::Impl::on_events(Peer& peer, transport::Events& message) {
         if (link.acked.get(event->writer()) >= event->first()) {
           link.acked.set(event->writer(), event->first() - 1);
         }
-        link.ack_wanted = link.ack_now = true;
+        link.ack_wanted = link.ack_now = !REJOIN_MUTATED(lost_acknowledgement_is_not_repeated);
         break;
       case Outcome::missing:
         stream_broken |= event->first() > replica->document.clock().get(event->writer()) + 1;
@@ -95,7 +96,9 @@ Core::Impl::Outcome Core::Impl::apply(Replica& replica, const EventPtr& event, P
     }
   }
   link.applied.advance(event->id());
-  if (replica.durable) enqueue(replica, RecordKind::event, event->encoded());
+  if (replica.durable && !REJOIN_MUTATED(event_is_not_logged)) {
+    enqueue(replica, RecordKind::event, event->encoded());
+  }
   replica.recent.add(event, 0, from.slot, now.monotonic);
   for (std::uint32_t slot = 0; slot < replica.links.size(); ++slot) {
     const auto& at_once = replica.links[slot].relay_at_once_until;
@@ -128,6 +131,7 @@ void Core::Impl::tell_absent(Peer& peer, const std::string& space) {
 bool Core::Impl::own_id_holds(Replica& replica, const Peer& peer, Sequence claimed) {
   const ReplicaId self = replica.document.self();
   if (claimed <= replica.document.clock().get(self)) return true;
+  if (REJOIN_MUTATED(own_id_kept_though_others_hold_more)) return true;
   if (replica.identity == Identity::fresh) {
     // Nobody can have seen what we never wrote.
     malformed(peer.name, replica.name,
@@ -191,7 +195,8 @@ void Core::Impl::acknowledge_to_others(Replica& replica) {
 }
 
 void Core::Impl::send_ack(Replica& replica, Peer& peer, Link& link) {
-  const Clock& durable = replica.durable_part();
+  const Clock& durable =
+      REJOIN_MUTANT(acknowledged_before_the_sync, replica.durable_part(), replica.document.clock());
   Clock changed;
   for (const auto& [id, sequence] : durable) {
     if (sequence > link.acked.get(id)) changed.set(id, sequence);
@@ -215,10 +220,11 @@ void Core::Impl::sample_round_trip(const Replica& replica, Peer& peer, const Clo
 
 void Core::Impl::persisted(std::uint64_t ticket, const Status& outcome) {
   REJOIN_ASSERT(queue.in_flight() && queue.flight()->ticket == ticket);
-  if (!outcome.ok()) {
+  if (!outcome.ok() && !REJOIN_MUTATED(refused_write_counts_as_durable)) {
     ++counters.storage_failures;
     storage_pause = std::clamp(storage_pause * 2, options.storage_retry_after, storage_pause_max);
-    storage_retry_at = now.monotonic + storage_pause;
+    storage_retry_at =
+        REJOIN_MUTANT(refused_write_is_not_retried, now.monotonic + storage_pause, never);
     if (limit("storage", notice_interval)) {
       notice(Notice::Kind::storage_failed, "", "", outcome.error().to_string());
     }
@@ -382,7 +388,7 @@ Micros Core::Impl::relay(Replica& replica, Peer& peer, Link& link) {
     link.relay_at_once_until[writer] =
         now.monotonic + relay_at_once_intervals * options.exchange_interval;
   }
-  if (!due.empty()) {
+  if (!due.empty() && !REJOIN_MUTATED(relays_are_dropped)) {
     counters.events_relayed += due.size();
     send_events(replica, peer, link, due);
   }

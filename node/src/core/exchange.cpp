@@ -4,6 +4,7 @@
 
 #include "core/impl.h"
 #include "rejoin/crdt/codec.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
 
@@ -87,7 +88,8 @@ void Core::Impl::send_summary(Peer& peer) { send(peer, summary_for(peer), last_o
 
 void Core::Impl::on_summary(Peer& peer, const transport::Summary& message) {
   const transport::Summary ours = summary_for(peer);
-  if (ours.of_all != message.of_all || ours.spaces != message.spaces) {
+  if (ours.of_all != message.of_all || ours.spaces != message.spaces ||
+      REJOIN_MUTATED(summaries_never_match)) {
     ++peer.differing_summaries;
     return send_digests(peer);
   }
@@ -190,7 +192,8 @@ void Core::Impl::agree(Replica& replica, Peer& peer, Link& link) {
   const Clock& clock_here = replica.document.clock();
   const Clock& durable = replica.durable_part();
   Link::absorb(link.applied, clock_here, clock_here);
-  Link::absorb(link.durable, durable, clock_here);
+  Link::absorb(link.durable, REJOIN_MUTANT(agreement_counts_as_durable, durable, clock_here),
+               clock_here);
   settle(replica, link, durable);
   confirm_identity(replica, peer);
   progress_of_peer(replica);
@@ -230,7 +233,9 @@ void Core::Impl::ask(Replica& replica, Peer& peer, Link& link) {
 void Core::Impl::send_report(Replica& replica, Peer& peer, Link& link, bool want_reply, bool gap) {
   link.acked = replica.durable_part();
   send(peer,
-       transport::ClockReport{replica.name, replica.document.clock(), replica.durable_part(),
+       transport::ClockReport{replica.name, replica.document.clock(),
+                              REJOIN_MUTANT(report_says_more_than_is_durable,
+                                            replica.durable_part(), replica.document.clock()),
                               replica.document.hash(), want_reply, gap},
        replica.last_own);
 }
@@ -253,7 +258,8 @@ void Core::Impl::on_clock_report(Peer& peer, const transport::ClockReport& messa
   }
   Link::absorb(link.applied, message.applied, clock_here);
   Link::absorb(link.durable, message.durable, clock_here);
-  settle(*replica, link, message.durable);
+  settle(*replica, link,
+         REJOIN_MUTANT(applied_removals_are_forgotten, message.durable, message.applied));
   sample_round_trip(*replica, peer, message.durable);
   progress_of_peer(*replica);
 
@@ -328,7 +334,7 @@ void Core::Impl::catch_up(Replica& replica, Peer& peer, Link& link, const Clock&
     const bool lost = std::ranges::any_of(long_ago, [&](const auto& entry) {
       return std::min(entry.second, have.get(entry.first)) > base.get(entry.first);
     });
-    if (!lost) base.join(link.sent);
+    if (!lost || REJOIN_MUTATED(lost_events_are_not_sent_again)) base.join(link.sent);
     // Nor what came here from others just now: it comes to the peer from them, too.
     if (base.includes(without_news(replica, have, now.monotonic - relay_wait(peer)))) return;
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
 
@@ -39,7 +40,7 @@ void PersistQueue::succeeded() {
   REJOIN_ASSERT(flight_);
   flight_.reset();
   flight_bytes_ = 0;
-  durable_ = flight_end_;
+  durable_ = REJOIN_MUTANT(batch_vouches_for_the_next, flight_end_, end_);
 }
 
 }  // namespace rejoin::node

@@ -3,6 +3,7 @@
 
 #include "core/impl.h"
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
 
@@ -42,7 +43,9 @@ SpaceStatus Core::status(const std::string& space, Now now) const {
 
 bool Core::durable_here(const std::string& space, const Dot& dot) const {
   const Replica* replica = impl_->find(space);
-  return replica && replica->durable_part().includes(dot);
+  return replica &&
+         REJOIN_MUTANT(receipt_before_the_sync, replica->durable_part(), replica->document.clock())
+             .includes(dot);
 }
 
 std::vector<std::string> Core::durable_at(const std::string& space, const Dot& dot) const {
@@ -51,7 +54,10 @@ std::vector<std::string> Core::durable_at(const std::string& space, const Dot& d
   if (!replica) return names;
   for (const auto& peer : impl_->peers) {
     const Link* link = impl_->link_if(*replica, *peer);
-    if (link && link->durable.includes(dot)) names.push_back(peer->name);
+    if (link && REJOIN_MUTANT(receipt_counts_what_a_peer_applied, link->durable, link->applied)
+                    .includes(dot)) {
+      names.push_back(peer->name);
+    }
   }
   return names;
 }

@@ -4,13 +4,15 @@
 #include <utility>
 
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
 
 void RecentEvents::add(EventPtr event, Position gate, std::uint32_t from,
                        std::chrono::microseconds now) {
   Run& run = runs_[event->writer()];
-  if (!run.numbers.empty() && entry(run.numbers.back()).event->last() + 1 != event->first()) {
+  if (!run.numbers.empty() && entry(run.numbers.back()).event->last() + 1 != event->first() &&
+      !REJOIN_MUTATED(recent_events_have_a_hole)) {
     forget(event->writer());
   }
   Entry added{std::move(event), gate, now, from, run.bytes};
@@ -93,7 +95,8 @@ std::vector<EventPtr> RecentEvents::collect(const Clock& base, const Clock& unti
   std::uint64_t bytes = 0;
   for (; number < end_number(); ++number) {
     const Entry& candidate = entry(number);
-    if (!candidate.event || candidate.gate > durable) continue;
+    if (!candidate.event) continue;
+    if (candidate.gate > durable && !REJOIN_MUTATED(unwritten_events_are_collected)) continue;
     if (candidate.event->last() <= base.get(candidate.event->writer())) continue;
     bytes += cost(*candidate.event);
     if (!found.empty() && bytes > bytes_max) break;

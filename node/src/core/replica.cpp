@@ -1,5 +1,7 @@
 #include "core/replica.h"
 
+#include "rejoin/crdt/mutant.h"
+
 namespace rejoin::node {
 
 namespace {
@@ -42,7 +44,7 @@ const Clock& Link::sent_long_ago(Micros now, Micros resend_after) const {
 
 Clock Replica::sendable_clock() const {
   Clock clock = document.clock();
-  if (durable) {
+  if (durable && !REJOIN_MUTATED(catch_up_with_what_is_not_durable)) {
     for (const auto& [position, event] : own_pending) {
       if (clock.get(event->writer()) >= event->first()) {
         clock.set(event->writer(), event->first() - 1);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "rejoin/crdt/mutant.h"
+
 namespace rejoin::node {
 
 ChunkRange OutgoingTransfer::chunk_at(std::uint64_t offset) const {
@@ -45,7 +47,7 @@ std::vector<ChunkRange> OutgoingTransfer::acknowledged(std::uint64_t received,
 }
 
 void OutgoingTransfer::rewind() {
-  next_ = acked_;
+  if (!REJOIN_MUTATED(lost_chunk_is_not_sent_again)) next_ = acked_;
   repeats_ = 0;
   ++silences_;
 }
@@ -59,7 +61,9 @@ void IncomingTransfer::add(std::uint64_t offset, std::string bytes, std::size_t 
     if (ahead_.try_emplace(offset, std::move(bytes)).second) ahead_bytes_ += size;
     return;
   }
-  data_.append(bytes, data_.size() - offset, std::string::npos);
+  const std::size_t known =
+      REJOIN_MUTANT(overlapping_chunk_is_appended_whole, data_.size() - offset, std::size_t{0});
+  data_.append(bytes, known, std::string::npos);
   while (!ahead_.empty() && ahead_.begin()->first <= data_.size()) {
     const auto first = ahead_.begin();
     const std::size_t skip = data_.size() - first->first;

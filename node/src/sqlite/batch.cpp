@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "rejoin/crdt/mutant.h"
 #include "sqlite/store.h"
 
 namespace rejoin::node::sqlite {
@@ -54,10 +55,11 @@ Status Store::Batch::write() {
     (*change)->checkpoint = &checkpoint;
     (*change)->row.last_time = checkpoint.last_time;
     (*change)->row.state_hash = checkpoint.hash;
-    (*change)->row.header = checkpoint.header;
+    if (!REJOIN_MUTATED(sqlite_keeps_the_old_header)) (*change)->row.header = checkpoint.header;
     (*change)->new_row = true;
   }
   for (const LogRecord& record : batch_.log) {
+    if (REJOIN_MUTATED(sqlite_drops_a_log_record) && &record == &batch_.log.back()) break;
     auto change = change_of(record.space, false);
     if (!change.ok()) return std::move(change).error();
     // A checkpoint comes after all of the batch's records and makes them superfluous.
@@ -67,6 +69,7 @@ Status Store::Batch::write() {
   }
   for (auto& [id, change] : changes_) {
     if (change.checkpoint != nullptr) {
+      if (REJOIN_MUTATED(sqlite_keeps_the_log_of_a_checkpoint)) continue;
       if (auto status = truncate_log(change); !status.ok()) return status;
     } else if (auto status = write_log(change); !status.ok()) {
       return status;
@@ -173,6 +176,7 @@ Status Store::Batch::write_cells(Change& change, const CheckpointRecord& checkpo
     if (*stored) change.row.cells.remove(store_.select_cell_.integer(0));
     store_.select_cell_.reset();
     if (cell->bytes.empty()) {
+      if (REJOIN_MUTATED(sqlite_keeps_deleted_cells)) continue;
       if (!*stored) continue;
       store_.delete_cell_.bind(1, space).bind_blob(2, cell->key);
       if (auto status = store_.delete_cell_.run(); !status.ok()) return status;
@@ -271,7 +275,7 @@ Status Store::write(const PersistBatch& batch) {
   Batch change(*this, batch);
   auto status = begin_.run();
   if (status.ok()) status = change.write();
-  if (status.ok()) status = commit_.run();
+  if (status.ok() && !REJOIN_MUTATED(sqlite_acknowledges_before_the_commit)) status = commit_.run();
   if (!status.ok()) {
     // Some errors have rolled back already.
     if (connection_->in_transaction()) (void)rollback_.run();
