@@ -15,6 +15,7 @@ struct Words {
 constexpr std::array<Words, promises> words = {{
     {"certificate", "equal clocks mean equal states"},
     {"clocks", "a clock never goes back, except to what the disk holds after a crash"},
+    {"times", "a node's writes get later, and no wrong clock drags another one along"},
     {"durable_first", "nothing is shown elsewhere before it is durable where it was written"},
     {"durability", "what is durable is there after any crash"},
     {"state", "every cell reads what the definition of its type says"},

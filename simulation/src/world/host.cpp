@@ -1,5 +1,6 @@
 #include "world/host.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "counter_names.h"
@@ -141,6 +142,7 @@ void Host::crash(bool keep_disk) {
     disk_.wipe();
     for (auto& [name, space] : spaces_) space.on_disk = Clock();
   }
+  last_time_ = last_time_on_disk_ = keep_disk ? last_time_on_disk_ : HybridTime();
   for (auto& [name, space] : spaces_) space.clock = space.on_disk;
   trace(std::string(keep_disk ? "crash " : "disk_loss ") + name());
 }
@@ -188,6 +190,7 @@ bool Host::receive(const std::string& from, std::string bytes) {
 Result<node::Committed> Host::transact(const std::string& space, const std::string& author,
                                        const std::function<Status(Transaction&)>& write) {
   auto committed = core_->transact(space, author, {}, write, local_now());
+  if (committed.ok() && committed->event != nullptr) check_time(space, *committed->event);
   if (committed.ok() && committed->event != nullptr && services_.trace.enabled()) {
     trace("commit " + name() + ' ' + space + ' ' + committed->event->id().to_string());
   }
@@ -212,6 +215,9 @@ bool Host::answer_requests() {
       });
   bool any = false;
   for (const auto& answer : answers) {
+    if (answer.committed.ok() && answer.committed->event != nullptr) {
+      check_time(answer.space, *answer.committed->event);
+    }
     services_.observer.answered(*this, answer);
     any |= answer.committed.ok();
   }
@@ -266,6 +272,7 @@ void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {
     for (const auto& space : services_.spaces) {
       if (space.durable) writing.clocks[space.name] = core_->document(space.name).clock();
     }
+    writing.last_time = last_time_;
   }
   last_handed_out_ = writing;
   writing_ = std::move(writing);
@@ -311,6 +318,7 @@ void Host::keep(const Writing& writing) {
         name() + " hands out a batch that no store can keep: " + status.error().to_string());
     return;
   }
+  last_time_on_disk_ = writing.last_time;
   for (const auto& [space_name, clock] : writing.clocks) {
     SpaceView& space = spaces_.at(space_name);
     space.on_disk = clock;
@@ -331,6 +339,25 @@ void Host::look_for_changes() {
     if (!up()) return;
     space.clock = document.clock();
   }
+}
+
+void Host::check_time(const std::string& space, const Event& event) {
+  const HybridTime time = event.time();
+  const auto broken = [&](const std::string& why) {
+    services_.observer.broken(Promise::times, name() + " writes " + event.id().to_string() +
+                                                  " in " + space + " at " + time.to_string() +
+                                                  ", " + why);
+  };
+  if (time <= last_time_) return broken("but wrote at " + last_time_.to_string() + " before");
+  const std::uint64_t wall = std::max(latest_wall_millis_, local_now().wall_millis);
+  // The logical part may run over into a further millisecond.
+  const auto ahead = static_cast<std::uint64_t>(options_.core.clock_ahead_max.count()) + 1;
+  if (time.millis() > wall + ahead) {
+    return broken("although its clock never showed more than " + std::to_string(wall) + " ms");
+  }
+  const auto declared = std::ranges::find_if(
+      services_.spaces, [&](const Workload::Space& one) { return one.name == space; });
+  if (declared != services_.spaces.end() && declared->durable) last_time_ = time;
 }
 
 void Host::set_timer() {

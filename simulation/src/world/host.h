@@ -1,6 +1,7 @@
 // One simulated machine: a process with the protocol core in it, a disk, and clocks.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -89,7 +90,10 @@ class Host {
   void pause();
   void resume();
   Status answer_requests(const std::string& space, const node::AnswerRule& rule);
-  void jump_wall_clock(Duration by) { wall_skew_ += by; }
+  void jump_wall_clock(Duration by) {
+    latest_wall_millis_ = std::max(latest_wall_millis_, local_now().wall_millis);
+    wall_skew_ += by;
+  }
   void fail_writes(int by) { failing_writes_ += by; }
 
   // False when the process is down or its queue is full.
@@ -103,6 +107,7 @@ class Host {
   struct Writing {
     std::shared_ptr<const node::PersistBatch> batch;
     std::map<std::string, Clock> clocks;  // of each durable space when the batch was handed out
+    HybridTime last_time;                 // of what was written in them until then
   };
   struct Waiting {
     std::string from;
@@ -116,6 +121,7 @@ class Host {
   void finish_writing();
   void keep(const Writing& writing);
   void look_for_changes();
+  void check_time(const std::string& space, const Event& event);
   void set_timer();
   Duration virtual_time_of(Duration monotonic) const;
   void trace(const std::string& text);
@@ -141,6 +147,9 @@ class Host {
   bool write_done_while_paused_ = false;
   std::deque<Waiting> held_;  // while paused
   Duration wall_skew_{0};
+  std::uint64_t latest_wall_millis_ = 0;  // that the wall clock showed before it jumped
+  HybridTime last_time_;                  // of an own write in a durable space
+  HybridTime last_time_on_disk_;
   Duration boot_{0};
   int failing_writes_ = 0;
   node::CoreCounters past_counters_;

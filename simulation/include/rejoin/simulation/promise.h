@@ -9,6 +9,7 @@ namespace rejoin::simulation {
 enum class Promise {
   certificate,         // equal clocks mean equal states
   clocks,              // no clock goes back, except to what the disk holds after a crash
+  times,               // a node's writes get later, and no wrong clock drags another one along
   durable_first,       // nothing is shown elsewhere before it is durable where it was written
   durability,          // what is durable is there after any crash
   state,               // every cell reads what the definition of its type says
@@ -24,7 +25,7 @@ enum class Promise {
   accepted_writes,     // a correct transaction is accepted, and a failed one leaves nothing behind
   workload,            // what a workload of your own expects
 };
-inline constexpr int promises = 16;
+inline constexpr int promises = 17;
 
 std::string_view to_string(Promise promise);  // "durable_first"
 // "nothing is shown elsewhere before it is durable where it was written"
