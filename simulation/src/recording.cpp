@@ -52,6 +52,12 @@ const char* to_string(Recording::SpanKind kind) {
       return "one way";
     case Recording::SpanKind::disk_failure:
       return "disk refuses";
+    case Recording::SpanKind::link_cut:
+      return "link cut";
+    case Recording::SpanKind::flapping:
+      return "link flaps";
+    case Recording::SpanKind::slow:
+      return "slow";
   }
   return "unknown";
 }

@@ -102,6 +102,21 @@ class Teller {
         both(StoryLine::Kind::fault, first + "'s disk refuses writes",
              first + "'s disk takes writes again");
         break;
+      case Kind::link_cut: {
+        const std::string ends = listed(names(span.nodes));
+        both(StoryLine::Kind::fault, ends + " are cut off from each other",
+             ends + " reach each other again");
+        break;
+      }
+      case Kind::flapping: {
+        const std::string link = "the link of " + listed(names(span.nodes));
+        both(StoryLine::Kind::fault, link + " is on and off", link + " stays on again");
+        break;
+      }
+      case Kind::slow:
+        both(StoryLine::Kind::process, first + " works in moments only, and stands still between",
+             first + " works as fast as it should");
+        break;
     }
   }
 

@@ -42,6 +42,7 @@ TEST(Run, seeds_of_line_topology_pass) { expect_seeds_pass("line_topology", 10);
 TEST(Run, seeds_of_removal_races_pass) { expect_seeds_pass("removal_races", 10); }
 TEST(Run, seeds_of_big_catch_up_pass) { expect_seeds_pass("big_catch_up", 10); }
 TEST(Run, seeds_of_year_away_pass) { expect_seeds_pass("year_away", 1); }
+TEST(Run, seeds_of_gray_failure_pass) { expect_seeds_pass("gray_failure", 10); }
 TEST(Run, seeds_of_everything_pass) { expect_seeds_pass("everything", 20); }
 
 TEST(Run, the_same_seed_gives_the_same_trace_to_the_last_byte) {

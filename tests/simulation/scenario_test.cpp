@@ -91,6 +91,7 @@ TEST(Scenario, is_written_so_that_it_reads_as_the_same) {
   scenario.planned.push_back(
       {FaultKind::partition, Duration(1'000'001), Duration(2'000), {"n1"}, {}});
   scenario.planned.push_back({FaultKind::clock_jump, Duration(0), {}, {"n3"}, Duration(-5)});
+  scenario.planned.push_back({FaultKind::flapping, Duration(7), Duration(9), {"n1", "n3"}, {}});
   RandomFault crash{FaultKind::crash, {Duration(1'000'000), Duration(2'000'000)}, {}, {}};
   scenario.random.push_back(crash);
   expect_read_back(scenario);
@@ -143,6 +144,11 @@ TEST(Scenario, impossible_times_and_unknown_nodes_are_refused) {
   expect_error(fault + "nodes = [\"a\"]\nat = \"2s\"\n", {"fault.lasts"});
   expect_error("[[fault]]\nkind = \"one_way\"\nnodes = [\"a\"]\nat = \"2s\"\nlasts = \"1s\"\n",
                {"from and to"});
+  for (const std::string kind : {"link_cut", "flapping"}) {
+    expect_error(
+        "[[fault]]\nkind = \"" + kind + "\"\nnodes = [\"a\", \"a\"]\nat = \"2s\"\nlasts = \"1s\"\n",
+        {"x.toml:3", kind + " fault names two nodes"});
+  }
   expect_error(
       "[[fault]]\nkind = \"partition\"\nnodes = [\"a\", \"b\", \"c\"]\nat = \"2s\"\n"
       "lasts = \"1s\"\n",

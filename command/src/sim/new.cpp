@@ -42,7 +42,7 @@ writes = [1, 4]             # of one transaction
 removal = 0.1               # share of writes that remove something
 
 # At a stated time: the edge is offline for ten seconds. (Kinds of faults: partition, one_way,
-# crash, disk_loss, pause, clock_jump, disk_failure.)
+# crash, disk_loss, pause, clock_jump, disk_failure, link_cut, flapping, slow.)
 [[fault]]
 kind = "partition"
 nodes = ["edge"]

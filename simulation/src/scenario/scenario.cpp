@@ -216,6 +216,10 @@ void read_core(TomlTable table, CoreKnobs& core) {
   table.finish();
 }
 
+bool is_of_a_link(FaultKind kind) {
+  return kind == FaultKind::one_way || kind == FaultKind::link_cut || kind == FaultKind::flapping;
+}
+
 PlannedFault read_planned(TomlTable table, const Scenario& scenario) {
   PlannedFault fault;
   int kind = -1;
@@ -242,9 +246,11 @@ PlannedFault read_planned(TomlTable table, const Scenario& scenario) {
   }
   if (fault.nodes.empty()) {
     table.problem("nodes", "fault.nodes: name the nodes concerned");
-  } else if (fault.kind == FaultKind::one_way &&
+  } else if (is_of_a_link(fault.kind) &&
              (fault.nodes.size() != 2 || fault.nodes[0] == fault.nodes[1])) {
-    table.problem("nodes", "fault.nodes: a one_way fault names two nodes, from and to");
+    table.problem("nodes", "fault.nodes: a " + std::string(to_string(fault.kind)) +
+                               " fault names two nodes" +
+                               (fault.kind == FaultKind::one_way ? ", from and to" : ""));
   } else if (fault.kind == FaultKind::partition && fault.nodes.size() >= scenario.nodes.size()) {
     table.problem("nodes", "fault.nodes: a partition names one side, not all nodes");
   }
@@ -274,7 +280,7 @@ RandomFault read_random(TomlTable table, const Scenario& scenario) {
       table.problem("lasts", "random_fault.lasts: must not be negative");
     }
   }
-  const bool needs_two = fault.kind == FaultKind::partition || fault.kind == FaultKind::one_way;
+  const bool needs_two = fault.kind == FaultKind::partition || is_of_a_link(fault.kind);
   if (needs_two && scenario.nodes.size() < 2) {
     table.problem("kind", "random_fault.kind: this kind needs two nodes");
   }

@@ -22,6 +22,12 @@ std::string_view to_string(FaultKind kind) {
       return "clock_jump";
     case FaultKind::disk_failure:
       return "disk_failure";
+    case FaultKind::link_cut:
+      return "link_cut";
+    case FaultKind::flapping:
+      return "flapping";
+    case FaultKind::slow:
+      return "slow";
   }
   return "unknown";
 }
@@ -30,6 +36,7 @@ Faults::Faults(const Scenario& scenario, Random random, EventQueue& queue, Netwo
                Trace& trace, std::vector<std::unique_ptr<Host>>& hosts, FaultTargets& targets)
     : scenario_(scenario),
       random_(random),
+      luck_(random.fork(~std::uint64_t{0})),
       queue_(queue),
       network_(network),
       trace_(trace),
@@ -67,12 +74,19 @@ void Faults::start() {
         case FaultKind::one_way:
           one_way(index_of(fault.nodes[0]), index_of(fault.nodes[1]), fault.lasts);
           break;
+        case FaultKind::link_cut:
+          cut_link(index_of(fault.nodes[0]), index_of(fault.nodes[1]), fault.lasts);
+          break;
+        case FaultKind::flapping:
+          flap(index_of(fault.nodes[0]), index_of(fault.nodes[1]), fault.lasts);
+          break;
         default:
           for (const auto& name : fault.nodes) {
             const NodeIndex node = index_of(name);
             if (fault.kind == FaultKind::crash) stop_process(node, true, fault.lasts);
             if (fault.kind == FaultKind::disk_loss) stop_process(node, false, fault.lasts);
             if (fault.kind == FaultKind::pause) pause(node, fault.lasts);
+            if (fault.kind == FaultKind::slow) slow_down(node, fault.lasts);
             if (fault.kind == FaultKind::clock_jump) jump(node, fault.jump);
             if (fault.kind == FaultKind::disk_failure) fail_disk(node, fault.lasts);
           }
@@ -101,6 +115,7 @@ void Faults::strike(Recurring& recurring) {
   Random& random = recurring.random;
   const Duration lasts = random.draw(fault.lasts);
   const NodeIndex node = random.below(hosts_.size());
+  const auto another = [&] { return (node + 1 + random.below(hosts_.size() - 1)) % hosts_.size(); };
   switch (fault.kind) {
     case FaultKind::partition: {
       std::vector<bool> side(hosts_.size());
@@ -110,11 +125,18 @@ void Faults::strike(Recurring& recurring) {
       partition(std::move(side), lasts);
       break;
     }
-    case FaultKind::one_way: {
-      const NodeIndex other = (node + 1 + random.below(hosts_.size() - 1)) % hosts_.size();
-      one_way(node, other, lasts);
+    case FaultKind::one_way:
+      one_way(node, another(), lasts);
       break;
-    }
+    case FaultKind::link_cut:
+      cut_link(node, another(), lasts);
+      break;
+    case FaultKind::flapping:
+      flap(node, another(), lasts);
+      break;
+    case FaultKind::slow:
+      slow_down(node, lasts);
+      break;
     case FaultKind::crash:
       stop_process(node, true, lasts);
       break;
@@ -201,6 +223,88 @@ void Faults::one_way(NodeIndex from, NodeIndex to, Duration lasts) {
           trace("end " + text);
           network_.unblock(from, to);
         });
+}
+
+void Faults::block_both(NodeIndex a, NodeIndex b, bool block) {
+  for (const auto& [from, to] : {std::pair(a, b), std::pair(b, a)}) {
+    block ? network_.block(from, to) : network_.unblock(from, to);
+  }
+}
+
+void Faults::cut_link(NodeIndex a, NodeIndex b, Duration lasts) {
+  const std::string text = "link_cut " + hosts_[a]->name() + ' ' + hosts_[b]->name();
+  trace(text);
+  record(true, Recording::SpanKind::link_cut, {a, b});
+  block_both(a, b, true);
+  begin({FaultKind::link_cut, {}, lasts, {hosts_[a]->name(), hosts_[b]->name()}, {}},
+        [this, a, b, text] {
+          trace("end " + text);
+          record(false, Recording::SpanKind::link_cut, {a, b});
+          block_both(a, b, false);
+        });
+}
+
+void Faults::alternate(std::shared_ptr<bool> on, bool begins, std::function<void(bool)> turn,
+                       Duration average) {
+  if (!*on) return;
+  turn(begins);
+  Random random = luck_.at(queue_.now());
+  queue_.after(random.exponential(average),
+               [this, on, begins, turn, average] { alternate(on, !begins, turn, average); });
+}
+
+void Faults::flap(NodeIndex a, NodeIndex b, Duration lasts) {
+  const std::string text = "flapping " + hosts_[a]->name() + ' ' + hosts_[b]->name();
+  trace(text);
+  record(true, Recording::SpanKind::flapping, {a, b});
+  const auto on = std::make_shared<bool>(true);
+  const auto blocked = std::make_shared<bool>(false);
+  const auto turn = [this, a, b, blocked](bool off) {
+    if (off == *blocked) return;
+    block_both(a, b, off);
+    *blocked = off;
+  };
+  alternate(on, true, turn, std::chrono::milliseconds(300));
+  begin({FaultKind::flapping, {}, lasts, {hosts_[a]->name(), hosts_[b]->name()}, {}},
+        [this, a, b, text, on, turn] {
+          *on = false;
+          trace("end " + text);
+          record(false, Recording::SpanKind::flapping, {a, b});
+          turn(false);
+        });
+}
+
+// Whoever is slow handles what came meanwhile in one go, and stands still again.
+void Faults::slow_down(NodeIndex node, Duration lasts) {
+  if (!hosts_[node]->up() || hosts_[node]->paused()) return;
+  const std::string text = "slow " + hosts_[node]->name();
+  trace(text);
+  record(true, Recording::SpanKind::slow, {node});
+  const auto on = std::make_shared<bool>(true);
+  const auto held = std::make_shared<bool>(false);
+  const auto turn = [this, node, held](bool still) {
+    Host& host = *hosts_[node];
+    if (still && host.up() && !host.paused()) {
+      host.pause(false);
+      *held = true;
+    } else if (!still && std::exchange(*held, false) && host.up() && host.paused()) {
+      host.resume();
+    }
+  };
+  Random random = luck_.at(queue_.now());
+  const auto average =
+      random.draw(Range<Duration>{std::chrono::milliseconds(5), std::chrono::milliseconds(500)});
+  const auto work_for_a_moment = [turn](bool) {
+    turn(false);
+    turn(true);
+  };
+  alternate(on, true, work_for_a_moment, average);
+  begin({FaultKind::slow, {}, lasts, {hosts_[node]->name()}, {}}, [this, node, text, on, turn] {
+    *on = false;
+    trace("end " + text);
+    record(false, Recording::SpanKind::slow, {node});
+    turn(false);
+  });
 }
 
 void Faults::stop_process(NodeIndex node, bool keep_disk, Duration lasts) {

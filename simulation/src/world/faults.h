@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "rejoin/simulation/random.h"
 #include "rejoin/simulation/scenario.h"
 #include "world/event_queue.h"
 #include "world/host.h"
+#include "world/luck.h"
 #include "world/network.h"
 #include "world/trace.h"
 
@@ -51,6 +53,13 @@ class Faults {
   void begin(PlannedFault fault, std::function<void()> end);
   void partition(std::vector<bool> side, Duration lasts);
   void one_way(NodeIndex from, NodeIndex to, Duration lasts);
+  void cut_link(NodeIndex a, NodeIndex b, Duration lasts);
+  void flap(NodeIndex a, NodeIndex b, Duration lasts);
+  void slow_down(NodeIndex node, Duration lasts);
+  // Calls turn(true), turn(false) and so on at times of their own, until `*on` is false.
+  void alternate(std::shared_ptr<bool> on, bool begins, std::function<void(bool)> turn,
+                 Duration average);
+  void block_both(NodeIndex a, NodeIndex b, bool block);
   void stop_process(NodeIndex node, bool keep_disk, Duration lasts);
   void pause(NodeIndex node, Duration lasts);
   void jump(NodeIndex node, Duration by);
@@ -61,6 +70,7 @@ class Faults {
 
   const Scenario& scenario_;
   Random random_;
+  Luck luck_;  // of what goes on within a fault
   EventQueue& queue_;
   Network& network_;
   Trace& trace_;

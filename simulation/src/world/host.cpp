@@ -130,7 +130,7 @@ void Host::crash(bool keep_disk) {
   last_handed_out_ = {};
   write_done_while_paused_ = false;
   if (Recorder* recorder = services_.trace.recorder()) {
-    if (paused_) recorder->end(Recording::SpanKind::paused, {index_});
+    if (paused_ && pause_recorded_) recorder->end(Recording::SpanKind::paused, {index_});
     recorder->begin(Recording::SpanKind::down, {index_}, !keep_disk);
   }
   paused_ = false;
@@ -147,9 +147,10 @@ void Host::crash(bool keep_disk) {
   trace(std::string(keep_disk ? "crash " : "disk_loss ") + name());
 }
 
-void Host::pause() {
+void Host::pause(bool recorded) {
   paused_ = true;
-  if (Recorder* recorder = services_.trace.recorder()) {
+  pause_recorded_ = recorded;
+  if (Recorder* recorder = services_.trace.recorder(); recorder != nullptr && recorded) {
     recorder->begin(Recording::SpanKind::paused, {index_});
   }
   trace("pause " + name());
@@ -158,7 +159,7 @@ void Host::pause() {
 void Host::resume() {
   paused_ = false;
   trace("resume " + name());
-  if (Recorder* recorder = services_.trace.recorder()) {
+  if (Recorder* recorder = services_.trace.recorder(); recorder != nullptr && pause_recorded_) {
     recorder->end(Recording::SpanKind::paused, {index_});
   }
   if (write_done_while_paused_) {

@@ -87,7 +87,8 @@ class Host {
   void start();
   // The process is gone. `keep_disk` false: the store with it.
   void crash(bool keep_disk);
-  void pause();
+  // `recorded`: as a fault of its own.
+  void pause(bool recorded = true);
   void resume();
   Status answer_requests(const std::string& space, const node::AnswerRule& rule);
   void jump_wall_clock(Duration by) {
@@ -144,6 +145,7 @@ class Host {
   Duration timer_at_ = Duration::max();
   bool crashed_before_ = false;
   bool paused_ = false;
+  bool pause_recorded_ = false;
   bool write_done_while_paused_ = false;
   std::deque<Waiting> held_;  // while paused
   Duration wall_skew_{0};

@@ -45,11 +45,11 @@ struct Recording {
     std::ptrdiff_t cause = -1;          // the message that brought it; -1: none
   };
 
-  enum class SpanKind { down, paused, partition, one_way, disk_failure };
+  enum class SpanKind { down, paused, partition, one_way, disk_failure, link_cut, flapping, slow };
   // A time during which something was wrong with some nodes.
   struct Span {
     SpanKind kind = SpanKind::down;
-    std::vector<NodeIndex> nodes;  // of a one_way: from and to
+    std::vector<NodeIndex> nodes;  // of a link: from and to
     Duration from{0}, to{0};
     bool disk_lost = false;  // of a `down`
   };

@@ -100,17 +100,22 @@ enum class FaultKind {
   pause,         // the process stands still; messages wait for it
   clock_jump,    // the wall clock jumps, for good
   disk_failure,  // every write to the disk is refused (full, or an I/O error)
+  link_cut,      // two nodes cannot talk with each other, though both may reach the others
+  flapping,      // the same, on and off again all the time
+  slow,          // the process works for moments and stands still in between: ten to a thousand
+                 // times slower than it should be, and not dead
 };
-inline constexpr int fault_kinds = 7;
+inline constexpr int fault_kinds = 10;
 std::string_view to_string(FaultKind kind);
 
 // A fault at a stated time.
 struct PlannedFault {
   FaultKind kind = FaultKind::partition;
   Duration at{0};
-  Duration lasts{0};               // of a crash or disk loss: until the restart
-  std::vector<std::string> nodes;  // partition: one side; one_way: from, to; else: whom
-  Duration jump{0};                // clock_jump: by how much, may be negative
+  Duration lasts{0};  // of a crash or disk loss: until the restart
+  // partition: one side; one_way: from, to; link_cut, flapping: both ends; else: whom
+  std::vector<std::string> nodes;
+  Duration jump{0};  // clock_jump: by how much, may be negative
 
   friend bool operator==(const PlannedFault&, const PlannedFault&) = default;
 };
