@@ -154,6 +154,17 @@ TEST(Message, small_messages_are_small) {
   EXPECT_LE(size(Ack{.space = space, .durable = one}), 96u);
   EXPECT_LE(size(ChunkAck{.space = space, .transfer = 7, .received = 1 << 20}), 80u);
 
+  const Sketch sketch{.space = space,
+                      .comparison = 0x0123456789ABCDEF,
+                      .clock = one,
+                      .cells = 1'000'000,
+                      .from = 64,
+                      .bytes = std::string(64 * 13, 's')};
+  EXPECT_LE(size(sketch), 128u + sketch.bytes.size());
+  EXPECT_LE(size(SketchAnswer{
+                .space = space, .comparison = 0x0123456789ABCDEF, .have = 64, .wanted = {}}),
+            96u);
+
   const auto events = written_events(1, 20);
   EXPECT_LE(size(Events{.space = space, .events = events}), 80 + events[0]->encoded().size());
 }
