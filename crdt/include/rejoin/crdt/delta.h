@@ -13,7 +13,7 @@ namespace rejoin {
 
 // Cells as they are at `clock`, with the removals that are still remembered. May be joined into any
 // replica whose clock includes `base`; afterwards that replica's clock includes `clock`. The body
-// is an opaque canonical encoding (docs/formats.md).
+// is opaque; docs/formats.md describes it.
 struct Delta {
   enum class Scope : std::uint8_t {
     since,  // the cells touched since `base`; all others are the same
