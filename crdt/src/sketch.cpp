@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "rejoin/crdt/codec.h"
-#include "rejoin/crdt/limits.h"
 
 namespace rejoin {
 

@@ -58,13 +58,8 @@ void Core::Impl::on_sketch_answer(Peer& peer, const transport::SketchAnswer& mes
   comparing.progress_at = now.monotonic;
   comparing.silences = 0;
   if (message.done) {
-    std::vector<std::uint64_t> wanted = message.wanted;
-    std::ranges::sort(wanted);
-    std::vector<std::uint64_t> places;
-    for (const Document::CellHash& cell : comparing.cells) {
-      if (std::ranges::binary_search(wanted, cell.hash)) places.push_back(cell.place);
-    }
-    const auto delta = replica->document.delta_of(places, comparing.id, comparing.clock);
+    const auto delta = replica->document.delta_of(places_of(comparing.cells, message.wanted),
+                                                  comparing.id, comparing.clock);
     link.comparing.reset();
     if (delta) return start_transfer(*replica, peer, link, *delta);
     return start_comparison(*replica, peer, link);  // more was forgotten meanwhile
@@ -138,11 +133,7 @@ bool Core::Impl::prepare_compared(const Replica& replica, Link& link, Delta& del
   had.meet(compared->theirs);
   has.meet(compared->theirs);
   if (had != has) return false;
-  std::vector<std::uint64_t> only_ours = compared->decoder.only_ours();
-  std::ranges::sort(only_ours);
-  for (const Document::CellHash& cell : compared->cells) {
-    if (std::ranges::binary_search(only_ours, cell.hash)) delta.judged.push_back(cell.place);
-  }
+  delta.judged = places_of(compared->cells, compared->decoder.only_ours());
   return true;
 }
 

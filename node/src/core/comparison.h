@@ -1,6 +1,7 @@
 // Comparing the states of one space on two nodes, cell by cell, without sending the cells.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -16,6 +17,17 @@ inline std::vector<std::uint64_t> hashes_of(const std::vector<Document::CellHash
   hashes.reserve(cells.size());
   for (const Document::CellHash& cell : cells) hashes.push_back(cell.hash);
   return hashes;
+}
+
+// Where the cells with these hashes are.
+inline std::vector<std::uint64_t> places_of(const std::vector<Document::CellHash>& cells,
+                                            std::vector<std::uint64_t> hashes) {
+  std::ranges::sort(hashes);
+  std::vector<std::uint64_t> places;
+  for (const Document::CellHash& cell : cells) {
+    if (std::ranges::binary_search(hashes, cell.hash)) places.push_back(cell.place);
+  }
+  return places;
 }
 
 // The side that has more: sends symbols until the other one knows what it wants. 16 bytes a cell
