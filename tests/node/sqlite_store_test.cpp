@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "memory_vfs.h"
 #include "store_contents.h"
+#include "world/sqlite_vfs.h"
 
 namespace rejoin::node {
 namespace {
@@ -66,9 +66,9 @@ Contents write_and_abandon(const std::string& directory, std::uint64_t seed, int
 
 RC_GTEST_PROP(SqliteStore, holds_what_was_written_after_any_reopening, ()) {
   const auto seed = *rc::gen::arbitrary<std::uint64_t>();
-  MemoryDisk disk("rejoin-property-disk");
+  simulation::SqliteVfs disk;
   SqliteOptions options = at("/store");
-  options.vfs = disk.vfs();
+  options.vfs = disk.name();
   options.log_row_bytes_max = *rc::gen::element<std::size_t>(1, 100, 5000, 1 << 20);
   options.vacuum_bytes_min = *rc::gen::element<std::size_t>(0, 1 << 20);
   Contents model;

@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "memory_vfs.h"
 #include "rejoin/crdt/transaction.h"
 #include "store_contents.h"
+#include "world/sqlite_vfs.h"
 
 namespace rejoin::node {
 namespace {
@@ -78,12 +78,10 @@ CheckpointRecord checkpoint_of(Document& document, HybridTime last_time) {
 
 class StorageOnDisk {
  public:
-  explicit StorageOnDisk(const std::string& name) : disk(name) {}
-
   Result<StoredSpace> open() {
     SqliteOptions options;
     options.directory = "/store";
-    options.vfs = disk.vfs();
+    options.vfs = disk.name();
     storage.reset();
     auto opened = SqliteStorage::open(options);
     if (!opened.ok()) return std::move(opened).error();
@@ -94,7 +92,7 @@ class StorageOnDisk {
     return std::move(spaces->front());
   }
 
-  MemoryDisk disk;
+  simulation::SqliteVfs disk;
   std::unique_ptr<SqliteStorage> storage;
 };
 
@@ -103,7 +101,7 @@ class StorageOnDisk {
 RC_GTEST_PROP(Storage, loaded_document_equals_the_one_that_was_kept, ()) {
   const auto seed = *rc::gen::arbitrary<std::uint64_t>();
   std::mt19937_64 random(seed);
-  StorageOnDisk store("rejoin-storage-disk");
+  StorageOnDisk store;
   RC_ASSERT(store.open().error().code == ErrorCode::not_found);
 
   Document mine(replica(0));
@@ -195,7 +193,7 @@ RC_GTEST_PROP(Storage, loaded_document_equals_the_one_that_was_kept, ()) {
 
 class StorageTest : public ::testing::Test {
  protected:
-  StorageOnDisk store_{"rejoin-storage-test-disk"};
+  StorageOnDisk store_;
   std::mt19937_64 random_{42};
 };
 

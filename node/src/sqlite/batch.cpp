@@ -200,6 +200,13 @@ Status Store::Batch::write_space(Change& change) {
     if (!row.ok()) return std::move(row).error();
     if (*row) change.row.header = store_.select_header_.bytes(0);
     store_.select_header_.reset();
+    // Verified again, lest what was spoilt since the store was loaded get a checksum that fits.
+    SpaceRow stored = store_.state_.spaces.at(change.row.id).row;
+    stored.header = change.row.header;
+    if (stored.checksum() != *change.checksum) {
+      return store_.connection_->corrupt("row " + std::to_string(stored.id) +
+                                         " of its spaces fails its checksum");
+    }
   }
   const SpaceRow& row = change.row;
   const std::int64_t checksum = row.checksum();

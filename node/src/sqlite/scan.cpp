@@ -30,8 +30,16 @@ class Scanner {
   Status structure() {
     auto verdict = connection_.query_text("PRAGMA quick_check(1)");
     if (!verdict.ok()) return std::move(verdict).error();
-    if (*verdict != "ok") return connection_.corrupt(*verdict);
-    return {};
+    if (*verdict == "ok") return {};
+    // What SQLite could not read is listed with what is amiss, but says nothing about the contents.
+    for (const char* unread : {"unable to get the page", "failed to get page"}) {
+      if (verdict->find(unread) == std::string::npos) continue;
+      return make_error(ErrorCode::io,
+                        "the store cannot be read: " + *verdict +
+                            "; check the disk, or move the store away to be filled by the peers",
+                        connection_.path());
+    }
+    return connection_.corrupt(*verdict);
   }
 
   Status root() {
