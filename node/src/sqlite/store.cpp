@@ -230,6 +230,13 @@ Status Store::load(ScanVisitor& visitor) {
   if (auto status = judge_tail(); !status.ok()) return status;
   if (options_.read_only) return {};
 
+  // A process that was killed may have left a commit that no sync has covered. From now on others
+  // may hear of it.
+  if (auto status = sync_log(connection_->handle()); !status.ok()) {
+    Error error = std::move(status).error();
+    error.where = connection_->path();
+    return error;
+  }
   auto file = AcknowledgedFile::open(vfs_, acknowledged_path(options_.directory));
   if (!file.ok()) return std::move(file).error();
   acknowledged_ = *std::move(file);

@@ -161,10 +161,27 @@ Status AcknowledgedFile::write(const Acknowledged& acknowledged, bool sync) {
 
 // ---- The write-ahead log's end ----
 
-Result<bool> has_torn_end(sqlite3* db) {
+namespace {
+
+sqlite3_file* log_of(sqlite3* db) {
   sqlite3_file* file = nullptr;
   sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
-  if (file == nullptr || file->pMethods == nullptr) return false;
+  return file != nullptr && file->pMethods != nullptr ? file : nullptr;
+}
+
+}  // namespace
+
+Status sync_log(sqlite3* db) {
+  sqlite3_file* const file = log_of(db);
+  const int code = file == nullptr ? SQLITE_OK : file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+  if (code == SQLITE_OK) return {};
+  return make_error(ErrorCode::io, std::string("the write-ahead log cannot be synced: ") +
+                                       sqlite3_errstr(code) + "; check the disk");
+}
+
+Result<bool> has_torn_end(sqlite3* db) {
+  sqlite3_file* const file = log_of(db);
+  if (file == nullptr) return false;
   sqlite3_int64 size = 0;
   const auto read = [&](unsigned char* to, sqlite3_int64 count, sqlite3_int64 at) -> Status {
     const int code = file->pMethods->xRead(file, to, static_cast<int>(count), at);

@@ -61,4 +61,7 @@ class AcknowledgedFile {
 // false when it has none.
 Result<bool> has_torn_end(sqlite3* db);
 
+// Forces the write-ahead log that `db` has open to disk, if it has one.
+Status sync_log(sqlite3* db);
+
 }  // namespace rejoin::node::sqlite

@@ -197,7 +197,7 @@ int SqliteVfs::operation(int failure) {
 }
 
 void SqliteVfs::File::sync() {
-  for (const Unsynced& write : unsynced) {
+  for (const File::Write& write : unsynced) {
     if (write.truncates) {
       durable.resize(write.offset);
     } else {
@@ -234,7 +234,7 @@ bool SqliteVfs::flip_bit(Random& random) {
     };
     turn(file->durable, 0);
     turn(file->contents, 0);
-    for (Unsynced& write : file->unsynced) turn(write.bytes, write.offset);
+    for (File::Write& write : file->unsynced) turn(write.bytes, write.offset);
     return true;
   }
   return false;
@@ -244,7 +244,7 @@ void SqliteVfs::lose_power(UnsyncedWrites policy, Random& random) {
   for (auto at = files_.begin(); at != files_.end();) {
     File& file = *at->second;
     std::string left = file.durable;
-    const auto keep = [&](const Unsynced& write, bool torn) {
+    const auto keep = [&](const File::Write& write, bool torn) {
       if (write.truncates) {
         if (!torn || random.coin()) left.resize(write.offset);
         return;
@@ -262,7 +262,7 @@ void SqliteVfs::lose_power(UnsyncedWrites policy, Random& random) {
     const std::size_t first_lost =
         policy == UnsyncedWrites::prefix ? random.below(count + 1) : count;
     for (std::size_t i = 0; i < count; ++i) {
-      const Unsynced& write = file.unsynced[i];
+      const File::Write& write = file.unsynced[i];
       switch (policy) {
         case UnsyncedWrites::lost:
           break;
@@ -301,6 +301,17 @@ std::map<std::string, std::string> SqliteVfs::contents() const {
   std::map<std::string, std::string> out;
   for (const auto& [path, file] : files_) out[path] = file->contents;
   return out;
+}
+
+SqliteVfs::Snapshot SqliteVfs::snapshot() const {
+  Snapshot out;
+  for (const auto& [path, file] : files_) out.emplace(path, *file);
+  return out;
+}
+
+void SqliteVfs::restore(const Snapshot& snapshot) {
+  files_.clear();
+  for (const auto& [path, file] : snapshot) files_[path] = std::make_shared<File>(file);
 }
 
 void SqliteVfs::replace_contents(const std::map<std::string, std::string>& contents) {

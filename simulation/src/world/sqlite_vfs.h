@@ -65,21 +65,25 @@ class SqliteVfs {
   std::map<std::string, std::string> contents() const;
   // These files and no others, all of them durable.
   void replace_contents(const std::map<std::string, std::string>& contents);
-
- private:
-  struct Calls;  // what SQLite calls
-  struct Unsynced {
-    bool truncates = false;
-    std::size_t offset = 0;  // of a truncation: the size
-    std::string bytes;
-  };
+  // Everything about them, to be as it was again. None may be open at either time.
   struct File {
-    std::string contents;            // what the process reads
-    std::string durable;             // what a power loss leaves for certain
-    std::vector<Unsynced> unsynced;  // from `durable` to `contents`
+    struct Write {
+      bool truncates = false;
+      std::size_t offset = 0;  // of a truncation: the size
+      std::string bytes;
+    };
+    std::string contents;         // what the process reads
+    std::string durable;          // what a power loss leaves for certain
+    std::vector<Write> unsynced;  // from `durable` to `contents`
     bool was_synced = false;
     void sync();
   };
+  using Snapshot = std::map<std::string, File>;
+  Snapshot snapshot() const;
+  void restore(const Snapshot& snapshot);
+
+ private:
+  struct Calls;  // what SQLite calls
 
   int operation(int failure);
 
