@@ -17,14 +17,19 @@ std::vector<std::string> message_kinds(std::index_sequence<index...>) {
 
 // Counted by the run itself and by the built-in workload.
 constexpr const char* run_states[] = {
+    "acknowledged writes lost in doubt",
+    "acknowledged writes lost unnoticed",
     "clocks noticed ahead",
+    "damage found while writing",
     "decrements given up",
     "decrements that waited",
     "peers down",
     "peers up",
     "receipts",
     "requests for rights answered",
+    "starts refused by the disk",
     "storage failures noticed",
+    "stores set aside",
     "tokens given up",
     "transactions undone",
     "waits with a token",

@@ -36,6 +36,8 @@ const char* to_string(Recording::MarkKind kind) {
       return "start";
     case Recording::MarkKind::clock_jump:
       return "clock jump";
+    case Recording::MarkKind::disk:
+      return "disk";
   }
   return "unknown";
 }
@@ -58,6 +60,12 @@ const char* to_string(Recording::SpanKind kind) {
       return "link flaps";
     case Recording::SpanKind::slow:
       return "slow";
+    case Recording::SpanKind::read_error:
+      return "disk unreadable";
+    case Recording::SpanKind::slow_sync:
+      return "disk slow";
+    case Recording::SpanKind::lying_sync:
+      return "disk lies";
   }
   return "unknown";
 }

@@ -285,6 +285,8 @@ class Shrinker {
     try_to([&](Scenario& s) { s.network.delay = Range<Duration>::of(milliseconds(10)); });
     try_to([&](Scenario& s) { s.disk.spread_ppm = 0; });
     try_to([&](Scenario& s) { s.disk.sync = Range<Duration>::of(milliseconds(1)); });
+    try_to([&](Scenario& s) { s.disk.store = DiskStore::model; });
+    try_to([&](Scenario& s) { s.disk.power_loss = Share{0}; });
     try_to([&](Scenario& s) { s.disk.torn_batch_kept = Share{0}; });
     try_to([&](Scenario& s) { s.disk.uncertain_after_crash = Share{0}; });
     try_to([&](Scenario& s) { s.clocks = {}; });

@@ -102,6 +102,17 @@ class Teller {
         both(StoryLine::Kind::fault, first + "'s disk refuses writes",
              first + "'s disk takes writes again");
         break;
+      case Kind::read_error:
+        both(StoryLine::Kind::fault, first + "'s disk cannot be read now and then",
+             first + "'s disk can be read again");
+        break;
+      case Kind::slow_sync:
+        both(StoryLine::Kind::fault, first + "'s disk is slow", first + "'s disk is quick again");
+        break;
+      case Kind::lying_sync:
+        both(StoryLine::Kind::fault, first + "'s disk says that it has synced, and does not",
+             first + "'s disk syncs again");
+        break;
       case Kind::link_cut: {
         const std::string ends = listed(names(span.nodes));
         both(StoryLine::Kind::fault, ends + " are cut off from each other",
@@ -148,6 +159,7 @@ class Teller {
         add(StoryLine::Kind::process, mark.at, name(mark.node) + ' ' + mark.text);
         break;
       case Kind::clock_jump:
+      case Kind::disk:
         add(StoryLine::Kind::fault, mark.at, "at " + name(mark.node) + ' ' + mark.text);
         break;
       case Kind::durable:

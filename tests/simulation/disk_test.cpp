@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "rejoin/crdt/transaction.h"
 
 namespace rejoin::simulation {
@@ -42,7 +44,14 @@ class ModelDiskTest : public testing::Test {
 
   std::uint64_t millis = 0;
   Document document{a};
-  ModelDisk disk;
+  static DiskOptions always_power_loss() {
+    DiskOptions options;
+    options.power_loss = percent(100);
+    return options;
+  }
+  ModelDisk disk{always_power_loss(), [this] { return luck.fork(++draws); }};
+  Random luck{1};
+  std::uint64_t draws = 0;
 };
 
 TEST_F(ModelDiskTest, what_was_logged_and_checkpointed_comes_back) {
@@ -85,6 +94,56 @@ TEST_F(ModelDiskTest, a_wiped_disk_is_empty) {
   EXPECT_FALSE(disk.empty());
   disk.wipe();
   EXPECT_TRUE(disk.empty());
+}
+
+TEST_F(ModelDiskTest, a_disk_that_lies_loses_what_it_acknowledged_since_and_no_more) {
+  node::PersistBatch first = log_of(write("x", 1));
+  first.spaces.push_back({"main", a});
+  ASSERT_TRUE(disk.write(first).ok());
+  disk.begin(DiskFault::lies);
+  std::set<Sequence> left;
+  for (int i = 0; i < 40; ++i) {
+    const Clock before = document.clock();
+    for (int batch = 0; batch < 3; ++batch) ASSERT_TRUE(disk.write(log_of(write("x", batch))).ok());
+    EXPECT_EQ(disk.crash(nullptr), Disk::Left::to_be_found_out);
+    auto loaded = disk.load();
+    ASSERT_TRUE(loaded.ok());
+    const Clock clock = (*loaded)[0].document.clock();
+    ASSERT_TRUE(clock.includes(before));
+    ASSERT_TRUE(document.clock().includes(clock));
+    left.insert(clock.get(a) - before.get(a));
+    document = std::move((*loaded)[0].document);
+  }
+  EXPECT_EQ(left, (std::set<Sequence>{0, 1, 2, 3}));
+}
+
+TEST_F(ModelDiskTest, a_lie_that_ends_comes_true) {
+  node::PersistBatch first = log_of(write("x", 1));
+  first.spaces.push_back({"main", a});
+  disk.begin(DiskFault::lies);
+  ASSERT_TRUE(disk.write(first).ok());
+  disk.end(DiskFault::lies);
+  EXPECT_EQ(disk.crash(nullptr), Disk::Left::acknowledged);
+  expect_same_state();
+}
+
+TEST_F(ModelDiskTest, a_flipped_bit_is_found_by_the_next_load) {
+  node::PersistBatch batch = log_of(write("x", 1));
+  batch.spaces.push_back({"main", a});
+  ASSERT_TRUE(disk.write(batch).ok());
+  disk.flip_bit();
+  const auto loaded = disk.load();
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_EQ(loaded.error().code, ErrorCode::corrupt);
+  disk.wipe();
+  EXPECT_TRUE(disk.load().ok());
+}
+
+TEST_F(ModelDiskTest, an_unreadable_disk_is_not_loaded) {
+  disk.begin(DiskFault::unreadable);
+  const auto loaded = disk.load();
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_EQ(loaded.error().code, ErrorCode::io);
 }
 
 }  // namespace

@@ -43,10 +43,10 @@ TEST(Run, seeds_of_removal_races_pass) { expect_seeds_pass("removal_races", 10);
 TEST(Run, seeds_of_big_catch_up_pass) { expect_seeds_pass("big_catch_up", 10); }
 TEST(Run, seeds_of_year_away_pass) { expect_seeds_pass("year_away", 1); }
 TEST(Run, seeds_of_gray_failure_pass) { expect_seeds_pass("gray_failure", 10); }
+TEST(Run, seeds_of_disk_faults_pass) { expect_seeds_pass("disk_faults", 12); }
 TEST(Run, seeds_of_everything_pass) { expect_seeds_pass("everything", 20); }
 
-TEST(Run, the_same_seed_gives_the_same_trace_to_the_last_byte) {
-  const Scenario scenario = shipped("everything");
+void expect_same_trace_twice(const Scenario& scenario) {
   std::string traces[2];
   RunResult results[2];
   for (int i = 0; i < 2; ++i) {
@@ -61,6 +61,35 @@ TEST(Run, the_same_seed_gives_the_same_trace_to_the_last_byte) {
   EXPECT_TRUE(traces[0] == traces[1]);
   EXPECT_EQ(results[0].trace_hash, results[1].trace_hash);
   EXPECT_EQ(results[0].steps, results[1].steps);
+}
+
+TEST(Run, the_same_seed_gives_the_same_trace_to_the_last_byte) {
+  expect_same_trace_twice(shipped("everything"));
+}
+
+TEST(Run, the_same_seed_gives_the_same_trace_over_the_real_store) {
+  Scenario scenario = shipped("disk_faults");
+  scenario.swarm = false;
+  expect_same_trace_twice(scenario);
+}
+
+// A disk that lied can give back an earlier state, whole and beyond doubt. The node learns from the
+// others that its replica id has gone further, takes another, and all agree.
+TEST(Run, node_whose_disk_lied_takes_another_replica_id_and_catches_up) {
+  Scenario scenario;
+  scenario.duration = std::chrono::seconds(20);
+  scenario.disk.power_loss = percent(100);
+  scenario.disk.uncertain_after_crash = percent(0);
+  const auto every = [](int seconds) { return Range<Duration>::of(std::chrono::seconds(seconds)); };
+  scenario.random = {{FaultKind::lying_sync, every(2), every(2), {}},
+                     {FaultKind::crash, every(2), every(1), {}}};
+  CampaignOptions options;
+  options.last_seed = 10;
+  options.threads = 2;
+  const CampaignResult result = run_campaign(scenario, options);
+  EXPECT_EQ(result.failed, 0u) << result.failures[0].failure;
+  EXPECT_GT(result.total.counts.at("acknowledged writes lost unnoticed"), 10u);
+  EXPECT_GT(result.total.counts.at("replica ids replaced"), 10u);
 }
 
 TEST(Run, what_is_watched_does_not_change_what_happens) {

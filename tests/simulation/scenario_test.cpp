@@ -36,6 +36,9 @@ swarm = true
 delay = ["1ms", "2ms"]
 loss = 0.25
 spread = 0.5
+[disk]
+store = "either"
+power_loss = 0.75
 [clocks]
 skew = ["-1h", "1h"]
 [core]
@@ -50,6 +53,9 @@ lasts = "2s"
 kind = "clock_jump"
 every = "3s"
 jump = ["-1m", "1m"]
+[[random_fault]]
+kind = "bit_flip"
+every = "5s"
 )");
   ASSERT_TRUE(scenario.ok()) << scenario.error().to_string();
   EXPECT_EQ(scenario->name, "all");
@@ -64,7 +70,10 @@ jump = ["-1m", "1m"]
   EXPECT_EQ(scenario->core.at("exchange_interval").low, 300'000u);
   ASSERT_EQ(scenario->planned.size(), 1u);
   EXPECT_EQ(scenario->planned[0].kind, FaultKind::one_way);
-  ASSERT_EQ(scenario->random.size(), 1u);
+  EXPECT_EQ(scenario->disk.store, DiskStore::either);
+  EXPECT_EQ(scenario->disk.power_loss.ppm, 750'000u);
+  ASSERT_EQ(scenario->random.size(), 2u);
+  EXPECT_EQ(scenario->random[1].kind, FaultKind::bit_flip);
   EXPECT_EQ(scenario->random[0].jump.high, std::chrono::minutes(1));
 }
 
@@ -83,6 +92,8 @@ TEST(Scenario, is_written_so_that_it_reads_as_the_same) {
   scenario.expects = {"fault crash", "message chunk"};
   scenario.network.loss = {Share{1}, Share{123'456}};
   scenario.network.spread_ppm = 2'500'000;
+  scenario.disk.store = DiskStore::sqlite;
+  scenario.disk.power_loss = Share{12'345};
   scenario.clocks.skew = {Duration(-3'600'000'000), Duration(1'500)};
   scenario.workload.types = {Type::counter, Type::reg};
   scenario.workload.steps = {{0, 1}, {0, 2}, {0, 3}, {0, 5}, {7, 2}};
@@ -92,6 +103,8 @@ TEST(Scenario, is_written_so_that_it_reads_as_the_same) {
       {FaultKind::partition, Duration(1'000'001), Duration(2'000), {"n1"}, {}});
   scenario.planned.push_back({FaultKind::clock_jump, Duration(0), {}, {"n3"}, Duration(-5)});
   scenario.planned.push_back({FaultKind::flapping, Duration(7), Duration(9), {"n1", "n3"}, {}});
+  scenario.planned.push_back({FaultKind::bit_flip, Duration(3), {}, {"n1"}, {}});
+  scenario.planned.push_back({FaultKind::lying_sync, Duration(3), Duration(4), {"n1"}, {}});
   RandomFault crash{FaultKind::crash, {Duration(1'000'000), Duration(2'000'000)}, {}, {}};
   scenario.random.push_back(crash);
   expect_read_back(scenario);

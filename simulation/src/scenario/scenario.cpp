@@ -134,8 +134,12 @@ void read_network(TomlTable table, NetworkOptions& network) {
 }
 
 void read_disk(TomlTable table, DiskOptions& disk) {
+  int store = static_cast<int>(disk.store);
+  table.read_choice("store", {"model", "sqlite", "either"}, store);
+  disk.store = static_cast<DiskStore>(store);
   table.read("sync", disk.sync);
   table.read_ppm("spread", disk.spread_ppm, 8);
+  table.read("power_loss", disk.power_loss);
   table.read("torn_batch_kept", disk.torn_batch_kept);
   table.read("uncertain_after_crash", disk.uncertain_after_crash);
   table.finish();
@@ -229,9 +233,8 @@ PlannedFault read_planned(TomlTable table, const Scenario& scenario) {
   if (!table.has("at")) table.problem("fault.at: say when the fault begins");
   table.read("at", fault.at);
   table.read("nodes", fault.nodes);
-  if (fault.kind == FaultKind::clock_jump) {
-    table.read("jump", fault.jump);
-  } else {
+  if (fault.kind == FaultKind::clock_jump) table.read("jump", fault.jump);
+  if (!is_momentary(fault.kind)) {
     if (!table.has("lasts")) table.problem("fault.lasts: say how long the fault lasts");
     table.read("lasts", fault.lasts);
   }
@@ -271,9 +274,8 @@ RandomFault read_random(TomlTable table, const Scenario& scenario) {
   if (table.has("every") && fault.every.low < std::chrono::milliseconds(1)) {
     table.problem("every", "random_fault.every: must be at least 1ms");
   }
-  if (fault.kind == FaultKind::clock_jump) {
-    table.read("jump", fault.jump);
-  } else {
+  if (fault.kind == FaultKind::clock_jump) table.read("jump", fault.jump);
+  if (!is_momentary(fault.kind)) {
     if (!table.has("lasts")) table.problem("random_fault.lasts: say how long the fault lasts");
     table.read("lasts", fault.lasts);
     if (fault.lasts.low < Duration(0)) {

@@ -143,8 +143,13 @@ void write_network(Table table, const NetworkOptions& network) {
 
 void write_disk(Table table, const DiskOptions& disk) {
   const DiskOptions standard;
+  constexpr const char* stores[] = {"model", "sqlite", "either"};
+  if (disk.store != standard.store) {
+    table.line("store", quoted(stores[static_cast<int>(disk.store)]));
+  }
   table.differing("sync", disk.sync, standard.sync);
   table.differing_ppm("spread", disk.spread_ppm, standard.spread_ppm);
+  table.differing("power_loss", disk.power_loss, standard.power_loss);
   table.differing("torn_batch_kept", disk.torn_batch_kept, standard.torn_batch_kept);
   table.differing("uncertain_after_crash", disk.uncertain_after_crash,
                   standard.uncertain_after_crash);
@@ -190,22 +195,16 @@ void write_core(Table table, const CoreKnobs& core) {
 void write_planned(Table table, const PlannedFault& fault) {
   table.line("kind", quoted(to_string(fault.kind)));
   table.line("at", written(fault.at));
-  if (fault.kind == FaultKind::clock_jump) {
-    table.line("jump", written(fault.jump));
-  } else {
-    table.line("lasts", written(fault.lasts));
-  }
+  if (fault.kind == FaultKind::clock_jump) table.line("jump", written(fault.jump));
+  if (!is_momentary(fault.kind)) table.line("lasts", written(fault.lasts));
   table.line("nodes", written_list(fault.nodes));
 }
 
 void write_random(Table table, const RandomFault& fault) {
   table.line("kind", quoted(to_string(fault.kind)));
   table.line("every", written(fault.every));
-  if (fault.kind == FaultKind::clock_jump) {
-    table.line("jump", written(fault.jump));
-  } else {
-    table.line("lasts", written(fault.lasts));
-  }
+  if (fault.kind == FaultKind::clock_jump) table.line("jump", written(fault.jump));
+  if (!is_momentary(fault.kind)) table.line("lasts", written(fault.lasts));
 }
 
 }  // namespace

@@ -2,9 +2,29 @@
 
 #include <utility>
 
+#include "world/sqlite_disk.h"
+
 namespace rejoin::simulation {
 
+std::unique_ptr<Disk> make_disk(DiskStore store, const DiskOptions& options, DiskLuck luck) {
+  const bool real = store == DiskStore::sqlite || (store == DiskStore::either && luck().coin());
+  if (real) return std::make_unique<SqliteDisk>(options, std::move(luck));
+  return std::make_unique<ModelDisk>(options, std::move(luck));
+}
+
 Result<std::vector<node::StoredSpace>> ModelDisk::load() {
+  if (has(DiskFault::unreadable)) {
+    return make_error(ErrorCode::io, "the simulated disk cannot be read");
+  }
+  auto stored = look();
+  uncertain_ = stored.ok() && crashed_ && luck_().chance(options_.uncertain_after_crash);
+  if (!stored.ok()) return stored;
+  for (auto& space : *stored) space.last_writes_uncertain = uncertain_;
+  return stored;
+}
+
+Result<std::vector<node::StoredSpace>> ModelDisk::look() {
+  if (damaged_) return make_error(ErrorCode::corrupt, "a bit of the simulated store is turned");
   std::vector<node::StoredSpace> loaded;
   for (const auto& [name, kept] : spaces_) {
     node::SpaceLoader loader(name, kept.replica, kept.last_time);
@@ -28,6 +48,52 @@ Result<std::vector<node::StoredSpace>> ModelDisk::load() {
 }
 
 Status ModelDisk::write(const node::PersistBatch& batch) {
+  if (has(DiskFault::refuses_writes)) {
+    return luck_().coin() ? make_error(ErrorCode::disk_full, "the simulated disk is full")
+                          : make_error(ErrorCode::io, "the simulated disk refuses");
+  }
+  if (auto status = keep(batch); !status.ok()) return status;
+  if (unsynced_) unsynced_->since.push_back(batch);
+  return {};
+}
+
+// The power went away in the middle of a write: all of it is there afterwards, or nothing.
+Disk::Left ModelDisk::crash(const node::PersistBatch* under_way) {
+  crashed_ = true;
+  const bool arrived = under_way != nullptr && luck_().chance(options_.torn_batch_kept) &&
+                       !has(DiskFault::refuses_writes);
+  bool lost = false;
+  if (unsynced_) {
+    Random luck = luck_();
+    if (luck.chance(options_.power_loss)) {
+      Unsynced written = *std::exchange(unsynced_, std::nullopt);
+      written.since.resize(luck.below(written.since.size() + 1));
+      spaces_ = std::move(written.durable);
+      for (const auto& batch : written.since) (void)keep(batch);
+      unsynced_ = Unsynced{spaces_, {}};
+      lost = true;
+    }
+  }
+  if (lost || damaged_) return Left::to_be_found_out;
+  if (!arrived || !write(*under_way).ok()) return Left::acknowledged;
+  return Left::and_under_way;
+}
+
+void ModelDisk::wipe() {
+  Disk::wipe();
+  spaces_.clear();
+  if (unsynced_) unsynced_ = Unsynced{};
+}
+
+void ModelDisk::lie(bool lying) {
+  if (lying) {
+    unsynced_ = Unsynced{spaces_, {}};
+  } else {
+    unsynced_.reset();
+  }
+}
+
+Status ModelDisk::keep(const node::PersistBatch& batch) {
   for (const auto& record : batch.spaces) spaces_[record.space].replica = record.replica;
   for (const auto& record : batch.log) {
     const auto found = spaces_.find(record.space);

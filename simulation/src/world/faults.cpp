@@ -28,9 +28,27 @@ std::string_view to_string(FaultKind kind) {
       return "flapping";
     case FaultKind::slow:
       return "slow";
+    case FaultKind::bit_flip:
+      return "bit_flip";
+    case FaultKind::read_error:
+      return "read_error";
+    case FaultKind::slow_sync:
+      return "slow_sync";
+    case FaultKind::lying_sync:
+      return "lying_sync";
   }
   return "unknown";
 }
+
+namespace {
+
+// What is wrong with a disk for a while.
+bool is_of_a_disk(FaultKind kind) {
+  return kind == FaultKind::disk_failure || kind == FaultKind::read_error ||
+         kind == FaultKind::slow_sync || kind == FaultKind::lying_sync;
+}
+
+}  // namespace
 
 Faults::Faults(const Scenario& scenario, Random random, EventQueue& queue, Network& network,
                Trace& trace, std::vector<std::unique_ptr<Host>>& hosts, FaultTargets& targets)
@@ -88,7 +106,8 @@ void Faults::start() {
             if (fault.kind == FaultKind::pause) pause(node, fault.lasts);
             if (fault.kind == FaultKind::slow) slow_down(node, fault.lasts);
             if (fault.kind == FaultKind::clock_jump) jump(node, fault.jump);
-            if (fault.kind == FaultKind::disk_failure) fail_disk(node, fault.lasts);
+            if (fault.kind == FaultKind::bit_flip) flip_bit(node);
+            if (is_of_a_disk(fault.kind)) spoil_disk(node, fault.kind, fault.lasts);
           }
       }
     });
@@ -150,7 +169,13 @@ void Faults::strike(Recurring& recurring) {
       jump(node, random.draw(fault.jump));
       break;
     case FaultKind::disk_failure:
-      fail_disk(node, lasts);
+    case FaultKind::read_error:
+    case FaultKind::slow_sync:
+    case FaultKind::lying_sync:
+      spoil_disk(node, fault.kind, lasts);
+      break;
+    case FaultKind::bit_flip:
+      flip_bit(node);
       break;
   }
 }
@@ -336,15 +361,38 @@ void Faults::jump(NodeIndex node, Duration by) {
   }
 }
 
-void Faults::fail_disk(NodeIndex node, Duration lasts) {
-  trace("disk_failure " + hosts_[node]->name());
-  record(true, Recording::SpanKind::disk_failure, {node});
-  hosts_[node]->fail_writes(1);
-  begin({FaultKind::disk_failure, {}, lasts, {hosts_[node]->name()}, {}}, [this, node] {
-    trace("end disk_failure " + hosts_[node]->name());
-    record(false, Recording::SpanKind::disk_failure, {node});
-    hosts_[node]->fail_writes(-1);
-  });
+void Faults::spoil_disk(NodeIndex node, FaultKind kind, Duration lasts) {
+  const auto [fault, span] = [&]() -> std::pair<DiskFault, Recording::SpanKind> {
+    switch (kind) {
+      case FaultKind::read_error:
+        return {DiskFault::unreadable, Recording::SpanKind::read_error};
+      case FaultKind::slow_sync:
+        return {DiskFault::slow, Recording::SpanKind::slow_sync};
+      case FaultKind::lying_sync:
+        return {DiskFault::lies, Recording::SpanKind::lying_sync};
+      default:
+        return {DiskFault::refuses_writes, Recording::SpanKind::disk_failure};
+    }
+  }();
+  const std::string text = std::string(to_string(kind)) + ' ' + hosts_[node]->name();
+  trace(text);
+  record(true, span, {node});
+  hosts_[node]->disk().begin(fault);
+  begin({kind, {}, lasts, {hosts_[node]->name()}, {}},
+        [this, node, text, fault = fault, span = span] {
+          trace("end " + text);
+          record(false, span, {node});
+          hosts_[node]->disk().end(fault);
+        });
+}
+
+void Faults::flip_bit(NodeIndex node) {
+  note({FaultKind::bit_flip, {}, {}, {hosts_[node]->name()}, {}});
+  trace("bit_flip " + hosts_[node]->name());
+  hosts_[node]->disk().flip_bit();
+  if (trace_.recorder() != nullptr) {
+    trace_.recorder()->mark(Recording::MarkKind::disk, node, "a bit on the disk turns");
+  }
 }
 
 }  // namespace rejoin::simulation

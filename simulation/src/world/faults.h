@@ -63,7 +63,8 @@ class Faults {
   void stop_process(NodeIndex node, bool keep_disk, Duration lasts);
   void pause(NodeIndex node, Duration lasts);
   void jump(NodeIndex node, Duration by);
-  void fail_disk(NodeIndex node, Duration lasts);
+  void spoil_disk(NodeIndex node, FaultKind kind, Duration lasts);
+  void flip_bit(NodeIndex node);
   void trace(const std::string& text);
   void record(bool begins, Recording::SpanKind kind, const std::vector<NodeIndex>& nodes);
   NodeIndex index_of(const std::string& name) const;

@@ -18,6 +18,10 @@ void World::heal() {
   phase_ = Phase::converging;
   phase_began_ = queue_.now();
   faults_->heal();
+  for (NodeIndex node = 0; node < hosts_.size(); ++node) {
+    if (!hosts_[node]->up()) restart(node);  // its disk could not be read until now
+  }
+  if (failed()) return;
   for (const auto& space : services_->spaces) {
     Clock& alive = alive_at_heal_[space.name];
     for (const auto& host : hosts_) alive.join(host->core().document(space.name).clock());
@@ -181,9 +185,11 @@ void World::restart_from_disk() {
       const Document& document = host->core().document(space.name);
       if (space.durable) before[space.name] = {document.clock(), document.hash()};
     }
+    const std::uint64_t betrayals = host->disk_betrayals();
     crash(host->index(), true);
-    host->start();
+    if (!failed()) host->start();
     if (failed()) return;
+    if (host->disk_betrayals() != betrayals) continue;  // damage that nobody had met
     for (const auto& [name, state] : before) {
       const Document& document = host->core().document(name);
       if (document.clock() == state.first && document.hash() == state.second) continue;

@@ -10,6 +10,7 @@ namespace rejoin::simulation {
 namespace {
 
 constexpr std::size_t held_messages_max = 1000;  // as many as a socket would queue
+constexpr std::uint64_t slow_sync_factor = 100;
 constexpr std::int64_t epoch_micros = 1'750'000'000'000'000;
 
 std::string durable_words(const std::map<std::string, Clock>& clocks) {
@@ -27,7 +28,9 @@ Host::Host(NodeIndex index, HostOptions options, HostServices& services, Random 
       options_(std::move(options)),
       services_(services),
       random_(random),
-      disk_luck_(random) {
+      disk_luck_(random),
+      disk_(make_disk(options_.disk.store, options_.disk,
+                      [this] { return disk_luck_.at(services_.queue.now()); })) {
   sync_median_ = random_.draw(options_.disk.sync);
   wall_skew_ = options_.wall_skew;
   boot_ = Duration(static_cast<std::int64_t>(random_.between(0, 1'000'000'000)));
@@ -59,15 +62,23 @@ void Host::mark(Recording::MarkKind kind, const std::string& text) {
   if (Recorder* recorder = services_.trace.recorder()) recorder->mark(kind, index_, text);
 }
 
-void Host::start() {
-  ++life_;
-  auto stored = disk_.load();
-  if (!stored.ok()) {
-    services_.observer.broken(
-        Promise::durability,
-        name() + " cannot load what its own disk kept: " + stored.error().to_string());
-    return;
+bool Host::start() {
+  auto stored = disk_->load();
+  const bool full = !stored.ok() && stored.error().code == ErrorCode::disk_full;
+  const bool fails = !stored.ok() && stored.error().code == ErrorCode::io;
+  if (((full || fails) && disk_->has(DiskFault::refuses_writes)) ||
+      (fails && disk_->has(DiskFault::unreadable))) {
+    trace("no_start " + name());
+    mark(Recording::MarkKind::disk, "cannot start: " + stored.error().message);
+    services_.observer.count("starts refused by the disk", 1);
+    return false;
   }
+  if (judge(stored, false)) stored = disk_->load();
+  if (!stored.ok()) return true;
+  disk_->found_whole();
+  for (auto& [space_name, space] : spaces_) space.clock = space.on_disk;
+  last_time_ = last_time_on_disk_;
+  ++life_;
   node::CoreOptions options = options_.core;
   Random ids = random_.fork(life_);
   for (auto& word : options.random_seed) word = ids.next();
@@ -75,26 +86,14 @@ void Host::start() {
   answers_ = {};
   timer_at_ = Duration::max();
 
-  // A store that met a crash may not know whether its last writes are all there.
-  const bool uncertain =
-      crashed_before_ &&
-      disk_luck_.at(services_.queue.now()).chance(options_.disk.uncertain_after_crash);
+  const bool uncertain = disk_->uncertain();
   for (auto& space : *stored) {
     const std::string space_name = space.name;
-    const Clock& kept = spaces_.at(space_name).on_disk;
-    if (space.document.clock() != kept) {
-      services_.observer.broken(Promise::durability,
-                                name() + " restarted with " + space.document.clock().to_string() +
-                                    " in " + space_name + ", but its disk had acknowledged " +
-                                    kept.to_string());
-      return;
-    }
-    space.last_writes_uncertain = uncertain;
     if (auto status = core_->open_space(std::move(space), local_now()); !status.ok()) {
       services_.observer.broken(Promise::durability, name() + " cannot open its stored space " +
                                                          space_name + ": " +
                                                          status.error().to_string());
-      return;
+      return true;
     }
   }
   for (const auto& space : services_.spaces) {
@@ -105,7 +104,7 @@ void Host::start() {
       services_.observer.broken(
           Promise::invariants,
           name() + " cannot open a new space " + space.name + ": " + status.error().to_string());
-      return;
+      return true;
     }
   }
   trace("start " + name() + (uncertain ? " uncertain" : ""));
@@ -117,17 +116,94 @@ void Host::start() {
   }
   core_->tick(local_now());
   pump();
+  return true;
+}
+
+// A process that was restarted holds what its disk had acknowledged, and at most the batch that was
+// under way when it died. A disk that lied, or is damaged, may have lost more. That damage shows,
+// in an error or in doubt; a lie need not.
+bool Host::judge(Result<std::vector<node::StoredSpace>>& stored, bool lied) {
+  const bool damaged = disk_->damaged();
+  const auto betrayed = [&](const std::string& how) {
+    ++disk_betrayals_;
+    services_.observer.count(how, 1);
+    last_time_on_disk_ = HybridTime();
+    trace("betrayed " + name() + ": " + how);
+    mark(Recording::MarkKind::disk, how);
+  };
+  if (!stored.ok()) {
+    if (stored.error().code != ErrorCode::corrupt || !(lied || damaged)) {
+      services_.observer.broken(
+          Promise::durability,
+          name() + " cannot load what its own disk kept: " + stored.error().to_string());
+      return false;
+    }
+    betrayed("stores set aside");
+    disk_->wipe();
+    for (auto& [space_name, space] : spaces_) space.on_disk = Clock();
+    return true;
+  }
+  std::map<std::string, const node::StoredSpace*> by_name;
+  for (const auto& space : *stored) by_name[space.name] = &space;
+  const auto clock_of = [&](const std::string& space) {
+    const auto found = by_name.find(space);
+    return found == by_name.end() ? Clock() : found->second->document.clock();
+  };
+  const auto holds = [&](const auto& expected) {
+    return std::ranges::all_of(services_.spaces, [&](const Workload::Space& space) {
+      return !space.durable || clock_of(space.name) == expected(space.name);
+    });
+  };
+  if (holds([&](const std::string& space) { return spaces_.at(space).on_disk; })) {
+    return false;
+  }
+  if (unacknowledged_ &&
+      holds([&](const std::string& space) { return unacknowledged_->clocks.at(space); })) {
+    note_durable(*unacknowledged_);
+    return false;
+  }
+  const bool doubted = std::ranges::all_of(
+      *stored, [](const node::StoredSpace& space) { return space.last_writes_uncertain; });
+  for (const auto& space : services_.spaces) {
+    if (!space.durable) continue;
+    SpaceView& view = spaces_.at(space.name);
+    const Clock found = clock_of(space.name);
+    if (!lied && !(damaged && doubted)) {
+      if (found == view.on_disk) continue;
+      services_.observer.broken(Promise::durability, name() + " restarted with " +
+                                                         found.to_string() + " in " + space.name +
+                                                         ", but its disk had acknowledged " +
+                                                         view.on_disk.to_string());
+      return false;
+    }
+    const auto kept = by_name.find(space.name);
+    view.on_disk = found;
+    if (kept == by_name.end()) continue;
+    const ReplicaId& writer = kept->second->replica;
+    if (view.ever_on_disk.get(writer) > found.get(writer)) view.forgotten_writer = writer;
+  }
+  betrayed(doubted ? "acknowledged writes lost in doubt" : "acknowledged writes lost unnoticed");
+  return false;
+}
+
+bool Host::may_write() const {
+  return std::ranges::none_of(spaces_, [](const auto& entry) {
+    const SpaceView& space = entry.second;
+    return !space.forgotten_writer.is_nil() && space.forgotten_writer == space.writer;
+  });
 }
 
 void Host::crash(bool keep_disk) {
   ++life_;
-  if (writing_) {
-    // The power went away in the middle of the write: all of it is there afterwards, or nothing.
-    const bool kept = disk_luck_.at(services_.queue.now()).chance(options_.disk.torn_batch_kept);
-    if (kept && failing_writes_ == 0) keep(*writing_);
-    writing_.reset();
+  const bool lied = disk_->has(DiskFault::lies);
+  const auto left = disk_->crash(writing_ ? writing_->batch.get() : nullptr);
+  if (left == Disk::Left::and_under_way) note_durable(*writing_);
+  if (left == Disk::Left::to_be_found_out && keep_disk) {
+    auto found = disk_->look();
+    judge(found, lied);
   }
-  last_handed_out_ = {};
+  writing_.reset();
+  unacknowledged_.reset();
   write_done_while_paused_ = false;
   if (Recorder* recorder = services_.trace.recorder()) {
     if (paused_ && pause_recorded_) recorder->end(Recording::SpanKind::paused, {index_});
@@ -137,9 +213,8 @@ void Host::crash(bool keep_disk) {
   held_.clear();
   add(past_counters_, core_->counters());
   core_.reset();
-  crashed_before_ = true;
   if (!keep_disk) {
-    disk_.wipe();
+    disk_->wipe();
     for (auto& [name, space] : spaces_) space.on_disk = Clock();
   }
   last_time_ = last_time_on_disk_ = keep_disk ? last_time_on_disk_ : HybridTime();
@@ -230,7 +305,7 @@ bool Host::answer_requests() {
 void Host::pump() {
   do {
     pump_once();
-  } while (answer_requests());
+  } while (may_write() && answer_requests());
   set_timer();
   look_for_changes();
 }
@@ -266,8 +341,8 @@ void Host::pump_once() {
 
 void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {
   Writing writing;
-  if (batch == last_handed_out_.batch) {
-    writing = last_handed_out_;  // refused before, and tried again
+  if (unacknowledged_ && batch == unacknowledged_->batch) {
+    writing = *unacknowledged_;  // refused before, and tried again
   } else {
     writing.batch = std::move(batch);
     for (const auto& space : services_.spaces) {
@@ -275,11 +350,12 @@ void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {
     }
     writing.last_time = last_time_;
   }
-  last_handed_out_ = writing;
+  unacknowledged_ = writing;
   writing_ = std::move(writing);
-  const auto delay =
+  auto delay =
       disk_luck_.at(services_.queue.now())
           .lognormal(static_cast<std::uint64_t>(sync_median_.count()), options_.disk.spread_ppm);
+  if (disk_->has(DiskFault::slow)) delay *= slow_sync_factor;
   services_.queue.after(Duration(static_cast<std::int64_t>(delay)), [this, life = life_] {
     if (life != life_) return;
     if (paused_) {
@@ -293,32 +369,33 @@ void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {
 void Host::finish_writing() {
   const Writing writing = *std::move(writing_);
   writing_.reset();
-  Status outcome;
-  if (failing_writes_ > 0) {
-    const bool full = disk_luck_.at(services_.queue.now()).coin();
-    outcome = full ? make_error(ErrorCode::disk_full, "the simulated disk is full", name())
-                   : make_error(ErrorCode::io, "the simulated disk refuses", name());
-    trace("refuse " + name() + ' ' + std::to_string(writing.batch->ticket));
-    mark(Recording::MarkKind::refused_write,
-         full ? "the disk is full" : "the disk refuses a write");
-  } else {
-    keep(writing);
+  const Status outcome = disk_->write(*writing.batch);
+  if (outcome.ok()) {
+    note_durable(writing);
+    unacknowledged_.reset();
     trace("durable " + name() + ' ' + std::to_string(writing.batch->ticket) + ' ' +
           std::to_string(writing.batch->log.size()) + " records " +
           std::to_string(writing.batch->checkpoints.size()) + " checkpoints");
     mark(Recording::MarkKind::durable, durable_words(writing.clocks));
+  } else {
+    const ErrorCode code = outcome.error().code;
+    trace("refuse " + name() + ' ' + std::to_string(writing.batch->ticket));
+    mark(Recording::MarkKind::refused_write,
+         code == ErrorCode::disk_full ? "the disk is full" : "the disk refuses a write");
+    const bool damage_shows = code == ErrorCode::corrupt && disk_->damaged();
+    if (damage_shows) services_.observer.store_damaged(*this);
+    if (!damage_shows && code != ErrorCode::disk_full && code != ErrorCode::io) {
+      services_.observer.broken(
+          Promise::durability,
+          name() + " hands out a batch that its store cannot keep: " + outcome.error().to_string());
+      return;
+    }
   }
   core_->persisted(writing.batch->ticket, outcome, local_now());
   pump();
 }
 
-void Host::keep(const Writing& writing) {
-  if (auto status = disk_.write(*writing.batch); !status.ok()) {
-    services_.observer.broken(
-        Promise::durability,
-        name() + " hands out a batch that no store can keep: " + status.error().to_string());
-    return;
-  }
+void Host::note_durable(const Writing& writing) {
   last_time_on_disk_ = writing.last_time;
   for (const auto& [space_name, clock] : writing.clocks) {
     SpaceView& space = spaces_.at(space_name);

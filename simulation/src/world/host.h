@@ -35,7 +35,10 @@ class HostObserver {
   virtual void sending(const char* kind) = 0;
   virtual void answered(Host& host, const node::RightsAnswers::Answer& answer) = 0;
   virtual void notice(Host& host, const node::Notice& notice) = 0;
+  // The store turned out to be damaged while the process uses it: whoever runs it restarts it.
+  virtual void store_damaged(Host& host) = 0;
   virtual void broken(Promise promise, const std::string& what) = 0;  // the run has failed
+  virtual void count(const std::string& what, std::uint64_t by) = 0;  // for the summary
 };
 
 // What is the same for all hosts of a run.
@@ -62,9 +65,12 @@ class Host {
   // What the run knows of one space here, beside what the core says.
   struct SpaceView {
     Clock clock;         // as last reported to the observer
-    Clock on_disk;       // what a restart would show now
+    Clock on_disk;       // what a restart would show now, if the disk does not lie
     Clock ever_on_disk;  // the same, over all disks that this host ever had
     ReplicaId writer;
+    // Under this id the disk had acknowledged writes that it lost, and the store cannot tell: who
+    // went on under it would use dots twice. Nil when there is none.
+    ReplicaId forgotten_writer;
   };
 
   Host(NodeIndex index, HostOptions options, HostServices& services, Random random);
@@ -84,7 +90,8 @@ class Host {
   // Of all processes that ran here and have ended.
   const node::CoreCounters& past_counters() const { return past_counters_; }
 
-  void start();
+  // False when the disk cannot be read: the process has ended again.
+  bool start();
   // The process is gone. `keep_disk` false: the store with it.
   void crash(bool keep_disk);
   // `recorded`: as a fault of its own.
@@ -95,7 +102,12 @@ class Host {
     latest_wall_millis_ = std::max(latest_wall_millis_, local_now().wall_millis);
     wall_skew_ += by;
   }
-  void fail_writes(int by) { failing_writes_ += by; }
+  Disk& disk() { return *disk_; }
+  // How often the disk gave back less than it had acknowledged, because it lied or was damaged.
+  std::uint64_t disk_betrayals() const { return disk_betrayals_; }
+  // False while the node goes on under a replica id of which its disk lost acknowledged writes. It
+  // will learn from its peers that it must not; clients keep away until then.
+  bool may_write() const;
 
   // False when the process is down or its queue is full.
   bool receive(const std::string& from, std::string bytes);
@@ -120,7 +132,10 @@ class Host {
   bool answer_requests();
   void begin_writing(std::shared_ptr<const node::PersistBatch> batch);
   void finish_writing();
-  void keep(const Writing& writing);
+  void note_durable(const Writing& writing);
+  // Holds what a restart shows or would show against what the disk had acknowledged. `lied`: the
+  // disk did, until now. True: the store is damaged and was set aside.
+  bool judge(Result<std::vector<node::StoredSpace>>& stored, bool lied);
   void look_for_changes();
   void check_time(const std::string& space, const Event& event);
   void set_timer();
@@ -133,7 +148,7 @@ class Host {
   HostServices& services_;
   Random random_;
   Luck disk_luck_;
-  ModelDisk disk_;
+  std::unique_ptr<Disk> disk_;
   Duration sync_median_{0};
 
   std::unique_ptr<node::Core> core_;
@@ -141,9 +156,8 @@ class Host {
   std::uint64_t life_ = 0;  // of this process: what is scheduled for an earlier one means nothing
   std::map<std::string, SpaceView> spaces_;
   std::optional<Writing> writing_;
-  Writing last_handed_out_;
+  std::optional<Writing> unacknowledged_;  // the last batch, until it is durable
   Duration timer_at_ = Duration::max();
-  bool crashed_before_ = false;
   bool paused_ = false;
   bool pause_recorded_ = false;
   bool write_done_while_paused_ = false;
@@ -153,7 +167,7 @@ class Host {
   HybridTime last_time_;                  // of an own write in a durable space
   HybridTime last_time_on_disk_;
   Duration boot_{0};
-  int failing_writes_ = 0;
+  std::uint64_t disk_betrayals_ = 0;
   node::CoreCounters past_counters_;
 };
 

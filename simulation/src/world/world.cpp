@@ -221,10 +221,26 @@ void World::crash(NodeIndex node, bool keep_disk) {
 
 void World::restart(NodeIndex node) {
   Host& host = *hosts_[node];
-  host.start();
+  const bool started = host.start();
   if (failed()) return;
+  if (!started) {
+    queue_.after(std::chrono::milliseconds(500), [this, node] {
+      if (!failed() && !hosts_[node]->up()) restart(node);
+    });
+    return;
+  }
   for (const auto& space : services_->spaces) check_certificate(host, space.name);
   if (!failed()) workload_->restarted(node);
+}
+
+// What an operator does who sees that the node cannot write any more.
+void World::store_damaged(Host& host) {
+  count("damage found while writing", 1);
+  queue_.after(Duration(0), [this, node = host.index()] {
+    if (!hosts_[node]->up()) return;
+    crash(node, true);
+    if (!failed()) restart(node);
+  });
 }
 
 void World::clock_moved(Host& host, const std::string& space) {

@@ -35,7 +35,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::size_t node_count() const override { return hosts_.size(); }
   const std::string& node_name(NodeIndex node) const override { return hosts_[node]->name(); }
   bool reachable(NodeIndex node) const override {
-    return hosts_[node]->up() && !hosts_[node]->paused();
+    return hosts_[node]->up() && !hosts_[node]->paused() && hosts_[node]->may_write();
   }
   bool up(NodeIndex node) const override { return hosts_[node]->up(); }
   const Document& document(NodeIndex node, const std::string& space) const override {
@@ -78,6 +78,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void answered(Host& host, const node::RightsAnswers::Answer& answer) override;
   void writes_as(Host& host, const std::string& space, const ReplicaId& replica) override;
   void notice(Host& host, const node::Notice& notice) override;
+  void store_damaged(Host& host) override;
   void broken(Promise promise, const std::string& what) override { fail(promise, what); }
   // ---- FaultTargets ----
   void crash(NodeIndex node, bool keep_disk) override;

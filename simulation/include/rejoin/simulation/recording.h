@@ -33,7 +33,7 @@ struct Recording {
     std::vector<PathIndex> paths;
   };
 
-  enum class MarkKind { commit, learned, durable, refused_write, start, clock_jump };
+  enum class MarkKind { commit, learned, durable, refused_write, start, clock_jump, disk };
   // Something at one node.
   struct Mark {
     MarkKind kind = MarkKind::commit;
@@ -45,7 +45,19 @@ struct Recording {
     std::ptrdiff_t cause = -1;          // the message that brought it; -1: none
   };
 
-  enum class SpanKind { down, paused, partition, one_way, disk_failure, link_cut, flapping, slow };
+  enum class SpanKind {
+    down,
+    paused,
+    partition,
+    one_way,
+    disk_failure,
+    link_cut,
+    flapping,
+    slow,
+    read_error,
+    slow_sync,
+    lying_sync
+  };
   // A time during which something was wrong with some nodes.
   struct Span {
     SpanKind kind = SpanKind::down;

@@ -44,12 +44,21 @@ struct NetworkOptions {
   friend bool operator==(const NetworkOptions&, const NetworkOptions&) = default;
 };
 
+// What keeps a node's state: a model of a store, which is quick; the real one on SQLite, with a
+// disk in memory under it; or one of the two, drawn for each node.
+enum class DiskStore { model, sqlite, either };
+
 struct DiskOptions {
+  DiskStore store = DiskStore::model;
   Range<Duration> sync{Duration(200), Duration(5'000)};  // the median; drawn for each node
   std::uint32_t spread_ppm = 500'000;
-  // A crash meets a batch that is being written: it is then there after the restart, or not.
+  // Crashes that are the machine's and not the process's alone: what was not synced may be lost, in
+  // part and in any order. (A model store has something to lose then only while its disk lies.)
+  Share power_loss = percent(50);
+  // Of a model store: a crash meets a batch that is being written, and it is then there after the
+  // restart, or not.
   Share torn_batch_kept = percent(50);
-  // After a crash the store cannot tell whether its last writes are all there.
+  // Of a model store: after a crash it cannot tell whether its last writes are all there.
   Share uncertain_after_crash = percent(20);
 
   friend bool operator==(const DiskOptions&, const DiskOptions&) = default;
@@ -104,15 +113,23 @@ enum class FaultKind {
   flapping,      // the same, on and off again all the time
   slow,          // the process works for moments and stands still in between: ten to a thousand
                  // times slower than it should be, and not dead
+  bit_flip,      // a bit of what is on the disk turns
+  read_error,    // what is on the disk cannot be read now and then, and no node starts with it
+  slow_sync,     // a durable write takes a hundred times longer
+  lying_sync,  // a sync returns at once and does nothing: a power loss loses what it said was safe
 };
-inline constexpr int fault_kinds = 10;
+inline constexpr int fault_kinds = 14;
+// Those of a moment, which do not last.
+constexpr bool is_momentary(FaultKind kind) {
+  return kind == FaultKind::clock_jump || kind == FaultKind::bit_flip;
+}
 std::string_view to_string(FaultKind kind);
 
 // A fault at a stated time.
 struct PlannedFault {
   FaultKind kind = FaultKind::partition;
   Duration at{0};
-  Duration lasts{0};  // of a crash or disk loss: until the restart
+  Duration lasts{0};  // of a crash or disk loss: until the restart; 0 for what is_momentary()
   // partition: one side; one_way: from, to; link_cut, flapping: both ends; else: whom
   std::vector<std::string> nodes;
   Duration jump{0};  // clock_jump: by how much, may be negative
