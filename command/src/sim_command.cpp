@@ -12,6 +12,7 @@ void add_sim_command(CLI::App& app, int& exit_code) {
   add_sim_run(*command, exit_code);
   add_sim_replay(*command, exit_code);
   add_sim_shrink(*command, exit_code);
+  add_sim_explore(*command, exit_code);
   add_sim_list(*command, exit_code);
   add_sim_new(*command, exit_code);
   command->require_subcommand(0, 1);

@@ -19,6 +19,7 @@ void add_sim_replay(CLI::App& sim, int& exit_code);
 void add_sim_shrink(CLI::App& sim, int& exit_code);
 void add_sim_list(CLI::App& sim, int& exit_code);
 void add_sim_new(CLI::App& sim, int& exit_code);
+void add_sim_explore(CLI::App& sim, int& exit_code);
 // Options and action of `sim run` on `command` itself, so that `rejoin sim NAME` is one.
 void make_sim_run(CLI::App& command, int& exit_code);
 

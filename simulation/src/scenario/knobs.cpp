@@ -1,7 +1,10 @@
 #include "scenario/knobs.h"
 
+#include <algorithm>
 #include <functional>
 #include <vector>
+
+#include "scenario/toml_reader.h"
 
 namespace rejoin::simulation {
 
@@ -112,6 +115,27 @@ bool is_duration_knob(const std::string& name) {
     if (name == knob.name) return knob.duration;
   }
   return false;
+}
+
+void read_core_options(TomlTable& table, CoreKnobs& core) {
+  for (const auto& [name, wild] : known_core_knobs()) {
+    if (!table.has(name)) {
+      table.node(name);  // known, so that it is named where an unknown one is
+      continue;
+    }
+    if (is_duration_knob(name)) {
+      Range<Duration> range;
+      table.read(name, range);
+      if (range.low < Duration(0)) table.problem(name, "core." + name + ": must not be negative");
+      core[name] = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, range.low.count())),
+                    static_cast<std::uint64_t>(std::max<std::int64_t>(0, range.high.count()))};
+    } else {
+      Range<std::uint64_t> range;
+      table.read(name, range);
+      core[name] = range;
+    }
+  }
+  table.finish();
 }
 
 void draw_core_options(const Scenario& scenario, const Random& random, CoreOptions& options) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -11,6 +10,7 @@
 #include "rejoin/simulation/coverage.h"
 #include "rejoin/transport/message.h"
 #include "scenario/knobs.h"
+#include "scenario/shipped.h"
 #include "scenario/toml_reader.h"
 
 namespace rejoin::simulation {
@@ -199,27 +199,6 @@ void read_workload(TomlTable table, WorkloadOptions& workload) {
   table.finish();
 }
 
-void read_core(TomlTable table, CoreKnobs& core) {
-  for (const auto& [name, wild] : known_core_knobs()) {
-    if (!table.has(name)) {
-      table.node(name);  // known, so that it is named where an unknown one is
-      continue;
-    }
-    if (is_duration_knob(name)) {
-      Range<Duration> range;
-      table.read(name, range);
-      if (range.low < Duration(0)) table.problem(name, "core." + name + ": must not be negative");
-      core[name] = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, range.low.count())),
-                    static_cast<std::uint64_t>(std::max<std::int64_t>(0, range.high.count()))};
-    } else {
-      Range<std::uint64_t> range;
-      table.read(name, range);
-      core[name] = range;
-    }
-  }
-  table.finish();
-}
-
 bool is_of_a_link(FaultKind kind) {
   return kind == FaultKind::one_way || kind == FaultKind::link_cut || kind == FaultKind::flapping;
 }
@@ -325,7 +304,7 @@ void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
   part("disk", [&](TomlTable table) { read_disk(std::move(table), scenario.disk); });
   part("clocks", [&](TomlTable table) { read_clocks(std::move(table), scenario.clocks); });
   part("workload", [&](TomlTable table) { read_workload(std::move(table), scenario.workload); });
-  part("core", [&](TomlTable table) { read_core(std::move(table), scenario.core); });
+  part("core", [&](TomlTable table) { read_core_options(table, scenario.core); });
   for (const auto* table : top.tables("fault")) {
     scenario.planned.push_back(read_planned(TomlTable(*table, "fault", problems), scenario));
   }
@@ -400,24 +379,9 @@ bool WorkloadOptions::takes_step(std::uint64_t client, std::uint64_t step) const
   return any != steps->end() && any->client == client;
 }
 
-namespace {
-
-constexpr const char* shipped_folders[] = {"simulation/scenarios", REJOIN_SOURCE_SCENARIOS,
-                                           REJOIN_INSTALLED_SCENARIOS};
-
-}  // namespace
-
 Result<Scenario> find_scenario(const std::string& name_or_path) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (fs::exists(name_or_path, ignored)) return Scenario::from_toml_file(name_or_path);
-  if (name_or_path.find('/') == std::string::npos) {
-    const fs::path file = name_or_path + ".toml";
-    for (const char* folder : shipped_folders) {
-      const fs::path path = fs::path(folder) / file;
-      if (fs::exists(path, ignored)) return Scenario::from_toml_file(path.string());
-    }
-  }
+  const auto path = find_shipped("scenarios", name_or_path);
+  if (path) return Scenario::from_toml_file(*path);
   return make_error(ErrorCode::not_found,
                     "there is no such scenario, neither as a file nor among the shipped ones "
                     "(rejoin sim list)",
@@ -425,25 +389,7 @@ Result<Scenario> find_scenario(const std::string& name_or_path) {
 }
 
 Result<std::vector<Scenario>> shipped_scenarios() {
-  namespace fs = std::filesystem;
-  for (const char* folder : shipped_folders) {
-    std::vector<std::string> paths;
-    std::error_code missing;
-    for (const auto& entry : fs::directory_iterator(folder, missing)) {
-      if (entry.path().extension() == ".toml") paths.push_back(entry.path().string());
-    }
-    if (paths.empty()) continue;
-    std::sort(paths.begin(), paths.end());
-    std::vector<Scenario> scenarios;
-    for (const auto& path : paths) {
-      auto scenario = Scenario::from_toml_file(path);
-      if (!scenario.ok()) return std::move(scenario).error();
-      scenarios.push_back(*std::move(scenario));
-    }
-    return scenarios;
-  }
-  return make_error(ErrorCode::not_found, "there is no folder of shipped scenarios",
-                    REJOIN_INSTALLED_SCENARIOS);
+  return read_shipped<Scenario>("scenarios", Scenario::from_toml_file);
 }
 
 }  // namespace rejoin::simulation

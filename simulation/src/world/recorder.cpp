@@ -121,6 +121,11 @@ void add(std::vector<Recording::PathIndex>& to, const std::vector<Recording::Pat
 
 }  // namespace
 
+std::string words_of_message(std::string_view bytes) {
+  const auto message = transport::decode(bytes);
+  return message.ok() ? std::visit(Words(), message->body) : message.error().message;
+}
+
 Recorder::Recorder(Recording& into, std::vector<std::string> nodes, const EventQueue& queue)
     : into_(into), queue_(queue) {
   into_ = Recording();

@@ -14,6 +14,9 @@
 
 namespace rejoin::simulation {
 
+// What a message says, in words.
+std::string words_of_message(std::string_view bytes);
+
 class Recorder {
  public:
   Recorder(Recording& into, std::vector<std::string> nodes, const EventQueue& queue);

@@ -1,0 +1,42 @@
+#include "scenario/shipped.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace rejoin::simulation {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* folders[] = {"simulation", REJOIN_SOURCE_SIMULATION,
+                                   REJOIN_INSTALLED_SIMULATION};
+
+}  // namespace
+
+std::optional<std::string> find_shipped(const std::string& kind, const std::string& name_or_path) {
+  std::error_code ignored;
+  if (fs::exists(name_or_path, ignored)) return name_or_path;
+  if (name_or_path.find('/') != std::string::npos) return std::nullopt;
+  for (const char* folder : folders) {
+    const fs::path path = fs::path(folder) / kind / (name_or_path + ".toml");
+    if (fs::exists(path, ignored)) return path.string();
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> shipped_files(const std::string& kind) {
+  for (const char* folder : folders) {
+    std::vector<std::string> paths;
+    std::error_code missing;
+    for (const auto& entry : fs::directory_iterator(fs::path(folder) / kind, missing)) {
+      if (entry.path().extension() == ".toml") paths.push_back(entry.path().string());
+    }
+    if (paths.empty()) continue;
+    std::sort(paths.begin(), paths.end());
+    return paths;
+  }
+  return {};
+}
+
+}  // namespace rejoin::simulation

@@ -1,0 +1,32 @@
+// Where the files are that come with the package.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rejoin/crdt/result.h"
+
+namespace rejoin::simulation {
+
+// `name_or_path` when it is a file, else name.toml of this kind ("scenarios"): in the working
+// directory, the source tree or the installation.
+std::optional<std::string> find_shipped(const std::string& kind, const std::string& name_or_path);
+// All files of this kind, by name; empty when there is no folder of them.
+std::vector<std::string> shipped_files(const std::string& kind);
+
+// What `read` makes of each of them; the first error is final.
+template <class T>
+Result<std::vector<T>> read_shipped(const std::string& kind,
+                                    Result<T> (*read)(const std::string&)) {
+  std::vector<T> all;
+  for (const auto& path : shipped_files(kind)) {
+    auto one = read(path);
+    if (!one.ok()) return std::move(one).error();
+    all.push_back(*std::move(one));
+  }
+  if (!all.empty()) return all;
+  return make_error(ErrorCode::not_found, "there is no folder of shipped " + kind);
+}
+
+}  // namespace rejoin::simulation
