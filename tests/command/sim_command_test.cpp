@@ -197,5 +197,37 @@ TEST_F(SimCommandTest, wrong_usage_is_said_so) {
   EXPECT_EQ(run({"sim", "run", "no_such_scenario"}).exit_code, 1);
 }
 
+TEST_F(SimCommandTest, explore_lists_covers_and_says_what_it_left_out) {
+  const Finished listed = run({"sim", "explore"});
+  EXPECT_EQ(listed.exit_code, 0) << listed.err;
+  for (const auto& entry : std::filesystem::directory_iterator("simulation/scopes")) {
+    EXPECT_THAT('\n' + listed.out, HasSubstr('\n' + entry.path().stem().string() + "  "));
+  }
+  const std::string scope =
+      file("one.toml", "name = \"one\"\n[[client]]\nsteps = [{ at = \"a\", write = \"count\" }]\n");
+  const Finished all = run({"sim", "explore", scope, "--json", path("out.json")});
+  EXPECT_EQ(all.exit_code, 0) << all.err;
+  EXPECT_THAT(all.out, HasSubstr("complete: one holds in every order, with 0 crashes"));
+  const json summary = json::parse(text_of("out.json"));
+  EXPECT_EQ(summary["complete"], true);
+  EXPECT_THAT(all.out, HasSubstr(std::to_string(summary["states"].get<int>()) + " states"));
+
+  const Finished part = run({"sim", "explore", scope, "--crashes", "1", "--states-max", "5"});
+  EXPECT_EQ(part.exit_code, 3);
+  EXPECT_THAT(part.err, HasSubstr("not complete: there are more than 5 states"));
+}
+
+TEST_F(SimCommandTest, explore_tells_a_way_and_refuses_one_that_is_none) {
+  const Finished told = run({"sim", "explore", "two_writes", "--choices", "1,a:sync,a>b"});
+  EXPECT_EQ(told.exit_code, 0) << told.err;
+  EXPECT_THAT(told.out, AllOf(HasSubstr("1. client 1 writes 1 into the register"),
+                              HasSubstr("3. b gets events from a"), HasSubstr("; b has a 1")));
+  const Finished none = run({"sim", "explore", "two_writes", "--choices", "1,b:sync"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_THAT(none.err, AllOf(HasSubstr("choice 2 is none there"), HasSubstr("a:sync")));
+  EXPECT_EQ(run({"sim", "explore", "two_writes", "--crashes", "many"}).exit_code, 2);
+  EXPECT_EQ(run({"sim", "explore", "no_such_scope"}).exit_code, 1);
+}
+
 }  // namespace
 }  // namespace rejoin

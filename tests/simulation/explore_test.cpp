@@ -41,7 +41,7 @@ class ShippedScope : public ::testing::TestWithParam<Scope> {};
 TEST_P(ShippedScope, is_covered_whole_and_holds) {
   const Scope& scope = GetParam();
   const ExploreResult result = explore(scope, {});
-  const std::string again = "again: rejoin sim explore " + scope.name;
+  const std::string again = "\nagain: rejoin sim explore " + scope.name;
   ASSERT_FALSE(result.violation.has_value())
       << result.violation->what << "\n"
       << again << " --choices '" << result.violation->choices << '\'';

@@ -10,6 +10,10 @@ namespace rejoin::simulation {
 
 namespace {
 
+bool is_among(const std::vector<NodeIndex>& some, NodeIndex node) {
+  return some.empty() || std::ranges::find(some, node) != some.end();
+}
+
 std::uint8_t small(std::size_t index) { return static_cast<std::uint8_t>(index); }
 
 }  // namespace
@@ -47,8 +51,10 @@ std::vector<Choice> Explorer::choices(const ClusterState& state) const {
       continue;
     }
     if (here.writing) all.push_back({.kind = Kind::write_done, .a = small(node)});
-    if (state.timers > 0) all.push_back({.kind = Kind::tick, .a = small(node)});
-    if (state.crashes == 0) continue;
+    if (state.timers > 0 && is_among(scope_.timed, node)) {
+      all.push_back({.kind = Kind::tick, .a = small(node)});
+    }
+    if (state.crashes == 0 || !is_among(scope_.crashing, node)) continue;
     bool under_way = false;
     for (NodeIndex to = 0; to < count; ++to) under_way |= !state.links[node * count + to].empty();
     for (const bool kept : {false, true}) {

@@ -49,13 +49,7 @@ class ScopeReader {
     read_nodes(top);
     if (problems_.first) return;
     for (const auto* table : top.tables("before")) scope_.before.push_back(step(*table, "before"));
-    std::vector<std::string> away;
-    top.read("away", away);
-    for (const auto& name : away) {
-      const auto node = std::ranges::find(scope_.nodes, name);
-      if (node == scope_.nodes.end()) top.problem("away", "away: there is no node \"" + name + '"');
-      scope_.away.push_back(static_cast<NodeIndex>(node - scope_.nodes.begin()));
-    }
+    some_nodes(top, "away", scope_.away);
     for (const auto* table : top.tables("meanwhile")) {
       scope_.meanwhile.push_back(step(*table, "meanwhile"));
       if (std::ranges::count(scope_.away, scope_.meanwhile.back().at) > 0) {
@@ -76,6 +70,8 @@ class ScopeReader {
     budget(top, "losses", scope_.losses);
     budget(top, "duplicates", scope_.duplicates);
     budget(top, "timers", scope_.timers);
+    some_nodes(top, "crashing", scope_.crashing);
+    some_nodes(top, "timed", scope_.timed);
     if (const auto* table = top.table("core")) {
       TomlTable core(*table, "core", problems_);
       read_core_options(core, scope_.core);
@@ -96,6 +92,19 @@ class ScopeReader {
     if (names.size() != scope_.nodes.size() || names.size() < 2 || names.size() > nodes_max ||
         !good) {
       top.problem("nodes", "nodes: expected 2 to 4 different names without ',', ':' and '>'");
+    }
+  }
+
+  void some_nodes(TomlTable& top, const std::string& key, std::vector<NodeIndex>& nodes) {
+    std::vector<std::string> names;
+    top.read(key, names);
+    for (const auto& name : names) {
+      const auto node = std::ranges::find(scope_.nodes, name);
+      if (node == scope_.nodes.end()) {
+        top.problem(key, key + ": there is no node \"" + name + '"');
+      } else {
+        nodes.push_back(static_cast<NodeIndex>(node - scope_.nodes.begin()));
+      }
     }
   }
 

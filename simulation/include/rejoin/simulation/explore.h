@@ -70,7 +70,9 @@ struct Scope {
   std::uint64_t losses = 0;
   std::uint64_t duplicates = 0;
   std::uint64_t timers = 0;
-  CoreKnobs core;  // protocol options
+  std::vector<NodeIndex> crashing;  // only these crash; empty: all
+  std::vector<NodeIndex> timed;     // only the timers of these fire; empty: those of all
+  CoreKnobs core;                   // protocol options
 
   // Errors name file, line, key and what was expected there.
   static Result<Scope> from_toml_file(const std::string& path);
