@@ -106,7 +106,7 @@ class Process {
   node::CoreOptions options_;
   std::map<std::string, NodeIndex> index_of_;
   NodeIndex index_;
-  ModelDisk disk_;
+  ModelDisk disk_{DiskOptions{}, [] { return Random(0); }};  // without faults of its own
   std::unique_ptr<node::Core> core_;
   std::uint64_t life_ = 0;
   Duration now_{0};
