@@ -339,6 +339,26 @@ TEST(CoreExchange, events_pushed_during_a_transfer_are_applied_after_it) {
 
 // ---- Forgetting removals ----
 
+// A removal that wins over additions is an entry of its cell, and no touch.
+TEST(CoreExchange, removals_that_leave_no_touch_are_forgotten_too) {
+  World w(12);
+  w.add_mesh({"a", "b"});
+  w.run_for(seconds(1));
+  for (int i = 0; i < 10; ++i) {
+    w.write("a",
+            [&](Transaction& t) { return t.root().set("s", Type::remove_wins_set).add(Value(i)); });
+    w.write("a", [&](Transaction& t) {
+      return t.root().set("s", Type::remove_wins_set).remove(Value(i));
+    });
+  }
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(20));
+  for (const char* name : {"a", "b"}) {
+    EXPECT_EQ(w.document(name).cell_hashes(0).size(), 0u) << name;
+  }
+  w.check_everything();
+}
+
 TEST(CoreExchange, removals_are_forgotten_when_every_member_keeps_them) {
   World w(12);
   w.add_mesh({"a", "b", "c"});
