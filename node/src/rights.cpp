@@ -43,26 +43,34 @@ Status RightsAnswers::add(const std::string& space, const AnswerRule& rule) {
                       "a node keeps no negative number of rights: " + std::to_string(rule.keep),
                       rule.counter.to_string());
   }
-  rules_[space][rule.counter] = rule.keep;
+  Space& known = spaces_[space];
+  known.rules[rule.counter] = rule.keep;
+  known.at_rest.reset();
   changed_.insert(space);  // what was asked before is answered as well
   return {};
 }
 
 void RightsAnswers::remove(const std::string& space, const Path& counter) {
-  const auto found = rules_.find(space);
-  if (found == rules_.end()) return;
-  found->second.erase(counter);
-  if (found->second.empty()) rules_.erase(found);
+  const auto found = spaces_.find(space);
+  if (found == spaces_.end()) return;
+  found->second.rules.erase(counter);
+  if (found->second.rules.empty()) spaces_.erase(found);
 }
 
 std::vector<RightsAnswers::Answer> RightsAnswers::run(const Core& core, const Commit& commit) {
   std::vector<Answer> answers;
   for (const std::string& space : std::exchange(changed_, {})) {
-    const auto rules = rules_.find(space);
-    if (rules == rules_.end() || !core.keeps_replica_id(space)) continue;
-    for (const auto& [counter, keep] : rules->second) {
-      const BoundedCounterView view = counter_in(core.document(space), counter);
+    const auto found = spaces_.find(space);
+    if (found == spaces_.end() || !core.keeps_replica_id(space)) continue;
+    Space& known = found->second;
+    const Document& document = core.document(space);
+    const AtRest now{document.hash(), document.self()};
+    if (known.at_rest == now) continue;
+    known.at_rest = now;
+    for (const auto& [counter, keep] : known.rules) {
+      const BoundedCounterView view = counter_in(document, counter);
       if (view.rights_here() <= keep || view.requests().empty()) continue;
+      known.at_rest.reset();
       std::int64_t given = 0;
       Result<Committed> committed =
           commit(space, [&, &counter = counter, keep = keep](Transaction& transaction) -> Status {

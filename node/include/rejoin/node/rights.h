@@ -42,7 +42,7 @@ class RightsAnswers {
 
   // Something has changed in this space, or is known to be durable, or whose replica id it is.
   void changed(const std::string& space) {
-    if (rules_.contains(space)) changed_.insert(space);
+    if (spaces_.contains(space)) changed_.insert(space);
   }
 
   using Commit = std::function<Result<Committed>(const std::string& space,
@@ -55,11 +55,21 @@ class RightsAnswers {
   };
   // Looks at all spaces that changed, and answers what can be answered. Commits nothing in a space
   // that would take a new replica id for it: rights stay behind under the old one. O(counters times
-  // holders) for each of those spaces.
+  // holders) for each of those spaces whose state is another than when nothing could be answered.
   std::vector<Answer> run(const Core& core, const Commit& commit);
 
  private:
-  std::map<std::string, std::map<Path, std::int64_t>> rules_;  // what is kept, by space and counter
+  // A state in which nothing can be answered, under these rules.
+  struct AtRest {
+    StateHash state;
+    ReplicaId self;
+    friend bool operator==(const AtRest&, const AtRest&) = default;
+  };
+  struct Space {
+    std::map<Path, std::int64_t> rules;  // what is kept, by counter
+    std::optional<AtRest> at_rest;
+  };
+  std::map<std::string, Space> spaces_;
   std::set<std::string> changed_;
 };
 
