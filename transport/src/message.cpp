@@ -177,12 +177,24 @@ std::string plain_text(std::string_view text) {
   return plain;
 }
 
+constexpr std::size_t checksum_bytes = 8;
+
+// Most messages are short: they are put together on the stack, and allocate their bytes alone.
+constexpr std::size_t scratch_words = 256;
+
 std::string packed(capnp::MessageBuilder& builder, std::size_t words) {
   // Packing costs at most a tag byte and a count byte a word, and a margin for the writer's buffer.
-  std::string bytes(words * 10 + 64, '\0');
-  kj::ArrayOutputStream out(kj::arrayPtr(reinterpret_cast<kj::byte*>(bytes.data()), bytes.size()));
+  const auto bytes_max = [](std::size_t count) { return count * 10 + 64; };
+  kj::byte scratch[bytes_max(scratch_words)];
+  kj::Array<kj::byte> heap;
+  kj::ArrayPtr<kj::byte> room(scratch, sizeof scratch);
+  if (words > scratch_words) room = heap = kj::heapArray<kj::byte>(bytes_max(words));
+  kj::ArrayOutputStream out(room);
   capnp::writePackedMessage(out, builder);
-  bytes.resize(out.getArray().size());
+  const auto contents = out.getArray();
+  std::string bytes;
+  bytes.reserve(contents.size() + checksum_bytes);
+  bytes.append(reinterpret_cast<const char*>(contents.begin()), contents.size());
   return bytes;
 }
 
@@ -198,15 +210,13 @@ std::string flat(kj::ArrayPtr<const capnp::word> segment) {
                                    static_cast<unsigned char>(words >> 24)};
   const auto contents = segment.asBytes();
   std::string bytes;
-  bytes.reserve(sizeof header + contents.size());
+  bytes.reserve(sizeof header + contents.size() + checksum_bytes);
   bytes.append(reinterpret_cast<const char*>(header), sizeof header);
   bytes.append(reinterpret_cast<const char*>(contents.begin()), contents.size());
   return bytes;
 }
 
 // ---- Checksum ----
-
-constexpr std::size_t checksum_bytes = 8;
 
 std::string checksum_of(std::string_view frame) {
   std::string bytes;
@@ -443,8 +453,13 @@ std::string encode(const Message& message) {
   }
   REJOIN_ASSERT(broken_rule(message) == nullptr);
 
-  capnp::MallocMessageBuilder builder(static_cast<capnp::uint>(words_max(message)),
-                                      capnp::AllocationStrategy::FIXED_SIZE);
+  const std::size_t bound = words_max(message);
+  std::uint64_t scratch[scratch_words];
+  std::vector<std::uint64_t> heap(bound > scratch_words ? bound : 0);
+  if (heap.empty()) std::memset(scratch, 0, bound * sizeof(capnp::word));  // as capnp asks for
+  capnp::MallocMessageBuilder builder(
+      kj::arrayPtr(reinterpret_cast<capnp::word*>(heap.empty() ? scratch : heap.data()), bound),
+      capnp::AllocationStrategy::FIXED_SIZE);
   auto envelope = builder.initRoot<wire::Envelope>();
   envelope.setProtocolVersion(protocol_version);
   envelope.setIncarnation(message.incarnation);
