@@ -86,6 +86,18 @@ Causality Clock::compare(const Clock& other) const {
   return included ? Causality::before : Causality::concurrent;
 }
 
+Clock Clock::beyond(const Clock& other) const {
+  Clock more;
+  auto theirs = other.entries_.begin();
+  for (const auto& entry : entries_) {
+    while (theirs != other.entries_.end() && theirs->first < entry.first) ++theirs;
+    const bool known = theirs != other.entries_.end() && theirs->first == entry.first &&
+                       theirs->second >= entry.second;
+    if (!known) more.entries_.insert(more.entries_.end(), entry);
+  }
+  return more;
+}
+
 std::uint64_t Clock::distance_beyond(const Clock& other) const {
   // Two entries may add up to more than 2^64: saturates.
   std::uint64_t distance = 0;

@@ -64,6 +64,7 @@ Result<EventPtr> Event::parse(std::string bytes, bool check_effects) {
   // They come in any order. Entered in that of a clock each costs O(1); a hostile event of a few
   // megabytes would take hours otherwise.
   std::sort(dependencies.begin(), dependencies.end());
+  event->dependencies_.reserve(dependencies.size());
   for (const auto& [replica, sequence] : dependencies) {
     if (event->dependencies_.get(replica) != 0) return malformed("a dependency named twice");
     event->dependencies_.set(replica, sequence);

@@ -96,6 +96,17 @@ RC_GTEST_PROP(clock, comparison_agrees_with_inclusion_join_and_meet, ()) {
   RC_CLASSIFY(includes_y || included, "comparable");
 }
 
+RC_GTEST_PROP(clock, what_is_beyond_another_are_the_greater_entries, ()) {
+  const Clock x = *generators::clock();
+  const Clock y = *generators::clock();
+  std::map<ReplicaId, Sequence> expected;
+  for (const auto& [id, sequence] : x) {
+    if (sequence > y.get(id)) expected[id] = sequence;
+  }
+  RC_ASSERT(entries(x.beyond(y)) == expected);
+  RC_ASSERT(joined(y, x.beyond(y)) == joined(x, y));
+}
+
 TEST(clock, distance_counts_missing_writes_and_saturates) {
   Clock x;
   x.set(a, 10);

@@ -113,6 +113,7 @@ void EffectReader::read_path(Effect& effect) {
       static_cast<std::size_t>(reader_.varint_at_most(limits::path_depth_max - effect.shared));
   types_.resize(effect.shared);
   effect.steps.clear();
+  effect.steps.reserve(more);
   for (std::size_t i = 0; i < more && reader_.ok(); ++i) {
     effect.steps.push_back(decode_step(reader_, types_.empty() ? Type::map : types_.back()));
     types_.push_back(effect.steps.back().type);

@@ -1,5 +1,6 @@
 // Events of others, effect by effect.
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <type_traits>
 
 #include "rejoin/crdt/assert.h"
@@ -41,7 +42,7 @@ Result<Applied> Store::apply(const Event& event) {
   EffectReader effects(std::string_view(event.bytes_).substr(event.effects_at_),
                        event.replicas_.size(), event.first(), event.last());
   Effect effect;
-  std::vector<NodeIndex> path;
+  boost::container::small_vector<NodeIndex, 8> path;
   while (effects.next(effect)) {
     path.resize(effect.shared);
     for (const Step& step : effect.steps) {

@@ -197,10 +197,7 @@ void Core::Impl::acknowledge_to_others(Replica& replica) {
 void Core::Impl::send_ack(Replica& replica, Peer& peer, Link& link) {
   const Clock& durable =
       REJOIN_MUTANT(acknowledged_before_the_sync, replica.durable_part(), replica.document.clock());
-  Clock changed;
-  for (const auto& [id, sequence] : durable) {
-    if (sequence > link.acked.get(id)) changed.set(id, sequence);
-  }
+  Clock changed = durable.beyond(link.acked);
   link.ack_due = never;
   link.ack_now = false;
   link.ack_wanted = replica.durable && durable != replica.document.clock();

@@ -32,11 +32,14 @@ class Clock {
   void join(const Clock& other);                // entrywise maximum
   void meet(const Clock& other);                // entrywise minimum
   Causality compare(const Clock& other) const;  // *this relative to other
+  // Our entries that are greater than theirs: up to where `other` lacks writes.
+  Clock beyond(const Clock& other) const;
   // Sum of max(0, ours - theirs): how many writes `other` lacks. Saturates.
   std::uint64_t distance_beyond(const Clock& other) const;
 
   bool empty() const { return entries_.empty(); }
   std::size_t size() const { return entries_.size(); }
+  void reserve(std::size_t replicas) { entries_.reserve(replicas); }
   const Entries& entries() const { return entries_; }
   Entries::const_iterator begin() const { return entries_.begin(); }
   Entries::const_iterator end() const { return entries_.end(); }
