@@ -112,12 +112,31 @@ Oracle::Refs Oracle::visible(const Refs& ops, const Dense& view) const {
   return in_view;
 }
 
+Oracle::Shown Oracle::shown_commits(const Dense& view) const {
+  Shown shown;
+  shown.reserve(commits_.size());
+  for (const Commit& commit : commits_) {
+    shown.push_back(!commit.lost && view[commit.writer] >= commit.last);
+  }
+  return shown;
+}
+
+Oracle::Refs Oracle::visible(const Refs& ops, const Shown& shown) const {
+  Refs in_view;
+  in_view.reserve(ops.size());
+  for (auto ref = ops.rbegin(); ref != ops.rend(); ++ref) {
+    if (shown[ref->commit]) in_view.push_back(*ref);
+  }
+  return in_view;
+}
+
 std::optional<Oracle::Difference> Oracle::compare(const Document& document) const {
   const Dense view = dense(document.clock());
   if (auto wrong = check_whole_transactions(view)) return Difference{*wrong, std::nullopt};
+  const Shown shown = shown_commits(view);
   for (ContainerIndex i = 0; i < keys_.containers().size(); ++i) {
     Refs removals;
-    for (const OpRef& ref : visible(by_container_[i], view)) {
+    for (const OpRef& ref : visible(by_container_[i], shown)) {
       if (is_removal(op(ref).kind)) {
         removals.push_back(ref);
       } else if (!seen_by_any(ref, removals)) {
@@ -129,7 +148,7 @@ std::optional<Oracle::Difference> Oracle::compare(const Document& document) cons
     }
   }
   for (LeafIndex leaf = 0; leaf < keys_.leaves().size(); ++leaf) {
-    if (auto wrong = compare_leaf(document, leaf, view)) return Difference{*wrong, leaf};
+    if (auto wrong = compare_leaf(document, leaf, shown)) return Difference{*wrong, leaf};
   }
   return std::nullopt;
 }
@@ -198,10 +217,10 @@ std::optional<std::string> Oracle::check_whole_transactions(const Dense& view) c
 }
 
 std::optional<std::string> Oracle::compare_leaf(const Document& document, LeafIndex leaf,
-                                                const Dense& view) const {
+                                                const Shown& shown) const {
   const Leaf& place = keys_.leaves()[leaf];
   const MapView map = container_view(document, keys_.containers()[place.container]);
-  const Refs ops = visible(by_leaf_[leaf], view);
+  const Refs ops = visible(by_leaf_[leaf], shown);
   std::string wrong;
   switch (place.type) {
     case Type::reg:

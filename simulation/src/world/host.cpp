@@ -107,6 +107,7 @@ bool Host::start() {
       return true;
     }
   }
+  for (auto& [space_name, space] : spaces_) space.document = &core_->document(space_name);
   trace("start " + name() + (uncertain ? " uncertain" : ""));
   if (Recorder* recorder = services_.trace.recorder()) {
     recorder->end(Recording::SpanKind::down, {index_});
@@ -218,7 +219,10 @@ void Host::crash(bool keep_disk) {
     for (auto& [name, space] : spaces_) space.on_disk = Clock();
   }
   last_time_ = last_time_on_disk_ = keep_disk ? last_time_on_disk_ : HybridTime();
-  for (auto& [name, space] : spaces_) space.clock = space.on_disk;
+  for (auto& [name, space] : spaces_) {
+    space.clock = space.on_disk;
+    space.document = nullptr;
+  }
   trace(std::string(keep_disk ? "crash " : "disk_loss ") + name());
 }
 
@@ -405,15 +409,14 @@ void Host::note_durable(const Writing& writing) {
 }
 
 void Host::look_for_changes() {
-  for (const auto& declared : services_.spaces) {
-    SpaceView& space = spaces_.at(declared.name);
-    const Document& document = core_->document(declared.name);
+  for (auto& [space_name, space] : spaces_) {
+    const Document& document = *space.document;
     if (document.self() != space.writer) {
       space.writer = document.self();
-      services_.observer.writes_as(*this, declared.name, space.writer);
+      services_.observer.writes_as(*this, space_name, space.writer);
     }
     if (document.clock() == space.clock) continue;
-    services_.observer.clock_moved(*this, declared.name);
+    services_.observer.clock_moved(*this, space_name);
     if (!up()) return;
     space.clock = document.clock();
   }

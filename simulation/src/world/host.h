@@ -71,6 +71,7 @@ class Host {
     // Under this id the disk had acknowledged writes that it lost, and the store cannot tell: who
     // went on under it would use dots twice. Nil when there is none.
     ReplicaId forgotten_writer;
+    const Document* document = nullptr;  // of the process that runs
   };
 
   Host(NodeIndex index, HostOptions options, HostServices& services, Random random);

@@ -252,7 +252,7 @@ void World::clock_moved(Host& host, const std::string& space) {
     return;
   }
   check_certificate(host, space);
-  check_origins(host, space);
+  check_origins(host, space, clock.beyond(before));
   if (trace_.enabled()) {
     trace("state " + host.name() + ' ' + space + ' ' + brief(clock.fingerprint()) + ' ' +
           host.core().document(space).hash().to_string());
@@ -281,9 +281,11 @@ bool World::is_durable(const std::string& space) const {
   });
 }
 
-// Nothing is shown to others before it is durable where it was written.
-void World::check_origins(Host& host, const std::string& space) {
-  for (const auto& [replica, sequence] : host.core().document(space).clock()) {
+// Nothing is shown to others before it is durable where it was written. What was shown before was
+// checked then: disks do not come to have had less, nor ids to be others'.
+void World::check_origins(Host& host, const std::string& space, const Clock& shown) {
+  const bool durable = is_durable(space);
+  for (const auto& [replica, sequence] : shown) {
     const auto writer = writers_.find(replica);
     if (writer == writers_.end()) {
       fail(Promise::durable_first, host.name() + " shows writes of " + replica.short_name() +
@@ -292,7 +294,7 @@ void World::check_origins(Host& host, const std::string& space) {
     }
     const NodeIndex origin = writer->second.host;
     if (origin == host.index()) continue;
-    if (!is_durable(space)) continue;
+    if (!durable) continue;
     const Sequence kept = hosts_[origin]->space(space).ever_on_disk.get(replica);
     if (sequence > kept) {
       fail(Promise::durable_first,

@@ -100,7 +100,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void check_end();
   void restart_from_disk();
   void check_certificate(Host& host, const std::string& space);
-  void check_origins(Host& host, const std::string& space);
+  void check_origins(Host& host, const std::string& space, const Clock& shown);
   void deep_check(bool all_nodes);
   void deep_check(Host& host);
   void check_peers_claims(Host& host);
