@@ -1,4 +1,5 @@
-// What a simulated run costs: virtual seconds of a whole cluster for each second of one core.
+// What a simulated run costs: virtual seconds of a whole cluster for each second of one core, and
+// messages delivered in that time.
 #include <benchmark/benchmark.h>
 
 #include <chrono>
@@ -12,15 +13,17 @@
 
 namespace {
 
-// One run of a shipped scenario an iteration, each from the next seed, with all checks on.
-void simulate(benchmark::State& state, const std::string& name) {
-  const auto scenario = rejoin::simulation::find_scenario(name);
+using rejoin::simulation::Scenario;
+
+// One run an iteration, each from the next seed, with all checks on.
+void simulate_runs(benchmark::State& state, const rejoin::Result<Scenario>& scenario) {
   if (!scenario.ok()) {
     std::cerr << "benchmark failed: " << scenario.error().to_string() << '\n';
     std::abort();
   }
   double seconds = 0;
   std::uint64_t steps = 0;
+  std::uint64_t delivered = 0;
   rejoin::simulation::RunOptions options;
   for (auto _ : state) {
     ++options.seed;
@@ -31,14 +34,48 @@ void simulate(benchmark::State& state, const std::string& name) {
     }
     seconds += std::chrono::duration<double>(result.simulated).count();
     steps += result.steps;
+    delivered += result.delivered;
   }
   state.counters["simulated_seconds"] = benchmark::Counter(seconds, benchmark::Counter::kIsRate);
   state.counters["steps"] =
       benchmark::Counter(static_cast<double>(steps), benchmark::Counter::kIsRate);
+  state.counters["delivered"] =
+      benchmark::Counter(static_cast<double>(delivered), benchmark::Counter::kIsRate);
+}
+
+void simulate(benchmark::State& state, const std::string& shipped) {
+  simulate_runs(state, rejoin::simulation::find_scenario(shipped));
 }
 BENCHMARK_CAPTURE(simulate, partition_heal, "partition_heal")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(simulate, lossy_mesh, "lossy_mesh")->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(simulate, everything, "everything")->Unit(benchmark::kMillisecond);
+// So many seeds that a few slow ones do not decide.
+BENCHMARK_CAPTURE(simulate, everything, "everything")
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(40);
+BENCHMARK_CAPTURE(simulate, gray_failure, "gray_failure")
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(20);
+
+// Each node talks to six others; one crashes every second.
+void simulate_1000_nodes(benchmark::State& state) {
+  simulate_runs(state, Scenario::from_toml(R"(
+nodes = 1000
+topology = "random"
+degree = 6
+duration = "10s"
+buggify = false
+steps_max = 100000000
+deep_check_every = 1000000
+[workload]
+clients = 8
+think = "1s"
+[[random_fault]]
+kind = "crash"
+every = "1s"
+lasts = ["100ms", "3s"]
+)"));
+}
+BENCHMARK(simulate_1000_nodes)->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace
 

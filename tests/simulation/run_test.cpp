@@ -148,6 +148,32 @@ TEST(Run, types_that_are_not_named_are_not_written) {
   EXPECT_LT(flags.bytes, all);
 }
 
+TEST(Run, hundreds_of_nodes_that_talk_to_a_few_each_agree) {
+  const auto scenario = Scenario::from_toml(R"(
+nodes = 300
+topology = "random"
+duration = "5s"
+converge_within = "60s"
+buggify = false
+deep_check_every = 100000
+[workload]
+clients = 6
+think = "500ms"
+[[random_fault]]
+kind = "partition"
+every = "1s"
+lasts = ["500ms", "2s"]
+[[random_fault]]
+kind = "crash"
+every = "500ms"
+lasts = ["100ms", "2s"]
+)");
+  ASSERT_TRUE(scenario.ok()) << scenario.error().to_string();
+  const RunResult result = run_hashed(*scenario, 1);
+  EXPECT_TRUE(result.ok) << result.failure;
+  EXPECT_GE(result.counts.at("events applied"), 299 * result.commits);
+}
+
 TEST(Campaign, its_result_does_not_depend_on_the_number_of_threads) {
   Scenario scenario = shipped("everything");
   scenario.duration = std::chrono::seconds(10);

@@ -85,7 +85,8 @@ TEST(Scenario, is_written_so_that_it_reads_as_the_same) {
   scenario.seed = 12'345'678'901;
   scenario.breaks = Promise::durable_first;
   scenario.nodes = {"n1", "n3"};
-  scenario.topology = Topology::star;
+  scenario.topology = Topology::random;
+  scenario.degree = 8;
   scenario.duration = Duration(61'234'567);
   scenario.swarm = true;
   scenario.buggify = {"chunk_bytes", "relay_delay"};
@@ -140,7 +141,8 @@ TEST(Scenario, wrong_types_and_values_are_named_with_what_was_expected) {
   expect_error("[network]\nloss = 1.5\n", {"x.toml:2", "network.loss", "from 0 to 1"});
   expect_error("[network]\nloss = [0.5, 0.1]\n", {"x.toml:2", "network.loss", "[lowest, highest]"});
   expect_error("topology = \"torus\"\n", {"x.toml:1", "\"mesh\"", "\"star\""});
-  expect_error("nodes = 0\n", {"x.toml:1", "nodes", "1 to 64"});
+  expect_error("nodes = 0\n", {"x.toml:1", "nodes", "1 to 1024"});
+  expect_error("degree = 1\n", {"x.toml:1", "degree", "at least 2"});
   expect_error("nodes = [\"a\", \"a\"]\n", {"two are called \"a\""});
   expect_error("network = 5\n", {"x.toml:1", "network", "a table"});
   expect_error("[[fault]]\nkind = \"meteor\"\nat = \"1s\"\n",

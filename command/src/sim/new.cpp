@@ -18,7 +18,7 @@ name = "my_scenario"
 description = "Two regions and an edge device: the link to the edge comes and goes."
 
 nodes = ["frankfurt", "virginia", "edge"]
-topology = "mesh"           # who talks to whom: mesh, line, ring, star
+topology = "mesh"           # who talks to whom: mesh, line, ring, star, random (of a degree)
 duration = "60s"            # of load and faults; afterwards everything heals,
 converge_within = "30s"     # and all nodes must agree within this time
 swarm = true                # each seed leaves out about half of the random faults

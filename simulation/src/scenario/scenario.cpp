@@ -17,8 +17,6 @@ namespace rejoin::simulation {
 
 namespace {
 
-constexpr std::size_t nodes_max = 64;
-
 std::vector<std::string> fault_names() {
   std::vector<std::string> names;
   for (int i = 0; i < fault_kinds; ++i) {
@@ -32,7 +30,8 @@ void read_nodes(TomlTable& top, Scenario& scenario) {
   if (found == nullptr) return;
   if (const auto* count = found->as_integer()) {
     if (count->get() < 1 || count->get() > static_cast<std::int64_t>(nodes_max)) {
-      top.problem("nodes", "nodes: expected a number from 1 to 64, or a list of names");
+      top.problem("nodes", "nodes: expected a number from 1 to " + std::to_string(nodes_max) +
+                               ", or a list of names");
       return;
     }
     scenario.nodes.clear();
@@ -275,8 +274,10 @@ void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
   read_replay(top, scenario);
   read_nodes(top, scenario);
   int topology = static_cast<int>(scenario.topology);
-  top.read_choice("topology", {"mesh", "line", "ring", "star"}, topology);
+  top.read_choice("topology", {"mesh", "line", "ring", "star", "random"}, topology);
   scenario.topology = static_cast<Topology>(topology);
+  top.read("degree", scenario.degree);
+  if (scenario.degree < 2) top.problem("degree", "degree: expected at least 2");
   top.read("duration", scenario.duration);
   top.read("converge_within", scenario.converge_within);
   if (scenario.duration <= Duration(0)) top.problem("duration", "duration: must exceed 0s");
@@ -347,7 +348,10 @@ Status Scenario::validate() const {
   const auto wrong = [&](const std::string& what) {
     return make_error(ErrorCode::invalid_argument, what, source.empty() ? name : source);
   };
-  if (nodes.empty() || nodes.size() > nodes_max) return wrong("nodes: expected 1 to 64 of them");
+  if (nodes.empty() || nodes.size() > nodes_max) {
+    return wrong("nodes: expected 1 to " + std::to_string(nodes_max) + " of them");
+  }
+  if (degree < 2) return wrong("degree: expected at least 2");
   std::set<std::string> names;
   for (const auto& node : nodes) {
     if (node.empty() || node.size() > transport::name_bytes_max) {

@@ -110,10 +110,11 @@ void write_top(Table top, const Scenario& scenario) {
   }
   if (scenario.breaks) top.line("breaks", quoted(to_string(*scenario.breaks)));
   top.line("nodes", written_list(scenario.nodes));
-  constexpr const char* topologies[] = {"mesh", "line", "ring", "star"};
+  constexpr const char* topologies[] = {"mesh", "line", "ring", "star", "random"};
   if (scenario.topology != standard.topology) {
     top.line("topology", quoted(topologies[static_cast<int>(scenario.topology)]));
   }
+  top.differing("degree", scenario.degree, standard.degree);
   top.line("duration", written(scenario.duration));
   top.differing("converge_within", scenario.converge_within, standard.converge_within);
   top.differing("swarm", scenario.swarm, standard.swarm);

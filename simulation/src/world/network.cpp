@@ -48,29 +48,32 @@ Network::Network(const NetworkOptions& options, std::vector<std::string> names, 
                  EventQueue& queue, Trace& trace, Deliver deliver)
     : options_(options),
       names_(std::move(names)),
+      random_(random),
       queue_(queue),
       trace_(trace),
       deliver_(std::move(deliver)),
-      links_(names_.size() * names_.size()) {
-  slow_ = random.draw(options_.slow);
-  loss_ = random.draw(options_.loss);
-  duplicate_ = random.draw(options_.duplicate);
-  reorder_ = random.draw(options_.reorder);
-  corrupt_ = random.draw(options_.corrupt);
-  bandwidth_ = random.draw(options_.bandwidth);
-  // Each direction has a luck of its own: what is sent elsewhere changes nothing here.
-  for (NodeIndex a = 0; a < names_.size(); ++a) {
-    for (NodeIndex b = 0; b < names_.size(); ++b) {
-      if (a == b) continue;
-      Link& line = link(a, b);
-      Random own = random.fork(hash_bytes(names_[a] + '>' + names_[b]).low);
-      line.median = own.draw(options_.delay);
-      line.luck = Luck(own);
-    }
-  }
-  for (NodeIndex a = 0; a < names_.size(); ++a) {
-    for (NodeIndex b = 0; b < a; ++b) link(b, a).median = link(a, b).median;
-  }
+      links_(names_.size() * names_.size()),
+      blocked_(links_.size()) {
+  slow_ = random_.draw(options_.slow);
+  loss_ = random_.draw(options_.loss);
+  duplicate_ = random_.draw(options_.duplicate);
+  reorder_ = random_.draw(options_.reorder);
+  corrupt_ = random_.draw(options_.corrupt);
+  bandwidth_ = random_.draw(options_.bandwidth);
+}
+
+// Each direction has a luck of its own: what is sent elsewhere changes nothing here.
+Random Network::random_of(NodeIndex from, NodeIndex to) const {
+  return random_.fork(hash_bytes(names_[from] + '>' + names_[to]).low);
+}
+
+Network::Link Network::make_link(NodeIndex from, NodeIndex to) const {
+  Link link;
+  Random own = random_of(from, to);
+  link.median = own.draw(options_.delay);
+  link.luck = Luck(own);
+  if (from < to) link.median = random_of(to, from).draw(options_.delay);  // both ways alike
+  return link;
 }
 
 void Network::calm() {
@@ -78,7 +81,9 @@ void Network::calm() {
   slow_ = loss_ = duplicate_ = reorder_ = corrupt_ = Share{0};
   // Connections that stalled are made anew: nobody waits behind a message from before, and what is
   // still under way on them after a while is lost.
-  for (Link& line : links_) line.last_arrival = queue_.now();
+  for (const auto& line : links_) {
+    if (line) line->last_arrival = queue_.now();
+  }
   calmed_at_ = queue_.now();
 }
 
@@ -100,11 +105,12 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
   const bool reordered = random.chance(reorder_);
   const bool duplicated = random.chance(duplicate_);
   const bool spoiled = random.chance(corrupt_);
-  if (line.blocked > 0 || lost) {
+  const bool cut = blocked(from, to);
+  if (cut || lost) {
     ++counters_.lost;
-    trace(line.blocked > 0 ? "cut" : "lose", from, to, bytes, kind);
+    trace(cut ? "cut" : "lose", from, to, bytes, kind);
     if (recorder != nullptr) {
-      recorder->ended(recorded, line.blocked > 0 ? Recording::Fate::cut : Recording::Fate::lost);
+      recorder->ended(recorded, cut ? Recording::Fate::cut : Recording::Fate::lost);
     }
     return;
   }
@@ -147,7 +153,7 @@ void Network::carry(NodeIndex from, NodeIndex to, std::string bytes, const char*
                  from_before]() mutable {
     Recorder* const recorder = trace_.recorder();
     const bool abandoned = from_before && calm_ && queue_.now() > calmed_at_ + stalled_max;
-    if (link(from, to).blocked > 0 || abandoned) {
+    if (blocked(from, to) || abandoned) {
       ++counters_.lost;
       trace("cut", from, to, bytes, kind);
       if (recorder != nullptr) recorder->ended(recorded, Recording::Fate::cut);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,8 @@ class Network {
 
   // One direction of a link. Counted: blocked twice, it opens when unblocked twice. Messages under
   // way when it is blocked are lost.
-  void block(NodeIndex from, NodeIndex to) { ++link(from, to).blocked; }
-  void unblock(NodeIndex from, NodeIndex to) { --link(from, to).blocked; }
+  void block(NodeIndex from, NodeIndex to) { ++blocked_[index_of(from, to)]; }
+  void unblock(NodeIndex from, NodeIndex to) { --blocked_[index_of(from, to)]; }
   // From now on nothing is lost, repeated, reordered or spoiled; delays stay.
   void calm();
   bool calm_now() const { return calm_; }
@@ -52,9 +53,16 @@ class Network {
     Duration median{0};
     Duration last_arrival{0};  // no message in order arrives before
     Duration free_at{0};       // when the bytes sent so far will have left
-    int blocked = 0;
   };
-  Link& link(NodeIndex from, NodeIndex to) { return links_[from * names_.size() + to]; }
+  std::size_t index_of(NodeIndex from, NodeIndex to) const { return from * names_.size() + to; }
+  bool blocked(NodeIndex from, NodeIndex to) const { return blocked_[index_of(from, to)] > 0; }
+  Link& link(NodeIndex from, NodeIndex to) {
+    auto& link = links_[index_of(from, to)];
+    if (!link) link = std::make_unique<Link>(make_link(from, to));
+    return *link;
+  }
+  Link make_link(NodeIndex from, NodeIndex to) const;
+  Random random_of(NodeIndex from, NodeIndex to) const;
   Duration draw_delay(const Link& link, Random& random);
   void carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind, Duration arrival,
              bool spoiled, std::size_t recorded);
@@ -63,10 +71,13 @@ class Network {
 
   NetworkOptions options_;
   std::vector<std::string> names_;
+  Random random_;
   EventQueue& queue_;
   Trace& trace_;
   Deliver deliver_;
-  std::vector<Link> links_;
+  // By index_of(). Most pairs of a large cluster never talk: their links are not made.
+  std::vector<std::unique_ptr<Link>> links_;
+  std::vector<std::uint16_t> blocked_;
   Share slow_, loss_, duplicate_, reorder_, corrupt_;
   std::uint64_t bandwidth_ = 0;
   bool calm_ = false;

@@ -4,32 +4,24 @@
 #include <utility>
 
 #include "scenario/knobs.h"
+#include "world/topology.h"
 
 namespace rejoin::simulation {
 
 namespace {
 
 // Labels of the generators: a run that draws more for one thing draws the same for the others.
-enum Stream : std::uint64_t { for_network = 1, for_faults, for_workload, for_hosts, for_options };
+enum Stream : std::uint64_t {
+  for_network = 1,
+  for_faults,
+  for_workload,
+  for_hosts,
+  for_options,
+  for_topology,
+};
 
 // Of a node's own generators: by its name, so that a cluster that lacks another draws the same.
 std::uint64_t label_of(const std::string& name) { return hash_bytes(name).low; }
-
-bool are_neighbours(Topology topology, std::size_t count, NodeIndex a, NodeIndex b) {
-  if (a == b) return false;
-  const NodeIndex low = std::min(a, b), high = std::max(a, b);
-  switch (topology) {
-    case Topology::mesh:
-      return true;
-    case Topology::line:
-      return high - low == 1;
-    case Topology::ring:
-      return high - low == 1 || (low == 0 && high == count - 1);
-    case Topology::star:
-      return low == 0;
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -81,18 +73,14 @@ NodeIndex World::draw_node() {
 }
 
 void World::make_hosts() {
-  const std::size_t count = scenario_.nodes.size();
-  for (NodeIndex i = 0; i < count; ++i) {
+  const auto neighbours = neighbours_of(scenario_, random_.fork(for_topology));
+  for (NodeIndex i = 0; i < scenario_.nodes.size(); ++i) {
     const std::uint64_t label = label_of(scenario_.nodes[i]);
     Random options_random = random_.fork(for_options).fork(label);
     HostOptions options;
     options.core.name = scenario_.nodes[i];
     options.core.members = scenario_.nodes;
-    for (NodeIndex j = 0; j < count; ++j) {
-      if (are_neighbours(scenario_.topology, count, i, j)) {
-        options.core.peers.push_back(scenario_.nodes[j]);
-      }
-    }
+    for (const NodeIndex j : neighbours[i]) options.core.peers.push_back(scenario_.nodes[j]);
     draw_core_options(scenario_, options_random, options.core);
     options.disk = scenario_.disk;
     options.wall_skew = options_random.draw(scenario_.clocks.skew);

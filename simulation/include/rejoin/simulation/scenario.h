@@ -22,7 +22,7 @@ namespace rejoin::simulation {
 
 using Duration = std::chrono::microseconds;  // of virtual time
 
-enum class Topology { mesh, line, ring, star };
+enum class Topology { mesh, line, ring, star, random };
 
 // One direction of a link. The delay of a message is log-normal around the link's median, with a
 // share of messages that take a heavy-tailed (Pareto) multiple of it. Messages of one direction
@@ -157,6 +157,8 @@ std::set<std::string> all_core_knobs();  // their names
 // seed give another run.
 inline constexpr std::uint64_t replay_format = 1;
 
+inline constexpr std::size_t nodes_max = 1'024;
+
 struct Scenario {
   std::string name = "unnamed";
   std::string description;
@@ -167,6 +169,7 @@ struct Scenario {
 
   std::vector<std::string> nodes{"a", "b", "c"};
   Topology topology = Topology::mesh;
+  std::uint64_t degree = 6;       // random topology: how many neighbours a node has on average
   Duration duration{60'000'000};  // of load and faults
   // After healing, all nodes must agree within this time.
   Duration converge_within{60'000'000};
