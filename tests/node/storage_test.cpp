@@ -158,7 +158,7 @@ RC_GTEST_PROP(Storage, loaded_document_equals_the_one_that_was_kept, ()) {
       }
       case 8: {
         mine.become(replica(replicas++));
-        batch.spaces.push_back({space_name, mine.self()});
+        batch.spaces.push_back({space_name, mine.self(), last_time});
         break;
       }
       case 9:
@@ -175,6 +175,7 @@ RC_GTEST_PROP(Storage, loaded_document_equals_the_one_that_was_kept, ()) {
         RC_ASSERT(!loaded->last_writes_uncertain);
         RC_ASSERT(loaded->name == space_name);
         RC_ASSERT(loaded->replica == mine.self());
+        RC_ASSERT(loaded->last_time == last_time);
         RC_ASSERT(loaded->document.self() == mine.self());
         RC_ASSERT(loaded->document.clock() == mine.clock());
         RC_ASSERT(loaded->document.hash() == mine.hash());

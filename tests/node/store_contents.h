@@ -36,7 +36,11 @@ inline std::ostream& operator<<(std::ostream& out, const SpaceContents& space) {
 
 // What a batch means: the specification that a storage is compared with.
 inline void play(Contents& contents, const PersistBatch& batch) {
-  for (const auto& space : batch.spaces) contents[space.space].replica = space.replica;
+  for (const auto& record : batch.spaces) {
+    SpaceContents& space = contents[record.space];
+    space.replica = record.replica;
+    space.last_time = std::max(space.last_time, record.last_time);
+  }
   for (const auto& record : batch.log) {
     contents.at(record.space).log.emplace_back(record.kind, record.bytes);
   }
@@ -110,7 +114,8 @@ class Workload {
       spaces_.push_back("space-" + std::to_string(spaces_.size()));
       batch.spaces.push_back({spaces_.back(), ReplicaId::from_words(random_(), random_())});
     } else if (below(20) == 0) {
-      batch.spaces.push_back({any_space(), ReplicaId::from_words(random_(), random_())});
+      batch.spaces.push_back(
+          {any_space(), ReplicaId::from_words(random_(), random_()), HybridTime{random_()}});
     }
     for (std::uint64_t count = below(12); count > 0; --count) {
       const auto kind = below(5) == 0 ? RecordKind::delta : RecordKind::event;

@@ -85,7 +85,7 @@ void Core::Impl::replace_replica_id(Replica& replica, const std::string& reason)
   replica.identity = Identity::fresh;
   replica.confirmed_by.clear();
   if (replica.durable) {
-    replica.last_own = last_own = queue.add(SpaceRecord{replica.name, id});
+    replica.last_own = last_own = queue.add(SpaceRecord{replica.name, id, clock.last()});
   }
   ++counters.replica_ids_replaced;
   notice(Notice::Kind::replica_id_changed, replica.name, "",

@@ -47,6 +47,7 @@ Status Store::Batch::write() {
     auto change = change_of(record.space, true);
     if (!change.ok()) return std::move(change).error();
     (*change)->row.replica = record.replica;
+    (*change)->row.last_time = std::max((*change)->row.last_time, record.last_time);
     (*change)->new_row = (*change)->new_replica = true;
   }
   for (const CheckpointRecord& checkpoint : batch_.checkpoints) {

@@ -1,5 +1,6 @@
 #include "world/disk.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "world/sqlite_disk.h"
@@ -94,7 +95,11 @@ void ModelDisk::lie(bool lying) {
 }
 
 Status ModelDisk::keep(const node::PersistBatch& batch) {
-  for (const auto& record : batch.spaces) spaces_[record.space].replica = record.replica;
+  for (const auto& record : batch.spaces) {
+    Kept& kept = spaces_[record.space];
+    kept.replica = record.replica;
+    kept.last_time = std::max(kept.last_time, record.last_time);
+  }
   for (const auto& record : batch.log) {
     const auto found = spaces_.find(record.space);
     if (found == spaces_.end()) {

@@ -64,16 +64,20 @@ void Host::mark(Recording::MarkKind kind, const std::string& text) {
 
 bool Host::start() {
   auto stored = disk_->load();
-  const bool full = !stored.ok() && stored.error().code == ErrorCode::disk_full;
-  const bool fails = !stored.ok() && stored.error().code == ErrorCode::io;
-  if (((full || fails) && disk_->has(DiskFault::refuses_writes)) ||
-      (fails && disk_->has(DiskFault::unreadable))) {
+  const auto disk_fails = [&] {
+    if (stored.ok()) return false;
+    const ErrorCode code = stored.error().code;
+    const bool refuses = code == ErrorCode::io || code == ErrorCode::disk_full;
+    return (refuses && disk_->has(DiskFault::refuses_writes)) ||
+           (code == ErrorCode::io && disk_->has(DiskFault::unreadable));
+  };
+  while (!disk_fails() && judge(stored, false)) stored = disk_->load();
+  if (disk_fails()) {
     trace("no_start " + name());
     mark(Recording::MarkKind::disk, "cannot start: " + stored.error().message);
     services_.observer.count("starts refused by the disk", 1);
     return false;
   }
-  if (judge(stored, false)) stored = disk_->load();
   if (!stored.ok()) return true;
   disk_->found_whole();
   for (auto& [space_name, space] : spaces_) space.clock = space.on_disk;
@@ -181,7 +185,8 @@ bool Host::judge(Result<std::vector<node::StoredSpace>>& stored, bool lied) {
     view.on_disk = found;
     if (kept == by_name.end()) continue;
     const ReplicaId& writer = kept->second->replica;
-    if (view.ever_on_disk.get(writer) > found.get(writer)) view.forgotten_writer = writer;
+    const Sequence last = found.get(writer);
+    if (view.ever_on_disk.get(writer) > last) view.forgotten_after = {writer, last};
   }
   betrayed(doubted ? "acknowledged writes lost in doubt" : "acknowledged writes lost unnoticed");
   return false;
@@ -190,7 +195,7 @@ bool Host::judge(Result<std::vector<node::StoredSpace>>& stored, bool lied) {
 bool Host::may_write() const {
   return std::ranges::none_of(spaces_, [](const auto& entry) {
     const SpaceView& space = entry.second;
-    return !space.forgotten_writer.is_nil() && space.forgotten_writer == space.writer;
+    return !space.forgotten_after.replica.is_nil() && space.forgotten_after.replica == space.writer;
   });
 }
 
@@ -414,6 +419,17 @@ void Host::look_for_changes() {
     if (document.self() != space.writer) {
       space.writer = document.self();
       services_.observer.writes_as(*this, space_name, space.writer);
+    }
+    const Dot& forgotten = space.forgotten_after;
+    if (forgotten.replica == space.writer && !forgotten.replica.is_nil() &&
+        document.clock().get(forgotten.replica) > forgotten.sequence) {
+      services_.observer.broken(Promise::durability,
+                                name() + " goes on under " + forgotten.replica.short_name() +
+                                    " in " + space_name +
+                                    ", although it has heard of writes of its own that its disk "
+                                    "lost after " +
+                                    std::to_string(forgotten.sequence));
+      return;
     }
     if (document.clock() == space.clock) continue;
     services_.observer.clock_moved(*this, space_name);

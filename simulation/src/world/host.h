@@ -68,9 +68,9 @@ class Host {
     Clock on_disk;       // what a restart would show now, if the disk does not lie
     Clock ever_on_disk;  // the same, over all disks that this host ever had
     ReplicaId writer;
-    // Under this id the disk had acknowledged writes that it lost, and the store cannot tell: who
-    // went on under it would use dots twice. Nil when there is none.
-    ReplicaId forgotten_writer;
+    // After this write under this id the disk had acknowledged others that it lost, and the store
+    // cannot tell: who went on under the id would use dots twice. Nil when there is none.
+    Dot forgotten_after;
     const Document* document = nullptr;  // of the process that runs
   };
 

@@ -30,6 +30,9 @@ struct LogRecord {
 struct SpaceRecord {
   std::string space;
   ReplicaId replica;
+  // No later local write may take an earlier time. The events of the former id do not say so: a
+  // store does not know which ids were its own.
+  HybridTime last_time = {};
 };
 
 // The space as it is after every record before this point; its log up to here may go.
