@@ -4,6 +4,11 @@ option(REJOIN_BUILD_BENCH "Build the benchmarks" OFF)
 option(REJOIN_BUILD_FUZZERS "Build the tests' fuzz targets for libFuzzer too, and all so that it sees them (clang)" OFF)
 option(REJOIN_MUTANTS "Build the bugs of simulation/mutants.toml in, for scripts/mutants alone" OFF)
 set(REJOIN_SANITIZE "" CACHE STRING "Sanitizers to build with: address;undefined, or thread")
+# Seconds after which a test counts as hanging.
+set(REJOIN_TEST_DEADLINE 600)
+if(REJOIN_SANITIZE)
+  set(REJOIN_TEST_DEADLINE 2400)
+endif()
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -88,5 +93,5 @@ function(rejoin_test source)
     TEST_PREFIX "${folder}."
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT 600 LABELS ${target} ENVIRONMENT REJOIN_PROGRAM=${program})
+    PROPERTIES TIMEOUT ${REJOIN_TEST_DEADLINE} LABELS ${target} ENVIRONMENT REJOIN_PROGRAM=${program})
 endfunction()
