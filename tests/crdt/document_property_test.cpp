@@ -18,7 +18,7 @@ RC_GTEST_PROP(document_property, every_replica_shows_what_the_specification_says
 }
 
 RC_GTEST_PROP(document_property, members_that_lose_their_disks_bring_nothing_back, ()) {
-  World world(*rc::gen::inRange(2u, 5u), true);
+  World world(*rc::gen::inRange(2u, 5u), World::Disks::lost);
   world.perform(*any_actions());
   world.heal();
 }

@@ -480,6 +480,36 @@ rc::Gen<std::vector<Action>> any_actions(const std::vector<Write::Kind>& writes)
   });
 }
 
+rc::Gen<std::vector<Action>> any_actions_on_elements() {
+  using A = Action::Kind;
+  using W = Write::Kind;
+  return rc::gen::mapcat(rc::gen::exec([] {
+                           Focus focus;
+                           focus.writes = *rc::gen::elementOf(std::vector<std::vector<W>>{
+                               {W::insert, W::insert, W::remove_elements},
+                               {W::insert, W::insert, W::remove_elements, W::move_element},
+                               {W::insert_text, W::insert_text, W::remove_text},
+                               {W::insert_text, W::insert_text, W::remove_text, W::mark_text},
+                               {W::append}});
+                           focus.actions = some_of<A>({{8, A::apply_ready},
+                                                       {2, A::join_all},
+                                                       {4, A::checkpoint},
+                                                       {2, A::restart},
+                                                       {4, A::compare},
+                                                       {4, A::join_compared}});
+                           focus.actions.insert(focus.actions.end(), 12, A::commit);
+                           focus.actions.insert(focus.actions.end(), 12, A::join_delta);
+                           focus.actions.insert(focus.actions.end(), 6, A::prune);
+                           focus.actions.insert(focus.actions.end(), 3, A::lose_disk);
+                           focus.maps = focus.names = 1;
+                           focus.first_name = 0;
+                           return focus;
+                         }),
+                         [](const Focus& focus) {
+                           return rc::gen::container<std::vector<Action>>(any_action(focus));
+                         });
+}
+
 // ---- Documents ----
 
 std::map<std::string, std::string> visible(const Document& document) {
@@ -504,7 +534,7 @@ Snapshot snapshot(const Document& document) {
 
 // ---- World ----
 
-World::World(unsigned replicas, bool disks_are_lost) : disks_are_lost_(disks_are_lost) {
+World::World(unsigned replicas, Disks disks) : disks_(disks) {
   for (unsigned i = 0; i < replicas; ++i) {
     const ReplicaId id = new_id();
     peers_.push_back(std::make_unique<Peer>(id, history_));
@@ -569,7 +599,8 @@ void World::perform(const Action& action) {
     case Action::Kind::apply_ready: {
       std::vector<std::size_t> ready;
       for (std::size_t e = 0; e < events_.size(); ++e) {
-        if (!one.model.known.contains(e) && is_subset(history_[e].seen, one.model.known)) {
+        if (!one.model.known.contains(e) && is_subset(history_[e].seen, one.model.known) &&
+            may_hear(one, e)) {
           ready.push_back(e);
         }
       }
@@ -577,7 +608,9 @@ void World::perform(const Action& action) {
       break;
     }
     case Action::Kind::apply_any:
-      if (!events_.empty()) apply(one, action.choice % events_.size());
+      if (!events_.empty() && may_hear(one, action.choice % events_.size())) {
+        apply(one, action.choice % events_.size());
+      }
       break;
     case Action::Kind::join_delta:
       join_delta(one, other, one.document.clock());
@@ -621,7 +654,7 @@ void World::perform(const Action& action) {
       join_compared(one);
       break;
     case Action::Kind::lose_disk:
-      if (disks_are_lost_) lose_disk(one, action.choice);
+      if (disks_ != Disks::safe) lose_disk(one, action.choice);
       break;
     case Action::Kind::count:
       break;
@@ -1013,6 +1046,7 @@ void World::commit(Peer& peer, const Action& action) {
   check_rights(e.operations);
   history_.push_back(std::move(e));
   peer.model.known.insert(events_.size() - 1);
+  peer.events.insert(events_.size() - 1);
   hold_cursors(peer, action.choice);
 }
 
@@ -1092,6 +1126,7 @@ void World::apply(Peer& peer, std::size_t e) {
   require(*applied == expected, "an event was taken for what it is not");
   if (expected == Applied::applied) {
     peer.model.known.insert(e);
+    peer.events.insert(e);
   } else {
     require(snapshot(peer.document) == before, "an event that was not applied left something");
   }
@@ -1167,6 +1202,15 @@ void World::join_all(Peer& peer, const Peer& from) {
   peer.pruned.join(from.pruned);
 }
 
+bool World::may_hear(const Peer& peer, std::size_t event) const {
+  if (peer.owed.empty()) return true;
+  return std::any_of(peers_.begin(), peers_.end(), [&](const auto& p) {
+    if (p.get() == &peer || !p->events.contains(event)) return false;
+    const auto owed = peer.owed.find(p.get());
+    return owed == peer.owed.end() || peer.document.clock().includes(owed->second);
+  });
+}
+
 // ---- Keeping and forgetting ----
 
 void World::save(Peer& peer) {
@@ -1204,6 +1248,7 @@ void World::restart(Peer& peer) {
     }
   }
   peer.model.known = peer.stored;
+  peer.events.clear();
   peer.pruned = peer.stored_pruned;
   peer.document = load(peer, peer.model.self);
 }
@@ -1224,11 +1269,11 @@ void World::prune(Peer& peer, unsigned choice) {
   const Snapshot before = snapshot(peer.document);
   const std::size_t touches = peer.document.touch_count();
   const Clock stable = stable_at(peer);
-  const Clock early = disks_are_lost_ && choice % 2 == 0 ? peer.document.clock() : stable;
+  const Clock early = disks_ != Disks::safe && choice % 2 == 0 ? peer.document.clock() : stable;
   const std::size_t pruned = peer.document.prune(stable, early);
   peer.pruned.join(early);
   pruned_.join(stable);
-  if (!disks_are_lost_) peer.document.forget_elements(stable);
+  if (disks_ != Disks::lost) peer.document.forget_elements(stable);
   require(snapshot(peer.document) == before, "forgetting removals changed the state");
   require(peer.document.touch_count() <= touches, "forgetting removals made more of them");
   RC_LOG() << "  " << pruned << " removals forgotten" << std::endl;
@@ -1303,8 +1348,17 @@ void World::lose_disk(Peer& peer, unsigned choice) {
   peer.rows.clear();
   peer.header.clear();
   peer.stored.clear();
+  peer.events.clear();
   peer.pruned = peer.stored_pruned = Clock{};
   peer.compared.reset();
+  if (disks_ == Disks::lost_and_made_up_for) {
+    for (const auto& p : peers_) {
+      if (p.get() == &peer) continue;
+      peer.owed[p.get()] = p->document.clock();
+      p->owed.erase(&peer);
+    }
+    return;
+  }
   if (choice % 3 == 0 || backlog_.empty()) return;
   const Sent& sent = pick(backlog_, choice / 3);
   const Result<Applied> joined = peer.document.join(sent.delta);
@@ -1315,6 +1369,9 @@ void World::lose_disk(Peer& peer, unsigned choice) {
 
 void World::heal() {
   Peer& first = *peers_[0];
+  for (std::size_t i = 1; !first.owed.empty() && i < peers_.size(); ++i) {
+    join_delta(first, *peers_[i], first.document.clock());
+  }
   for (bool more = true; more;) {
     more = false;
     for (std::size_t e = 0; e < events_.size(); ++e) {

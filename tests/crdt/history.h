@@ -96,6 +96,9 @@ std::vector<Write::Kind> writes_of(const std::string& type);
 
 // A whole history, about few things of many kinds or the other way round.
 rc::Gen<std::vector<Action>> any_actions();
+// About one list, text or log, whose elements come, go and are forgotten, and members that begin
+// anew.
+rc::Gen<std::vector<Action>> any_actions_on_elements();
 // The same, of these writes alone.
 rc::Gen<std::vector<Action>> any_actions(const std::vector<Write::Kind>& writes);
 
@@ -120,8 +123,15 @@ Snapshot snapshot(const Document& document);
 
 class World {
  public:
-  // Where disks are lost, nothing is forgotten of lists, which asks for more than is true there.
-  explicit World(unsigned replicas, bool disks_are_lost = false);
+  enum class Disks {
+    safe,
+    // Members begin anew, perhaps with what was sent to them long ago. Nothing is forgotten of
+    // lists then, which asks for more.
+    lost,
+    // Who begins anew takes over the state of another before it is given single events by that one.
+    lost_and_made_up_for,
+  };
+  explicit World(unsigned replicas, Disks disks = Disks::safe);
 
   // Does it, and checks everything that must hold afterwards.
   void perform(const Action& action);
@@ -142,6 +152,10 @@ class World {
     std::set<std::size_t> stored;  // what was known then
     Clock pruned;                  // up to where removals were forgotten, and what of it is stored
     Clock stored_pruned;
+    // What it can pass on one by one: its own and those that came so.
+    std::set<std::size_t> events;
+    // Since it began anew: what the others knew then.
+    std::map<const Peer*, Clock> owed;
     // The last comparison with another replica.
     struct Compared {
       std::size_t other;
@@ -197,9 +211,11 @@ class World {
   void lose_disk(Peer& peer, unsigned choice);
   void compare(Peer& peer, std::size_t other, unsigned choice);
   void join_compared(Peer& peer);
+  // Whether anybody may give it this event alone.
+  bool may_hear(const Peer& peer, std::size_t event) const;
   ReplicaId new_id();
 
-  const bool disks_are_lost_;
+  const Disks disks_;
   std::vector<std::unique_ptr<Peer>> peers_;
   std::vector<EventPtr> events_;
   specification::History history_;

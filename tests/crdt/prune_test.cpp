@@ -170,6 +170,37 @@ TEST_F(Prune, removed_text_leaves_one_element_a_gap_and_stays_mergeable) {
   EXPECT_EQ(loaded.hash(), mindful.hash());
 }
 
+// What a writer who knows nothing of a text inserts stands before or behind all that descends from
+// the text's first element: also where that one and its like are removed and mostly forgotten.
+TEST_F(Prune, an_element_stays_for_as_long_as_one_names_it_that_is_not_stable) {
+  Document forgetful(a);
+  Document mindful(ReplicaId::from_words(0xE, 1));
+  Document author(c);
+  Document newcomer(b);
+  const auto edit = [&](Document& document, const std::function<void(TextRef)>& change) {
+    return write(document, [&](MapRef root) { change(root.text("t")); });
+  };
+  const EventPtr typed = edit(forgetful, [](TextRef t) { ASSERT_TRUE(t.insert(0, "xy").ok()); });
+  apply(mindful, typed);
+  apply(author, typed);
+  const EventPtr behind = edit(author, [](TextRef t) { ASSERT_TRUE(t.insert(2, "u").ok()); });
+  const EventPtr removal = edit(forgetful, [](TextRef t) { ASSERT_TRUE(t.remove(0, 2).ok()); });
+  apply(mindful, removal);
+  apply(author, removal);
+  apply(forgetful, behind);
+  apply(mindful, behind);
+  Clock stable;  // everyone has what `a` wrote, and not everyone `u`
+  stable.advance({a, forgetful.clock().get(a)});
+  forgetful.prune(stable);
+  forgetful.forget_elements(stable);
+  const EventPtr apart = edit(newcomer, [](TextRef t) { ASSERT_TRUE(t.insert(0, "p").ok()); });
+  apply(forgetful, apart);
+  apply(mindful, apart);
+  EXPECT_EQ(mindful.root().text("t").to_string(), "up");
+  EXPECT_EQ(forgetful.root().text("t").to_string(), "up");
+  EXPECT_EQ(forgetful.hash(), mindful.hash());
+}
+
 // ---- Of whom did not see what was forgotten ----
 
 // A node loses its disk, and what comes first is an old write from before a removal that all others

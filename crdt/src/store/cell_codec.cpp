@@ -14,7 +14,9 @@ enum PieceFlag : std::uint8_t {
   to_right = 16,   // its right origin is the end
   away = 32,       // of a list: elements that are seen elsewhere
   holder = 64,     // of a list: each stands for another
-  all_flags = 127,
+  // Its origins are forgotten. `same_right`: its block is that of the piece before; otherwise the
+  // root of its block stands where the left origin does.
+  settled = 128,
 };
 
 // Whether two of them have the same name.
@@ -94,22 +96,29 @@ void Store::encode_sequence(const Tree& sequence, Type type, const std::vector<S
   out.shapes.varint(removals.size());
   ElementId last;
   ElementId right;
+  ElementId block;
   bool first = true;
   for (const auto& piece : pieces) {
-    const auto flags = static_cast<std::uint8_t>((piece.live ? live : 0) | (piece.away ? away : 0) |
-                                                 (piece.holder ? holder : 0) |
-                                                 (piece.left.is_boundary()       ? from_left
-                                                  : !first && piece.left == last ? goes_on
-                                                                                 : 0) |
-                                                 (piece.right.is_boundary()        ? to_right
-                                                  : !first && piece.right == right ? same_right
-                                                                                   : 0));
-    out.shapes.u8(flags);
+    int flags = (piece.live ? live : 0) | (piece.away ? away : 0) | (piece.holder ? holder : 0);
+    if (piece.settled) {
+      flags |= settled | (piece.left == block ? same_right : 0);
+    } else {
+      flags |= piece.left.is_boundary() ? from_left : !first && piece.left == last ? goes_on : 0;
+      flags |= piece.right.is_boundary()        ? to_right
+               : !first && piece.right == right ? same_right
+                                                : 0;
+    }
+    out.shapes.u8(static_cast<std::uint8_t>(flags));
     put_dot(piece.id.replica, piece.id.sequence);
     out.ids.varint(piece.count);
-    if ((flags & (goes_on | from_left)) == 0) put_dot(piece.left.replica, piece.left.sequence);
-    if ((flags & (same_right | to_right)) == 0) {
-      put_dot(piece.right.replica, piece.right.sequence);
+    if (piece.settled) {
+      if ((flags & same_right) == 0) put_dot(piece.left.replica, piece.left.sequence);
+      block = piece.left;
+    } else {
+      if ((flags & (goes_on | from_left)) == 0) put_dot(piece.left.replica, piece.left.sequence);
+      if ((flags & (same_right | to_right)) == 0) {
+        put_dot(piece.right.replica, piece.right.sequence);
+      }
     }
     if (piece.live) {
       if (type == Type::text) {
@@ -208,6 +217,7 @@ bool Store::decode_sequence(CellReaders& in, Type type, DecodedSequence& out) {
   };
   ElementId last;
   ElementId right;
+  ElementId block;
   for (; pieces > 0 && in.ok(); --pieces) {
     DecodedSequence::Piece& piece = out.pieces.emplace_back();
     const std::uint8_t flags = in.shapes.u8();
@@ -216,11 +226,18 @@ bool Store::decode_sequence(CellReaders& in, Type type, DecodedSequence& out) {
     piece.holder = (flags & holder) != 0;
     piece.id = id();
     piece.count = in.ids.varint_at_most(run_length_max);
-    if ((flags & from_left) == 0) piece.left = (flags & goes_on) != 0 ? last : id();
-    if ((flags & to_right) == 0) piece.right = (flags & same_right) != 0 ? right : id();
+    piece.settled = (flags & settled) != 0;
+    if (piece.settled) {
+      if ((flags & same_right) == 0) block = id();
+      piece.left = block;
+      if ((flags & (goes_on | from_left | to_right)) != 0 || block.is_boundary()) in.fail();
+    } else {
+      if ((flags & from_left) == 0) piece.left = (flags & goes_on) != 0 ? last : id();
+      if ((flags & to_right) == 0) piece.right = (flags & same_right) != 0 ? right : id();
+    }
     const bool moved = piece.away || piece.holder;
     if ((moved && type != Type::list) || (piece.away && (piece.live || piece.holder))) in.fail();
-    if (flags > all_flags || piece.count == 0 || (only_appended && (flags & to_right) == 0) ||
+    if (piece.count == 0 || (only_appended && !piece.settled && (flags & to_right) == 0) ||
         piece.id.sequence + piece.count > limits::sequence_max) {
       in.fail();
     }

@@ -77,9 +77,11 @@ struct Store::DecodedSequence {
     bool live;
     bool away;
     bool holder;
+    bool settled;
     std::size_t begin;  // of its contents
     std::size_t units;
     std::size_t holders;  // where those of a piece of holders begin
+    ElementId last() const { return id.plus(count - 1); }
   };
   std::vector<Piece> pieces;
   std::vector<Value> values;  // contents of all pieces of a list

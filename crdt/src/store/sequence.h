@@ -44,26 +44,32 @@ struct SequenceContext {
 
 // Consecutive ids in order: each element but the first was inserted just after the one before it,
 // all with the same right origin, and all of them in the same state: live, removed, or away (see
-// list_sequence.h); holders or no holders.
+// list_sequence.h); holders or no holders. Of settled elements the origins are forgotten, and
+// `left` is the root of their block (docs/sequence.md).
 struct Run {
   Sequence first = 0;
   ElementId left;  // origins of the first element
   ElementId right;
   std::uint32_t replica = 0;
-  std::uint32_t length : 29 = 0;
+  std::uint32_t length : 28 = 0;
   bool live : 1 = false;
   bool away : 1 = false;  // not live, and not removed: it is seen where a holder of it stands
   bool holder : 1 = false;
+  bool settled : 1 = false;
   bool is_like(const Run& other) const {
-    return live == other.live && away == other.away && holder == other.holder;
+    return live == other.live && away == other.away && holder == other.holder &&
+           settled == other.settled;
   }
   ElementId id(std::uint64_t offset = 0) const { return {replica, first + offset}; }
   ElementId last() const { return id(length - 1); }
+  ElementId left_of(std::uint64_t offset) const {
+    return offset == 0 || settled ? left : id(offset - 1);
+  }
 };
 static_assert(sizeof(Run) == 48);
 
 // The elements of one run, at most.
-inline constexpr std::uint32_t run_length_max = (std::uint32_t{1} << 29) - 1;
+inline constexpr std::uint32_t run_length_max = (std::uint32_t{1} << 28) - 1;
 
 // The contents of a run: values, or the bytes of UTF-8 text, in which each code point is an
 // element.
@@ -112,6 +118,7 @@ class Sequenced {
     bool live = true;
     bool away = false;
     bool holder = false;
+    bool settled = false;
     Slice content;
   };
   using Visit = FunctionRef<void(const Piece&)>;
@@ -185,6 +192,10 @@ class Sequenced {
   // Inserts where the order puts it. Origins that are not here, or stand in the wrong order, come
   // from no honest writer: the same at every replica, so each may read them as beginning or end.
   StateHash integrate(const SequenceContext& context, Piece piece);
+  // Inserts a piece where it stands within its block: behind `before`, or where that is not here,
+  // behind all that is here of the block.
+  StateHash integrate_in_block(const SequenceContext& context, const Piece& piece, ElementId root,
+                               ElementId before);
   // Fills an empty sequence with stored pieces: they are stored in their order. False, and it stays
   // empty, when two of them name one element. O(n log n) in pieces.
   bool load(const SequenceContext& context, std::span<const Piece> pieces, StateHash& hash);
@@ -203,14 +214,18 @@ class Sequenced {
     bool pending = false;  // notes are left
   };
   Pruned prune(const std::vector<Sequence>& stable);
-  // Forgets removed elements that nothing can refer to any more, and the origins of elements with
-  // which nothing can be concurrent any more (docs/sequence.md). True when elements went. The state
-  // hash stays. O(runs) after changes, until all of them are stable. `kept` says which of the
-  // removed elements between two others stays: the one that later insertions may name. Those in
-  // `named`, which are sorted, each once, stay as well.
+  // Forgets removed elements that nothing can refer to any more, and settles elements: forgets the
+  // origins of those with which nothing can be concurrent any more but what knows none of them
+  // (docs/sequence.md). The state hash stays. O(runs) after changes, until all of them are stable.
+  // `kept` says which of the removed elements between two others stays: the one that later
+  // insertions may name. Those in `named` stay as well.
   enum class Kept { first, last };
-  bool forget_elements(const std::vector<Sequence>& stable, Kept kept,
-                       std::span<const ElementId> named);
+  struct Forgotten {
+    bool elements = false;
+    bool origins = false;
+  };
+  Forgotten forget_elements(const std::vector<Sequence>& stable, Kept kept,
+                            std::vector<ElementId> named);
   // Undo insert, remove, and note_removal (of what was removed from the dot `by` on). The state
   // hash is the caller's.
   void erase(ElementId id, std::uint64_t count);
@@ -311,8 +326,8 @@ class Sequenced {
                                                                Kept kept,
                                                                std::span<const ElementId> named,
                                                                bool& pending) const;
-  // True when nothing is left whose origins are still needed.
-  bool drop_origins(const std::vector<Sequence>& stable);
+  // Returns whether it settled any; `pending` when others may be settled later.
+  bool settle(const std::vector<Sequence>& stable, bool& pending);
   void rebuild();
   // Isolates the run that holds [id, id + count) or its beginning; gives its place.
   Place isolate(ElementId id, std::uint64_t& count);

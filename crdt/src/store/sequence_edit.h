@@ -59,9 +59,10 @@ bool Sequenced<Buffer>::type_on(const Gap& gap, ElementId id, std::uint32_t coun
   if (cursor_.leaf != leaf || cursor_.slot != place.slot || place.offset == 0) return false;
   Run& run = leaf->runs[place.slot];
   std::uint16_t& extent = leaf->extents[place.slot];
-  if (!run.live || run.holder || place.offset != run.length || run.replica != id.replica ||
-      run.first + run.length != id.sequence || !(run.right == gap.right) ||
-      extent + content.size() > C::run_max || leaf->content.size() > C::leaf_max) {
+  if (!run.live || run.holder || run.settled || place.offset != run.length ||
+      run.replica != id.replica || run.first + run.length != id.sequence ||
+      !(run.right == gap.right) || extent + content.size() > C::run_max ||
+      leaf->content.size() > C::leaf_max) {
     return false;
   }
   leaf->content.insert(leaf->content.begin() + static_cast<std::ptrdiff_t>(cursor_.unit + extent),
@@ -79,7 +80,8 @@ StateHash Sequenced<Buffer>::insert(const SequenceContext& context, const Gap& g
                                     std::uint64_t count, Slice content) {
   const auto length = static_cast<std::uint32_t>(count);
   if (!type_on(gap, id, length, content)) {
-    put_run(gap.place, {id.sequence, gap.left, gap.right, id.replica, length, true, false, false},
+    put_run(gap.place,
+            {id.sequence, gap.left, gap.right, id.replica, length, true, false, false, false},
             content);
   }
   return hash_between<Buffer>(context, gap.live_left, gap.live_right, id, count, content);
@@ -98,6 +100,21 @@ StateHash Sequenced<Buffer>::integrate(const SequenceContext& context, Piece pie
     piece.right = {};
   }
   return put_piece(context, place_in_order(context, piece, at), piece);
+}
+
+template <class Buffer>
+StateHash Sequenced<Buffer>::integrate_in_block(const SequenceContext& context, const Piece& piece,
+                                                ElementId root, ElementId before) {
+  Place at = find(before);
+  if (at.leaf != nullptr) {
+    ++at.offset;
+  } else {
+    Piece as_root = piece;
+    as_root.id = root;
+    as_root.left = as_root.right = {};
+    at = place_in_order(context, as_root, {edge_leaf(false), 0, 0});
+  }
+  return put_piece(context, at, piece);
 }
 
 template <class Buffer>
@@ -185,7 +202,7 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
     Run& next = leaf->runs[place.slot + 1];
     next.first -= count;
     next.length += count;
-    next.left = at().id(place.offset - 1);
+    next.left = at().left_of(place.offset);
     at().length -= count;
     leaf->extents[place.slot] = static_cast<std::uint16_t>(all - units);
     return;
@@ -198,24 +215,26 @@ void Sequenced<Buffer>::mark_removed(Place place, std::uint32_t count) {
     open_slot(leaf, ++slot);
   }
   leaf->runs[slot] = {whole.first + place.offset,
-                      from_begin ? whole.left : whole.id(place.offset - 1),
+                      whole.left_of(place.offset),
                       whole.right,
                       whole.replica,
                       count,
                       false,
                       false,
-                      whole.holder};
+                      whole.holder,
+                      whole.settled};
   leaf->extents[slot] = 0;
   if (!to_end) {
     open_slot(leaf, slot + 1u);
     leaf->runs[slot + 1] = {whole.first + place.offset + count,
-                            whole.id(place.offset + count - 1),
+                            whole.left_of(place.offset + count),
                             whole.right,
                             whole.replica,
                             whole.length - place.offset - count,
                             true,
                             false,
-                            whole.holder};
+                            whole.holder,
+                            whole.settled};
     leaf->extents[slot + 1] = static_cast<std::uint16_t>(all - skipped - units);
   }
   merge_with_next(leaf, slot);

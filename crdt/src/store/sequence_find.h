@@ -247,15 +247,18 @@ auto Sequenced<Buffer>::place_in_order(const SequenceContext& context, const Pie
       }
     }
     const Run& run = at.leaf->runs[at.slot];
-    const ElementId other_left = at.offset == 0 ? run.left : run.id(at.offset - 1);
+    // What is settled stands where the root of its block does.
+    const ElementId other = run.settled && !REJOIN_MUTATED(settled_element_stands_by_its_own_id)
+                                ? run.left
+                                : run.id(at.offset);
+    const ElementId other_left = run.settled ? ElementId{} : run.left_of(at.offset);
     const std::size_t other_left_position =
         other_left == piece.left ? left : position(other_left, 0);
     if (other_left_position < left) return destination;
     if (other_left_position == left) {
       // A sibling. (The elements of a run behind its first, like others, are below a sibling.)
       const std::size_t other_right = run.right == piece.right ? right : position(run.right, end);
-      const bool first =
-          context.less(piece.id, run.id(at.offset)) || REJOIN_MUTATED(last_arrival_stands_first);
+      const bool first = context.less(piece.id, other) || REJOIN_MUTATED(last_arrival_stands_first);
       if (other_right == right && first) return destination;
       scanning = other_right < right && !REJOIN_MUTATED(insertion_stops_at_a_nearer_right);
     }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "rejoin/crdt/mutant.h"
+#include "store/sequence_blocks.h"
 #include "store/sequence_edit.h"
 
 namespace rejoin {
@@ -89,19 +91,40 @@ auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, Kept ke
 }
 
 template <class Buffer>
-bool Sequenced<Buffer>::drop_origins(const std::vector<Sequence>& stable) {
-  bool all = true;
-  for (Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
-    for (std::size_t s = 0; s < leaf->count; ++s) {
-      Run& run = leaf->runs[s];
-      if (run.last().sequence <= stable[run.replica]) {
-        run.left = run.right = ElementId{};
-      } else {
-        all = false;
-      }
+bool Sequenced<Buffer>::settle(const std::vector<Sequence>& stable, bool& pending) {
+  struct Origins {
+    ElementId id;
+    std::uint64_t count;
+    ElementId left;
+    ElementId right;
+    bool settled;
+  };
+  std::vector<Origins> all;
+  bool any = false;
+  for (const Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
+    for (std::size_t r = 0; r < leaf->count; ++r) {
+      const Run& run = leaf->runs[r];
+      const bool is_stable = run.last().sequence <= stable[run.replica];
+      any = any || (is_stable && !run.settled);
+      pending = pending || !is_stable;
+      all.push_back({run.id(), run.length, run.left, run.right, run.settled});
     }
   }
-  return all;
+  if (!any) return false;
+  const std::vector<ElementId> roots = block_roots(all);
+  auto root = roots.begin();
+  for (Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
+    for (std::size_t r = 0; r < leaf->count; ++r, ++root) {
+      Run& run = leaf->runs[r];
+      if (run.last().sequence > stable[run.replica]) continue;
+      run.left = *root;
+      run.right = {};
+      run.settled = true;
+    }
+    for (std::size_t r = leaf->count; r-- > 0;) merge_with_next(leaf, r);
+  }
+  cursor_.leaf = nullptr;
+  return true;
 }
 
 template <class Buffer>
@@ -130,17 +153,31 @@ auto Sequenced<Buffer>::prune(const std::vector<Sequence>& stable) -> Pruned {
 }
 
 template <class Buffer>
-bool Sequenced<Buffer>::forget_elements(const std::vector<Sequence>& stable, Kept kept,
-                                        std::span<const ElementId> named) {
-  if (!unpruned_) return false;
+auto Sequenced<Buffer>::forget_elements(const std::vector<Sequence>& stable, Kept kept,
+                                        std::vector<ElementId> named) -> Forgotten {
+  if (!unpruned_) return {};
+  for (const Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
+    for (std::size_t s = 0; s < leaf->count; ++s) {
+      const Run& run = leaf->runs[s];
+      if (run.last().sequence <= stable[run.replica] ||
+          REJOIN_MUTATED(named_element_is_forgotten)) {
+        continue;
+      }
+      named.push_back(run.left);
+      named.push_back(run.right);
+    }
+  }
+  std::sort(named.begin(), named.end());
+  named.erase(std::unique(named.begin(), named.end()), named.end());
   bool later = false;
   const auto gone = forgettable(stable, kept, named, later);
-  later |= !drop_origins(stable);
+  const bool settled = settle(stable, later);
   unpruned_ = later;
-  if (gone.empty()) return false;
-  for (const auto& [id, count] : gone) erase(id, count);
-  rebuild();
-  return true;
+  if (!gone.empty()) {
+    for (const auto& [id, count] : gone) erase(id, count);
+    rebuild();
+  }
+  return {!gone.empty(), settled};
 }
 
 // ---- Check ----

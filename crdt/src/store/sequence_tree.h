@@ -51,14 +51,9 @@ struct Sequenced<Buffer>::Leaf : Node {
     const Run& run = runs[at];
     const std::size_t begin = units(at, unit, offset);
     const std::size_t end = offset + n == run.length ? extents[at] : units(at, unit, offset + n);
-    return {run.id(offset),
-            n,
-            offset == 0 ? run.left : run.id(offset - 1),
-            run.right,
-            run.live,
-            run.away,
-            run.holder,
-            slice(unit + begin, end - begin)};
+    return {run.id(offset), n,           run.left_of(offset),
+            run.right,      run.live,    run.away,
+            run.holder,     run.settled, slice(unit + begin, end - begin)};
   }
 };
 
@@ -83,7 +78,7 @@ auto Sequenced<Buffer>::rest_of(const Piece& piece, std::uint64_t n) -> Piece {
   Piece rest = piece;
   rest.id = piece.id.plus(n);
   rest.count = piece.count - n;
-  rest.left = piece.id.plus(n - 1);
+  if (!piece.settled) rest.left = piece.id.plus(n - 1);
   if (piece.live) {
     const std::size_t units = Content<Buffer>::units(piece.content, n);
     rest.content = Slice(piece.content.data() + units, piece.content.size() - units);
@@ -131,7 +126,8 @@ Run Sequenced<Buffer>::run_of(const Piece& piece) {
           static_cast<std::uint32_t>(piece.count),
           piece.live,
           piece.away,
-          piece.holder};
+          piece.holder,
+          piece.settled};
 }
 
 // ---- Changing the tree ----
@@ -165,10 +161,11 @@ void Sequenced<Buffer>::close_slot(Leaf* leaf, std::size_t slot) {
 }
 
 // True when the elements of `next`, which stands right behind `run`, were inserted as if typed on
-// after its own.
+// after its own, or both are settled in one block.
 inline bool follows(const Run& run, const Run& next) {
   return run.replica == next.replica && run.first + run.length == next.first &&
-         next.left == run.last() && next.right == run.right;
+         run.settled == next.settled && next.left == run.left_of(run.length) &&
+         next.right == run.right;
 }
 
 // True when both can be one run.
@@ -293,10 +290,10 @@ auto Sequenced<Buffer>::split_run(Place place) -> Place {
   const std::size_t units = leaf->units(place.slot, leaf->unit_of(place.slot), place.offset);
   leaf->extents[place.slot + 1] = static_cast<std::uint16_t>(leaf->extents[place.slot] - units);
   leaf->extents[place.slot] = static_cast<std::uint16_t>(units);
+  rest.left = run.left_of(place.offset);
   run.length = place.offset;
   rest.first += place.offset;
   rest.length -= place.offset;
-  rest.left = run.last();
   changed_at({leaf, place.slot, 1});
   return {leaf, place.slot + 1, 0};
 }
@@ -320,9 +317,9 @@ void Sequenced<Buffer>::in_short_runs(Run run, Slice content, Each each) {
     part.length = static_cast<std::uint32_t>(elements);
     each(part, Slice(content.data(), units));
     content = Slice(content.data() + units, content.size() - units);
+    run.left = run.left_of(elements);
     run.first += elements;
     run.length -= part.length;
-    run.left = part.last();
   }
   if (run.length > 0) each(run, content);
 }
@@ -332,7 +329,7 @@ void Sequenced<Buffer>::put_run(Place place, Run run, Slice content) {
   const ElementId first = run.id();
   in_short_runs(run, content, [&](const Run& part, Slice part_content) {
     if (part.id() != first) {
-      place = find(part.left);
+      place = find({part.replica, part.first - 1});
       ++place.offset;
     }
     put_short_run(place, part, part_content);

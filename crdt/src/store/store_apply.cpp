@@ -411,13 +411,14 @@ std::size_t Store::prune(const Clock& stable, const Clock& early) {
     removals_.erase(removals_.begin() + static_cast<std::ptrdiff_t>(i));
     any = true;
   }
-  if (any) {
-    Clock seen = early;
-    seen.meet(clock_);
-    if (!REJOIN_MUTATED(prune_does_not_raise_the_floor)) floor_.join(seen);
-  }
+  if (any) raise_floor(early);
   sweep_doomed();
   return before - touch_count_ - removals_.size();
+}
+
+void Store::raise_floor(Clock forgotten) {
+  forgotten.meet(clock_);
+  if (!REJOIN_MUTATED(prune_does_not_raise_the_floor)) floor_.join(forgotten);
 }
 
 std::vector<ElementId> Store::named_by_marks(NodeIndex text) const {
@@ -429,14 +430,16 @@ std::vector<ElementId> Store::named_by_marks(NodeIndex text) const {
       if (end.element.sequence != 0) named.push_back(to_element(end.element));
     }
   });
-  std::sort(named.begin(), named.end());
-  named.erase(std::unique(named.begin(), named.end()), named.end());
   return named;
 }
 
 void Store::forget_elements(const Clock& stable) {
   REJOIN_ASSERT(!in_transaction());
+  // Of removals that were forgotten before all had them nothing tells any more that they are not
+  // stable.
+  if (!stable.includes(floor_) && !REJOIN_MUTATED(elements_forgotten_before_their_removal)) return;
   const std::vector<Sequence> clock = dense(stable);
+  bool any = false;
   for (NodeIndex index = 0; index < node_end_; ++index) {
     Node& n = node(index);
     if (!n.in_use) continue;
@@ -451,14 +454,17 @@ void Store::forget_elements(const Clock& stable) {
         if (unstable) return;
       }
       using Kept = typename std::remove_cvref_t<decltype(sequence)>::Kept;
-      const std::vector<ElementId> named =
+      std::vector<ElementId> named =
           n.type == Type::text ? named_by_marks(index) : std::vector<ElementId>();
       const Kept kept = n.type == Type::log ? Kept::last : Kept::first;
-      if (!sequence.forget_elements(clock, kept, named)) return;
+      const auto forgotten = sequence.forget_elements(clock, kept, std::move(named));
+      any = any || forgotten.elements || forgotten.origins;
+      if (!forgotten.elements) return;
       mark_dirty(index);
       doom(index);
     });
   }
+  if (any && !REJOIN_MUTATED(settling_does_not_raise_the_floor)) raise_floor(stable);
   sweep_doomed();
 }
 

@@ -1,5 +1,6 @@
 // State-based catching up: what another replica lacks, as cells; and the causal join.
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -9,6 +10,7 @@
 #include "store/cell_codec.h"
 #include "store/change.h"
 #include "store/packing.h"
+#include "store/sequence_blocks.h"
 
 namespace rejoin {
 
@@ -428,21 +430,7 @@ namespace {
 // Visits pieces of a sequence so that each comes after the others that hold its origins.
 template <class Pieces, class Visit>
 void for_each_after_origins(const Pieces& pieces, Visit visit) {
-  std::vector<std::size_t> by_id(pieces.size());
-  for (std::size_t i = 0; i < pieces.size(); ++i) by_id[i] = i;
-  std::sort(by_id.begin(), by_id.end(),
-            [&](std::size_t a, std::size_t b) { return pieces[a].id < pieces[b].id; });
-  constexpr auto none = static_cast<std::size_t>(-1);
-  const auto holder = [&](ElementId id) {
-    const auto after =
-        std::upper_bound(by_id.begin(), by_id.end(), id,
-                         [&](ElementId wanted, std::size_t i) { return wanted < pieces[i].id; });
-    if (id.is_boundary() || after == by_id.begin()) return none;
-    const auto& piece = pieces[*std::prev(after)];
-    const bool holds =
-        piece.id.replica == id.replica && id.sequence - piece.id.sequence < piece.count;
-    return holds ? *std::prev(after) : none;
-  };
+  const PieceIndex<Pieces> index(pieces);
   enum class State : char { fresh, waiting, done };
   std::vector<State> states(pieces.size(), State::fresh);
   std::vector<std::size_t> stack;
@@ -453,9 +441,9 @@ void for_each_after_origins(const Pieces& pieces, Visit visit) {
       if (states[top] == State::fresh) {
         states[top] = State::waiting;
         for (const ElementId origin : {pieces[top].left, pieces[top].right}) {
-          const std::size_t other = holder(origin);
+          const std::optional<std::size_t> other = index.find(origin);
           // A circle comes from no honest writer; it is broken where it closes.
-          if (other != none && states[other] == State::fresh) stack.push_back(other);
+          if (other && states[*other] == State::fresh) stack.push_back(*other);
         }
         continue;
       }
@@ -625,8 +613,9 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
     };
     // What is not known yet of a piece.
     const auto part_of = [&](const DecodedSequence::Piece& piece) {
-      typename Tree::Piece part{piece.id,   piece.count, piece.left,   piece.right,
-                                piece.live, piece.away,  piece.holder, content_of(piece)};
+      typename Tree::Piece part{piece.id,     piece.count,   piece.left,
+                                piece.right,  piece.live,    piece.away,
+                                piece.holder, piece.settled, content_of(piece)};
       if (piece.id.sequence <= ours[piece.id.replica]) {
         const Sequence known = ours[piece.id.replica] - piece.id.sequence + 1;
         part = Tree::rest_of(part, std::min(known, piece.count));
@@ -644,14 +633,16 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
       if (!piece.away && !piece.holder) return;
       moved.push_back({&piece, part.id.sequence - piece.id.sequence, part.count});
     };
-    const auto put = [&](const DecodedSequence::Piece& piece) {
+    const auto put = [&](const DecodedSequence::Piece& piece, ElementId block, ElementId before) {
       typename Tree::Piece part = part_of(piece);
       // What is here already came from no honest writer twice; it is left as it is.
       while (part.count > 0) {
         const std::uint64_t fresh = sequence.absent(part.id, part.count);
         if (fresh > 0) {
           const auto first = Tree::first_of(part, fresh);
-          hash_ += sequence.integrate(context, first);
+          hash_ += block.is_boundary() ? sequence.integrate(context, first)
+                                       : sequence.integrate_in_block(context, first, block, before);
+          before = first.id.plus(first.count - 1);
           note_moved(piece, first);
         }
         if (fresh == part.count) return;
@@ -670,7 +661,25 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
     }
     if (!sequence.empty() || !sequence.load(context, parts, hash_)) {
       moved.clear();
-      for_each_after_origins(decoded.pieces, put);
+      const auto is_settled = [](const DecodedSequence::Piece& piece) { return piece.settled; };
+      std::vector<ElementId> roots(decoded.pieces.size());
+      if (std::any_of(decoded.pieces.begin(), decoded.pieces.end(), is_settled)) {
+        // The whole of a sequence. Blocks of which nothing is here come as they are: not all of
+        // their elements have origins any more by which their places could be found.
+        if (!REJOIN_MUTATED(blocks_are_put_together_anew)) roots = block_roots(decoded.pieces);
+        for (std::size_t i = 0; i < roots.size(); ++i) {
+          const DecodedSequence::Piece& piece = decoded.pieces[i];
+          if (roots[i].sequence <= ours[roots[i].replica]) {
+            if (!piece.settled) roots[i] = {};
+            continue;
+          }
+          const bool goes_on = i > 0 && roots[i - 1] == roots[i];
+          put(piece, roots[i], goes_on ? decoded.pieces[i - 1].last() : ElementId{});
+        }
+      }
+      for_each_after_origins(decoded.pieces, [&](const DecodedSequence::Piece& piece) {
+        put(piece, roots[static_cast<std::size_t>(&piece - decoded.pieces.data())], {});
+      });
     }
     for (auto [replica, removal] : decoded.removals) {
       const Sequence known = ours[replica];

@@ -116,11 +116,13 @@ class Document {
   // member that has not seen it may come back with writes of its own. Resets of counters and
   // removals that win over additions wait for `stable`.
   std::size_t prune(const Clock& stable, const Clock& early);
-  // Forgets removed elements of lists and texts, and what orders those that are stable. Never
-  // changes the hash. Asks more of `stable` than prune(): nothing that is concurrent with it may
-  // come any more, not even from a replica whose writer lost its disk and its log; what came all
-  // the same would be put in another place here than elsewhere. Call prune() with the same clock
-  // before it. O(cells and runs).
+  // Forgets removed elements of lists, logs and texts, and what orders those that are stable. Never
+  // changes the hash. Asks more of `stable` than prune(): what can still come must have seen all of
+  // it, or nothing of it (from a writer that lost its disk or is new, and has not yet joined the
+  // whole state of another); what came all the same would be put in another place here than
+  // elsewhere. Call prune() with the same clock before it. Does nothing while removals are
+  // forgotten, here or by those whose state was joined, that `stable` does not include. Whoever
+  // lacks what was forgotten is given the whole state from then on. O(cells and runs).
   void forget_elements(const Clock& stable);
 
   // Paths touched by writes, joins and loads since the last call, without duplicates, in no
