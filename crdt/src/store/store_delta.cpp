@@ -1,5 +1,6 @@
 // State-based catching up: what another replica lacks, as cells; and the causal join.
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -169,7 +170,19 @@ void Store::encode_body(Delta& delta, std::vector<NodeIndex> nodes,
       out.varint(sequence);
     }
   };
-  encode_clock(REJOIN_MUTANT(floor_is_not_sent, floor, Clock{}));
+  if (floor.empty() || REJOIN_MUTATED(floor_is_not_sent)) {
+    out.varint(0);
+  } else {
+    std::vector<ReplicaId> lower;
+    for (const auto& [id, sequence] : delta.clock) {
+      if (floor.get(id) < sequence) lower.push_back(id);
+    }
+    out.varint(1 + lower.size());
+    for (const ReplicaId& id : lower) {
+      out.varint(number(find_replica(id)));
+      out.varint(floor.get(id));
+    }
+  }
   encode_clock(forgotten_);
   out.varint(removals.size());
   for (const SubtreeRemoval* removal : removals) {
@@ -335,7 +348,27 @@ Result<Applied> Store::join(const Delta& delta) {
     }
     return clock;
   };
-  const Clock floor = read_clock();
+  const auto read_floor = [&] {
+    Clock floor;
+    const std::uint64_t form = in.varint_at_most(in.remaining());
+    if (form == 0) return floor;
+    std::map<ReplicaId, Sequence> lower;
+    for (std::uint64_t n = form - 1; n > 0 && in.ok(); --n) {
+      const auto replica = static_cast<std::size_t>(in.varint());
+      const Sequence sequence = in.varint_at_most(limits::sequence_max);
+      if (replica >= table.size()) in.fail();
+      if (!in.ok()) break;
+      check_dot(static_cast<ReplicaIndex>(replica), sequence);
+      lower[table[replica]] = sequence;
+    }
+    for (const auto& [id, sequence] : delta.clock) {
+      const auto found = lower.find(id);
+      const Sequence up_to = found == lower.end() ? sequence : found->second;
+      if (up_to > 0) floor.advance({id, up_to});
+    }
+    return floor;
+  };
+  const Clock floor = read_floor();
   const bool complete = delta.scope != Delta::Scope::since;
   if (!complete && !floor.empty()) return malformed("what was forgotten, and a base");
   const Clock forgotten = read_clock();
