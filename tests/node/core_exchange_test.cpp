@@ -404,6 +404,39 @@ TEST(CoreExchange, member_that_crashes_before_it_kept_a_removal_does_not_bring_t
   w.check_everything();
 }
 
+// A removal that wins is remembered until no member can add without having seen it: b has applied it,
+// but not kept it.
+TEST(CoreExchange, addition_by_a_member_that_crashed_before_it_kept_the_removal_does_not_count) {
+  World w(13);
+  w.add_mesh({"a", "b"});
+  w.run_for(seconds(1));
+  const auto add = [](Transaction& t) { return t.root().set("s", Type::remove_wins_set).add("x"); };
+  const auto has = [&](const char* name) {
+    return w.document(name).root().set("s", Type::remove_wins_set).contains("x");
+  };
+  w.write("a", add);
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(2));
+  w.machine("b").disk_hangs = true;
+  w.write("a",
+          [](Transaction& t) { return t.root().set("s", Type::remove_wins_set).remove("x"); });
+  w.run_for(seconds(4));
+  EXPECT_FALSE(has("b"));
+  w.crash("b");
+  w.machine("b").disk_hangs = false;
+  w.run_for(seconds(10));
+  w.isolate("b");
+  w.start("b");
+  EXPECT_TRUE(has("b"));
+  w.write("b", add);
+  w.run_for(seconds(2));
+  w.heal();
+  ASSERT_TRUE(w.converge());
+  EXPECT_FALSE(has("a"));
+  EXPECT_FALSE(has("b"));
+  w.check_everything();
+}
+
 TEST(CoreExchange, member_that_was_never_heard_keeps_removals_remembered) {
   World w(14);
   w.add("a", {"b", "c"});
