@@ -201,6 +201,29 @@ TEST_F(Prune, an_element_stays_for_as_long_as_one_names_it_that_is_not_stable) {
   EXPECT_EQ(forgetful.hash(), mindful.hash());
 }
 
+// Where a member was given up, removals are forgotten that are not stable: the elements still stay,
+// since that member may come back with what it wrote beside them.
+TEST_F(Prune, elements_stay_until_all_know_of_a_removal_that_was_forgotten_early) {
+  Document forgetful(a);
+  Document away(b);
+  const auto edit = [&](Document& document, const std::function<void(TextRef)>& change) {
+    return write(document, [&](MapRef root) { change(root.text("t")); });
+  };
+  apply(away, edit(forgetful, [](TextRef t) { ASSERT_TRUE(t.insert(0, "<xyz>").ok()); }));
+  const Clock stable = away.clock();
+  const EventPtr beside = edit(away, [](TextRef t) { ASSERT_TRUE(t.insert(3, "m").ok()); });
+  const EventPtr removal = edit(forgetful, [](TextRef t) { ASSERT_TRUE(t.remove(1, 3).ok()); });
+  const EventPtr insertion = edit(forgetful, [](TextRef t) { ASSERT_TRUE(t.insert(1, "n").ok()); });
+  forgetful.prune(stable, forgetful.clock());
+  forgetful.forget_elements(stable);
+  apply(forgetful, beside);
+  apply(away, removal);
+  apply(away, insertion);
+  EXPECT_EQ(away.root().text("t").to_string(), "<nm>");
+  EXPECT_EQ(forgetful.root().text("t").to_string(), "<nm>");
+  EXPECT_EQ(forgetful.hash(), away.hash());
+}
+
 // ---- Of whom did not see what was forgotten ----
 
 // A node loses its disk, and what comes first is an old write from before a removal that all others
