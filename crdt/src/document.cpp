@@ -23,6 +23,7 @@ StateHash Document::hash() const {
 }
 std::size_t Document::cell_count() const { return store_->cell_count(); }
 std::size_t Document::touch_count() const { return store_->touch_count(); }
+bool Document::remembers_removals() const { return store_->remembers_removals(); }
 std::size_t Document::memory_bytes() const { return store_->memory_bytes(); }
 bool Document::exists(const Path& path) const {
   store_->settle();

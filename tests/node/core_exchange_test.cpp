@@ -404,8 +404,8 @@ TEST(CoreExchange, member_that_crashes_before_it_kept_a_removal_does_not_bring_t
   w.check_everything();
 }
 
-// A removal that wins is remembered until no member can add without having seen it: b has applied it,
-// but not kept it.
+// A removal that wins is remembered until no member can add without having seen it: b has applied
+// it, but not kept it.
 TEST(CoreExchange, addition_by_a_member_that_crashed_before_it_kept_the_removal_does_not_count) {
   World w(13);
   w.add_mesh({"a", "b"});
@@ -418,8 +418,7 @@ TEST(CoreExchange, addition_by_a_member_that_crashed_before_it_kept_the_removal_
   ASSERT_TRUE(w.converge());
   w.run_for(seconds(2));
   w.machine("b").disk_hangs = true;
-  w.write("a",
-          [](Transaction& t) { return t.root().set("s", Type::remove_wins_set).remove("x"); });
+  w.write("a", [](Transaction& t) { return t.root().set("s", Type::remove_wins_set).remove("x"); });
   w.run_for(seconds(4));
   EXPECT_FALSE(has("b"));
   w.crash("b");

@@ -124,6 +124,7 @@ class Store {
   bool is_live(const Node& node) const;  // the node's own cell shows something
   std::size_t cell_count() const { return node(root).live; }
   std::size_t touch_count() const { return touch_count_; }
+  bool remembers_removals() const { return !awaiting_prune_.empty() || !removals_.empty(); }
   std::size_t memory_bytes() const;
   // Calls `visit` for each child, in no meaningful order.
   template <class Visit>

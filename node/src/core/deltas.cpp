@@ -220,7 +220,7 @@ void Core::Impl::settle(Replica& replica, Link& link, const Clock& durable) {
 }
 
 void Core::Impl::forget_soon(Replica& replica) {
-  if (replica.prune_due != never) return;
+  if (replica.prune_due != never || !replica.document.remembers_removals()) return;
   replica.prune_due = replica.pruned_at < Micros{0}
                           ? now.monotonic
                           : std::max(now.monotonic, replica.pruned_at + options.exchange_interval);

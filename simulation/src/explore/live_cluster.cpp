@@ -81,7 +81,7 @@ std::string LiveCluster::unsettled() const {
     if (process->on_disk() != document.clock()) {
       return "not everything is durable at " + process->name();
     }
-    if (all_up && document.touch_count() != 0) {
+    if (all_up && document.remembers_removals()) {
       return "removals are still remembered, although every member has seen them, at " +
              process->name();
     }

@@ -94,9 +94,8 @@ std::string World::unsettled() const {
       }
       // A node forgets removals once it has heard from every member itself.
       const bool hears_all = host->core_options().peers.size() + 1 == hosts_.size();
-      if (hears_all && document.touch_count() != 0) {
-        return std::to_string(document.touch_count()) +
-               " removals are still remembered, although every member has seen them, at " + where;
+      if (hears_all && document.remembers_removals()) {
+        return "removals are still remembered, although every member has seen them, at " + where;
       }
       const auto status = host->core().status(space.name, host->local_now());
       if (status.waiting_events != 0) {

@@ -58,9 +58,12 @@ class Document {
   // ---- Reading ----
   MapView root() const;
   const Clock& clock() const;
-  StateHash hash() const;            // O(1)
-  std::size_t cell_count() const;    // cells with at least one live entry
-  std::size_t touch_count() const;   // removals still remembered
+  StateHash hash() const;           // O(1)
+  std::size_t cell_count() const;   // cells with at least one live entry
+  std::size_t touch_count() const;  // removals still remembered by touches
+  // Whether there is anything that prune() will forget: touches, removals of elements and of
+  // subtrees, removals that win, parts of counters that were reset.
+  bool remembers_removals() const;
   std::size_t memory_bytes() const;  // estimate, O(1)
   bool exists(const Path& path) const;
   // The live state in a canonical, sorted encoding: equal on two replicas exactly when their states
