@@ -31,7 +31,7 @@ std::vector<std::string> seeds() {
   const Clock clock = world(0).peer(0).document.clock();
   const StateHash hash{.low = 6, .high = 7};
   for (const Body& body :
-       {Body(Hello{.reply = true}), Body(Summary{.of_all = hash, .spaces = 3}),
+       {Body(Hello{.challenge = 4, .answer = 5}), Body(Summary{.of_all = hash, .spaces = 3}),
         Body(Digests{{{.space = space, .clock = hash, .state = hash},
                       {.space = "b", .clock = hash, .state = {}}}}),
         Body(Events{.space = space, .events = written_events(3, 20)}),

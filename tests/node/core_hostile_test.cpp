@@ -21,12 +21,40 @@ class CoreHostile : public ::testing::Test {
     w.machines["b"].options.name = "b";  // never started
     w.put("a", "x", 1);
     w.run_for(seconds(1));
+    ASSERT_TRUE(introduce(77));
   }
 
   Core& core() { return w.core("a"); }
 
-  std::string message(transport::Body body) {
-    return transport::encode(Message{"rejoin", "b", 77, std::move(body)});
+  std::string message(transport::Body body, std::uint64_t sender = 77) {
+    return transport::encode(Message{"rejoin", "b", sender, ours_, std::move(body)});
+  }
+  std::string hello(std::uint64_t sender, transport::Hello body, const std::string& from = "b") {
+    return transport::encode(Message{"rejoin", from, sender, 0, body});
+  }
+  // What a asks of a process that says hello; 0: nothing. Learns a's incarnation, too.
+  std::uint64_t challenge_to(std::uint64_t sender, const std::string& from = "b") {
+    for (const Send& send : give(hello(sender, {.challenge = 1}, from), from)) {
+      const auto decoded = transport::decode(send.bytes);
+      const auto* reply = decoded.ok() ? std::get_if<transport::Hello>(&decoded->body) : nullptr;
+      if (!reply || reply->answer != 1) continue;
+      ours_ = decoded->incarnation;
+      return reply->challenge;
+    }
+    ADD_FAILURE() << "a hello was not answered";
+    return 0;
+  }
+  // A process of b's that a comes to know, as it does any. False when a asks nothing of it.
+  bool introduce(std::uint64_t sender) {
+    const std::uint64_t challenge = challenge_to(sender);
+    give(hello(sender, {.answer = challenge}));
+    return challenge != 0;
+  }
+  // Whether a listens to this process of b's.
+  bool is_heard(std::uint64_t sender) {
+    const std::uint64_t stale = core().counters().messages_stale;
+    give(message(transport::Ack{"s", {}}, sender));
+    return core().counters().messages_stale == stale;
   }
   // What a answers at once.
   std::vector<Send> give(const std::string& bytes, const std::string& from = "b") {
@@ -57,6 +85,9 @@ class CoreHostile : public ::testing::Test {
   }
 
   World w{1};
+
+ private:
+  std::uint64_t ours_ = 0;  // a's incarnation
 };
 
 TEST_F(CoreHostile, random_bytes_are_dropped_and_counted) {
@@ -102,28 +133,29 @@ TEST_F(CoreHostile, flipped_bits_and_cut_ends_never_harm) {
 }
 
 TEST_F(CoreHostile, other_cluster_is_told_so_once_a_second) {
-  const std::string bytes = transport::encode(Message{"other", "b", 77, transport::Hello{}});
+  const std::string bytes = transport::encode(Message{"other", "c", 77, 0, transport::Hello{}});
   int answers = 0;
   for (int i = 0; i < 100; ++i) {
-    for (const Send& send : give(bytes)) answers += std::string(send.kind) == "reject";
+    for (const Send& send : give(bytes, "c")) answers += std::string(send.kind) == "reject";
   }
   EXPECT_EQ(answers, 1);
   EXPECT_EQ(core().counters().messages_rejected, 100u);
-  EXPECT_FALSE(core().status("s", w.now_of("a")).peers.at(0).alive);
+  EXPECT_EQ(core().status("s", w.now_of("a")).peers.size(), 1u);  // b
 }
 
 TEST_F(CoreHostile, reject_is_reported_and_never_answered) {
   const auto sends = give(transport::encode(
-      Message{"other", "b", 77, transport::Reject{ErrorCode::invalid_argument, "wrong cluster"}}));
+      Message{"other", "b", 77, 0, transport::Reject{ErrorCode::invalid_argument, "no"}}));
   EXPECT_TRUE(sends.empty());
   const auto& notices = w.machine("a").notices;
   EXPECT_TRUE(std::ranges::any_of(notices, [](const Notice& n) {
-    return n.kind == Notice::Kind::rejected && n.detail.find("wrong cluster") != std::string::npos;
+    return n.kind == Notice::Kind::rejected &&
+           n.detail.find("not talk to us: no") != std::string::npos;
   }));
 }
 
 TEST_F(CoreHostile, sender_under_another_name_is_dropped) {
-  const std::string bytes = transport::encode(Message{"rejoin", "c", 77, transport::Hello{}});
+  const std::string bytes = hello(77, {.challenge = 1}, "c");
   EXPECT_TRUE(give(bytes, "b").empty());
   EXPECT_EQ(malformed(), 1u);
   EXPECT_TRUE(give(bytes, "a").empty());  // ourselves
@@ -253,14 +285,69 @@ TEST_F(CoreHostile, transfer_of_nonsense_changes_nothing) {
   EXPECT_TRUE(core().check_invariants().ok());
 }
 
-TEST_F(CoreHostile, messages_of_an_earlier_incarnation_are_dropped) {
-  say(transport::Hello{});
-  give(transport::encode(Message{"rejoin", "b", 78, transport::Hello{}}));
+// ---- Incarnations ----
+
+TEST_F(CoreHostile, messages_of_a_former_incarnation_are_dropped_however_late_they_come) {
+  EXPECT_TRUE(is_heard(77));
+  ASSERT_TRUE(introduce(78));
   const ReplicaId self = w.document("a").self();
   const Clock mine = clock(self, 1);
-  say(transport::ClockReport{"s", mine, mine, {}, false, false});  // of 77, late
-  EXPECT_EQ(core().counters().messages_stale, 1u);
+  for (const seconds later : {seconds(0), seconds(1), seconds(3600)}) {
+    w.run_for(later);
+    give(message(transport::ClockReport{"s", mine, mine, {}, false, false}, 77));
+    EXPECT_FALSE(is_heard(77));
+  }
   EXPECT_TRUE(core().durable_at("s", Dot{self, 1}).empty());
+  EXPECT_TRUE(is_heard(78));
+}
+
+TEST_F(CoreHostile, process_counts_when_it_has_answered_and_no_earlier) {
+  EXPECT_FALSE(is_heard(78));
+  const std::uint64_t challenge = challenge_to(78);
+  EXPECT_FALSE(is_heard(78));
+  give(hello(78, {.answer = challenge + 1}));
+  EXPECT_FALSE(is_heard(78));
+  EXPECT_TRUE(is_heard(77));
+  give(hello(78, {.answer = challenge}));
+  EXPECT_TRUE(is_heard(78));
+  EXPECT_FALSE(is_heard(77));
+}
+
+TEST_F(CoreHostile, answer_that_was_under_way_does_not_bring_a_former_incarnation_back) {
+  const std::uint64_t of_78 = challenge_to(78);
+  give(hello(79, {.answer = challenge_to(79)}));
+  ASSERT_TRUE(is_heard(79));
+  give(hello(78, {.answer = of_78}));
+  EXPECT_TRUE(is_heard(79));
+  // Nor one that comes when somebody is asked again.
+  const std::uint64_t of_80 = challenge_to(80);
+  EXPECT_NE(of_80, of_78);
+  give(hello(78, {.answer = of_78}));
+  EXPECT_TRUE(is_heard(79));
+}
+
+TEST_F(CoreHostile, who_says_more_than_hello_unknown_is_asked_at_a_bounded_rate) {
+  int asked = 0;
+  for (int i = 0; i < 1000; ++i) {
+    for (const Send& send : give(message(transport::Ack{"s", {}}, 78))) {
+      asked += std::string(send.kind) == "hello";
+    }
+    w.run_for(milliseconds(1));
+  }
+  EXPECT_GE(asked, 1);
+  EXPECT_LE(asked, 3);
+}
+
+TEST_F(CoreHostile, what_was_sent_to_the_process_before_is_dropped) {
+  const std::string late = message(transport::Events{"s", {stray_event(5, 1)}});
+  w.crash("a");
+  w.start("a");
+  ASSERT_TRUE(introduce(77));
+  give(late);
+  EXPECT_EQ(core().counters().messages_stale, 1u);
+  EXPECT_EQ(core().counters().events_applied, 0u);
+  say(transport::Events{"s", {stray_event(5, 1)}});
+  EXPECT_EQ(core().counters().events_applied, 1u);
 }
 
 TEST_F(CoreHostile, unknown_spaces_are_answered_with_their_absence_at_a_bounded_rate) {
@@ -272,7 +359,7 @@ TEST_F(CoreHostile, unknown_spaces_are_answered_with_their_absence_at_a_bounded_
       ++answers;
     }
   }
-  EXPECT_EQ(answers, 1 + 1);  // and the summary with which a peer that comes up is met
+  EXPECT_EQ(answers, 1);
 }
 
 TEST_F(CoreHostile, made_up_sketches_cost_little_and_change_nothing) {
@@ -297,13 +384,13 @@ TEST_F(CoreHostile, made_up_sketches_cost_little_and_change_nothing) {
 TEST_F(CoreHostile, strangers_take_a_bounded_number_of_places) {
   for (int i = 0; i < 1000; ++i) {
     const std::string name = "stranger " + std::to_string(i);
-    give(transport::encode(Message{"rejoin", name, 7, transport::Hello{}}), name);
+    const bool has_place = !give(hello(7, {.challenge = 1}, name), name).empty();
+    if (has_place) give(hello(7, {.answer = challenge_to(7, name)}, name), name);
   }
   EXPECT_LE(core().status("s", w.now_of("a")).peers.size(), 1 + 64u);
   // Silent ones give theirs up.
   w.run_for(seconds(10));
-  EXPECT_FALSE(
-      give(transport::encode(Message{"rejoin", "late", 7, transport::Hello{}}), "late").empty());
+  EXPECT_FALSE(give(hello(7, {.challenge = 1}, "late"), "late").empty());
 }
 
 TEST_F(CoreHostile, summaries_are_answered_at_a_bounded_rate) {

@@ -130,7 +130,7 @@ TEST(Recording, accounts_for_every_message) {
   Scenario scenario = three_nodes();
   scenario.network.loss = Range<Share>::of(percent(10));
   scenario.network.duplicate = Range<Share>::of(percent(10));
-  scenario.network.corrupt = Range<Share>::of(percent(2));
+  scenario.network.corrupt = Range<Share>::of(percent(5));
   const Recorded run(scenario, false);
   ASSERT_TRUE(run.result.ok) << run.result.failure;
   std::map<Recording::Fate, std::uint64_t> fates;

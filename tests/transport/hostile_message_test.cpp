@@ -76,6 +76,7 @@ TEST(HostileMessage, the_unspoilt_one_is_good_packed_and_flat) {
 TEST(HostileMessage, fields_mean_what_the_schema_says) {
   const auto message = decode_frame(spoilt([](wire::Envelope::Builder envelope) {
     envelope.setIncarnation(5);
+    envelope.setReceiver(6);
     auto digests = envelope.getBody().initDigests().initDigests(1);
     digests[0].setSpace("s");
     digests[0].setClockLow(1);
@@ -85,6 +86,7 @@ TEST(HostileMessage, fields_mean_what_the_schema_says) {
   }));
   ASSERT_TRUE(message.ok());
   EXPECT_EQ(message->incarnation, 5u);
+  EXPECT_EQ(message->receiver, 6u);
   const SpaceDigest& digest = std::get<Digests>(message->body).digests.at(0);
   EXPECT_EQ(digest.space, "s");
   EXPECT_EQ(digest.clock, (StateHash{.low = 1, .high = 2}));

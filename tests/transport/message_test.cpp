@@ -147,12 +147,13 @@ TEST(Message, small_messages_are_small) {
   const StateHash hash{0x0123456789ABCDEF, 0xFEDCBA9876543210};
   const auto size = [](Body body) { return encode(message_of(std::move(body))).size(); };
 
-  EXPECT_LE(size(Hello{}), 56u);
-  EXPECT_LE(size(Summary{.of_all = hash, .spaces = 3}), 76u);
-  EXPECT_LE(size(Digests{{{.space = space, .clock = hash, .state = hash}}}), 112u);
-  EXPECT_LE(size(ClockReport{.space = space, .applied = one, .durable = one, .state = hash}), 144u);
-  EXPECT_LE(size(Ack{.space = space, .durable = one}), 96u);
-  EXPECT_LE(size(ChunkAck{.space = space, .transfer = 7, .received = 1 << 20}), 80u);
+  EXPECT_LE(size(Hello{.challenge = hash.low}), 70u);
+  EXPECT_LE(size(Hello{.challenge = hash.low, .answer = hash.high}), 80u);
+  EXPECT_LE(size(Summary{.of_all = hash, .spaces = 3}), 86u);
+  EXPECT_LE(size(Digests{{{.space = space, .clock = hash, .state = hash}}}), 122u);
+  EXPECT_LE(size(ClockReport{.space = space, .applied = one, .durable = one, .state = hash}), 154u);
+  EXPECT_LE(size(Ack{.space = space, .durable = one}), 106u);
+  EXPECT_LE(size(ChunkAck{.space = space, .transfer = 7, .received = 1 << 20}), 86u);
 
   const Sketch sketch{.space = space,
                       .comparison = 0x0123456789ABCDEF,
@@ -160,13 +161,13 @@ TEST(Message, small_messages_are_small) {
                       .cells = 1'000'000,
                       .from = 64,
                       .bytes = std::string(64 * 13, 's')};
-  EXPECT_LE(size(sketch), 128u + sketch.bytes.size());
+  EXPECT_LE(size(sketch), 138u + sketch.bytes.size());
   EXPECT_LE(size(SketchAnswer{
                 .space = space, .comparison = 0x0123456789ABCDEF, .have = 64, .wanted = {}}),
-            96u);
+            106u);
 
   const auto events = written_events(1, 20);
-  EXPECT_LE(size(Events{.space = space, .events = events}), 80 + events[0]->encoded().size());
+  EXPECT_LE(size(Events{.space = space, .events = events}), 90 + events[0]->encoded().size());
 }
 
 TEST(Message, long_messages_cost_what_they_carry) {

@@ -23,7 +23,9 @@ inline std::string to_text(const Message& message) {
   };
   struct {
     decltype(list)& items;
-    std::string operator()(const Hello& b) { return b.reply ? "reply" : "no reply"; }
+    std::string operator()(const Hello& b) {
+      return "challenge " + std::to_string(b.challenge) + ", answer " + std::to_string(b.answer);
+    }
     std::string operator()(const Summary& b) {
       return b.of_all.to_string() + " of " + std::to_string(b.spaces);
     }
@@ -62,8 +64,8 @@ inline std::string to_text(const Message& message) {
     }
   } body{list};
   return "in " + message.cluster + " from " + message.sender + "/" +
-         std::to_string(message.incarnation) + " " + kind_name(message.body) + " " +
-         std::visit(body, message.body);
+         std::to_string(message.incarnation) + " for " + std::to_string(message.receiver) + " " +
+         kind_name(message.body) + " " + std::visit(body, message.body);
 }
 
 inline void showValue(const Message& message, std::ostream& out) { out << to_text(message); }
@@ -84,9 +86,11 @@ inline std::vector<EventPtr> written_events(std::size_t count, std::size_t bytes
 }
 
 inline Message message_of(Body body) {
+  const bool for_any = std::holds_alternative<Hello>(body) || std::holds_alternative<Reject>(body);
   return Message{.cluster = "rejoin",
                  .sender = "frankfurt",
                  .incarnation = 0x1122334455667788,
+                 .receiver = for_any ? 0 : 0x99AABBCCDDEEFF11,
                  .body = std::move(body)};
 }
 
@@ -134,7 +138,7 @@ inline rc::Gen<transport::Body> body() {
                           *rc::gen::element<std::size_t>(0, 1, 100, 40'000));
   });
   return rc::gen::oneOf(
-      as_body(rc::gen::construct<Hello>(boolean)),
+      as_body(rc::gen::construct<Hello>(number, number)),
       as_body(rc::gen::construct<Summary>(state_hash(), rc::gen::arbitrary<std::uint32_t>())),
       as_body(rc::gen::construct<Digests>(rc::gen::container<std::vector<SpaceDigest>>(digest))),
       as_body(rc::gen::construct<ClockReport>(name(), clock(), clock(), state_hash(), boolean,
@@ -155,8 +159,8 @@ inline rc::Gen<transport::Body> body() {
 }
 
 inline rc::Gen<transport::Message> message() {
-  return rc::gen::construct<transport::Message>(name(), name(), rc::gen::arbitrary<std::uint64_t>(),
-                                                body());
+  const auto number = rc::gen::arbitrary<std::uint64_t>();
+  return rc::gen::construct<transport::Message>(name(), name(), number, number, body());
 }
 
 }  // namespace rejoin::generators

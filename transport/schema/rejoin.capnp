@@ -29,6 +29,8 @@ struct Envelope {
     sketch @13 :Sketch;
     sketchAnswer @14 :SketchAnswer;
   }
+
+  receiver @15 :UInt64;       # incarnation that it is meant for; 0 in a hello and a reject
 }
 
 # A clock is Data: a varint count, then 16 bytes of replica id and a varint sequence an entry, in the
@@ -36,7 +38,8 @@ struct Envelope {
 # 24, and 20 when packed.
 
 struct Hello {
-  reply @0 :Bool;
+  challenge @0 :UInt64;       # to be answered; 0: none
+  answer @1 :UInt64;          # the challenge that this answers; 0: none
 }
 
 struct Summary {

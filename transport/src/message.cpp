@@ -67,7 +67,9 @@ capnp::Data::Reader data_of(const std::string& bytes) {
 }
 
 void write(const Hello& body, wire::Envelope::Body::Builder out) {
-  out.initHello().setReply(body.reply);
+  auto hello = out.initHello();
+  hello.setChallenge(body.challenge);
+  hello.setAnswer(body.answer);
 }
 
 void write(const Summary& body, wire::Envelope::Body::Builder out) {
@@ -243,7 +245,9 @@ Result<Clock> clock_of(capnp::Data::Reader data) {
   return clock;
 }
 
-Result<Body> read(wire::Hello::Reader in) { return Body(Hello{.reply = in.getReply()}); }
+Result<Body> read(wire::Hello::Reader in) {
+  return Body(Hello{.challenge = in.getChallenge(), .answer = in.getAnswer()});
+}
 
 Result<Body> read(wire::Summary::Reader in) {
   return Body(Summary{.of_all = {.low = in.getOfAllLow(), .high = in.getOfAllHigh()},
@@ -393,6 +397,7 @@ Result<Message> read(capnp::MessageReader& in) {
   Message message{.cluster = string_of(envelope.getCluster()),
                   .sender = string_of(envelope.getSender()),
                   .incarnation = envelope.getIncarnation(),
+                  .receiver = envelope.getReceiver(),
                   .body = *std::move(body)};
   if (const char* rule = broken_rule(message)) return malformed(rule);
   return message;
@@ -463,6 +468,7 @@ std::string encode(const Message& message) {
   auto envelope = builder.initRoot<wire::Envelope>();
   envelope.setProtocolVersion(protocol_version);
   envelope.setIncarnation(message.incarnation);
+  envelope.setReceiver(message.receiver);
   envelope.setCluster(text_of(message.cluster));
   envelope.setSender(text_of(message.sender));
   std::visit([&](const auto& body) { write(body, envelope.getBody()); }, message.body);

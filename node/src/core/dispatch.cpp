@@ -10,7 +10,6 @@ namespace rejoin::node {
 
 namespace {
 
-constexpr std::size_t former_incarnations_max = 8;
 constexpr Micros notice_interval = std::chrono::seconds(1);
 constexpr Micros waiting_age_max = std::chrono::seconds(10);
 
@@ -46,7 +45,8 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
     ++counters.messages_rejected;
     if (!limit("reject " + from, notice_interval)) return;
     notice(Notice::Kind::rejected, "", from, reason);
-    outbox.add(Send{from, encode(transport::Reject{code, reason}), "reject"}, 0, queue.durable());
+    outbox.add(Send{from, encode(0, transport::Reject{code, reason}), "reject"}, 0,
+               queue.durable());
   };
   if (!decoded.ok()) {
     if (decoded.error().code == ErrorCode::unsupported_version) {
@@ -80,20 +80,23 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
   }
   Peer* peer = peer_for(from);
   if (!peer) return;
-  if (!note_incarnation(*peer, message.incarnation)) {
+  if (const auto* hello = std::get_if<transport::Hello>(&message.body)) {
+    return on_hello(*peer, message.incarnation, *hello);
+  }
+  if (REJOIN_MUTATED(former_incarnation_is_believed)) confirm(*peer, message.incarnation);
+  const bool confirmed = message.incarnation == peer->incarnation;
+  const bool for_us =
+      message.receiver == incarnation || REJOIN_MUTATED(message_to_a_former_incarnation_is_taken);
+  if (!confirmed && (peer->challenged_at < Micros{0} ||
+                     now.monotonic - peer->challenged_at >= resend_after(*peer))) {
+    challenge(*peer);
+  }
+  if (!confirmed || !for_us) {
     ++counters.messages_stale;
     return;
   }
   heard(*peer);
   std::visit(Overloaded{
-                 [&](const transport::Hello& m) {
-                   if (!m.reply) {
-                     send(*peer, transport::Hello{true}, 0);
-                   } else if (peer->hello_sent_at >= Micros{0}) {
-                     peer->round_trip.sample(now.monotonic - peer->hello_sent_at);
-                     peer->hello_sent_at = Micros{-1};
-                   }
-                 },
                  [&](const transport::Summary& m) { on_summary(*peer, m); },
                  [&](const transport::Digests& m) { on_digests(*peer, m); },
                  [&](const transport::ClockReport& m) { on_clock_report(*peer, m); },
@@ -103,26 +106,73 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
                  [&](const transport::ChunkAck& m) { on_chunk_ack(*peer, m); },
                  [&](const transport::Sketch& m) { on_sketch(*peer, m); },
                  [&](const transport::SketchAnswer& m) { on_sketch_answer(*peer, m); },
-                 [&](const transport::Reject&) {},
+                 [](const transport::Hello&) {},
+                 [](const transport::Reject&) {},
              },
              message.body);
 }
 
-std::string Core::Impl::encode(transport::Body body) const {
+std::string Core::Impl::encode(std::uint64_t receiver, transport::Body body) const {
   return transport::encode(
-      transport::Message{options.cluster, options.name, incarnation, std::move(body)});
+      transport::Message{options.cluster, options.name, incarnation, receiver, std::move(body)});
 }
 
 void Core::Impl::send(const Peer& peer, transport::Body body, Position gate) {
   const char* kind = transport::kind_name(body);
-  send_encoded(peer, encode(std::move(body)), kind, gate);
-}
-
-void Core::Impl::send_encoded(const Peer& peer, std::string bytes, const char* kind,
-                              Position gate) {
+  REJOIN_ASSERT(peer.incarnation != 0);
+  std::string bytes = encode(peer.incarnation, std::move(body));
   if (!outbox.add(Send{peer.name, std::move(bytes), kind}, gate, queue.durable())) {
     ++counters.messages_kept_back;
   }
+}
+
+// ---- Who is there ----
+
+void Core::Impl::send_hello(const Peer& peer, const transport::Hello& hello) {
+  outbox.add(Send{peer.name, encode(0, hello), "hello"}, 0, queue.durable());
+}
+
+std::uint64_t Core::Impl::challenge_for(Peer& peer) {
+  if (peer.challenge == 0) peer.challenged_at = now.monotonic;
+  while (peer.challenge == 0) peer.challenge = random.next();
+  return peer.challenge;
+}
+
+void Core::Impl::challenge(Peer& peer) {
+  send_hello(peer, {.challenge = challenge_for(peer)});
+  peer.challenged_at = now.monotonic;
+}
+
+void Core::Impl::on_hello(Peer& peer, std::uint64_t sender, const transport::Hello& hello) {
+  const bool answered = hello.answer != 0 && (hello.answer == peer.challenge ||
+                                              REJOIN_MUTATED(any_answer_to_a_challenge_counts));
+  if (answered) {
+    peer.challenge = 0;
+    peer.round_trip.sample(now.monotonic - peer.challenged_at);
+    confirm(peer, sender);
+  }
+  const bool confirmed = sender == peer.incarnation;
+  if (hello.challenge != 0) {
+    // The other side first learns who we are, and then hears the rest.
+    send_hello(peer, {.challenge = confirmed ? 0 : challenge_for(peer), .answer = hello.challenge});
+  }
+  if (confirmed) heard(peer);
+}
+
+void Core::Impl::confirm(Peer& peer, std::uint64_t seen) {
+  if (peer.incarnation == seen) return;
+  if (peer.incarnation != 0 && !REJOIN_MUTATED(incarnation_is_ignored)) {
+    // It may have lost anything: all knowledge begins anew.
+    ++peer.epoch;
+    peer.unagreed.clear();
+    peer.all_unagreed = true;
+    peer.lacking.clear();
+    peer.differing_summaries = 0;
+    peer.digests_sent_at = Micros{-1};
+    peer.sample = Dot{};
+    peer.alive = false;
+  }
+  peer.incarnation = seen;
 }
 
 // ---- Peers ----
@@ -170,33 +220,6 @@ Peer* Core::Impl::peer_for(const std::string& name) {
   oldest->next_exchange = now.monotonic;
   slots.emplace(name, slot);
   return oldest;
-}
-
-bool Core::Impl::note_incarnation(Peer& peer, std::uint64_t seen) {
-  if (peer.incarnation == seen || REJOIN_MUTATED(incarnation_is_ignored)) return true;
-  auto& former = peer.former_incarnations;
-  std::erase_if(former, [&](const auto& left) {
-    return now.monotonic - left.second >= options.peer_timeout;
-  });
-  if (std::ranges::any_of(former, [&](const auto& left) { return left.first == seen; }) &&
-      !REJOIN_MUTATED(former_incarnation_is_believed)) {
-    return false;
-  }
-  if (peer.incarnation != 0) {
-    former.emplace_back(peer.incarnation, now.monotonic);
-    if (former.size() > former_incarnations_max) former.pop_front();
-    // It may have lost anything: all knowledge begins anew.
-    ++peer.epoch;
-    peer.unagreed.clear();
-    peer.all_unagreed = true;
-    peer.lacking.clear();
-    peer.differing_summaries = 0;
-    peer.digests_sent_at = Micros{-1};
-    peer.sample = Dot{};
-    peer.alive = false;
-  }
-  peer.incarnation = seen;
-  return true;
 }
 
 void Core::Impl::heard(Peer& peer) {

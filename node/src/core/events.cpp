@@ -282,9 +282,8 @@ void Core::Impl::push(Replica& replica) {
   std::size_t bytes = 0;
   const auto send_group = [&] {
     if (group.empty()) return;
-    std::string encoded;  // once for all peers
     for (const auto& peer : peers) {
-      if (peer->alive) push_to(replica, *peer, group, encoded);
+      if (peer->alive) push_to(replica, *peer, group);
     }
     group.clear();
     bytes = 0;
@@ -301,8 +300,7 @@ void Core::Impl::push(Replica& replica) {
 }
 
 // `events` are consecutive ones of one writer.
-void Core::Impl::push_to(Replica& replica, Peer& peer, const std::vector<EventPtr>& events,
-                         std::string& encoded) {
+void Core::Impl::push_to(Replica& replica, Peer& peer, const std::vector<EventPtr>& events) {
   Link& link = this->link(replica, peer);
   if (link.lacks) return;
   const Sequence reach = link.reach(events.front()->writer());
@@ -312,12 +310,6 @@ void Core::Impl::push_to(Replica& replica, Peer& peer, const std::vector<EventPt
     peer.sample = events.back()->id();
     peer.sample_space = replica.index;
     peer.sample_sent_at = now.monotonic;
-  }
-  if (reach + 1 == events.front()->first()) {
-    if (encoded.empty()) encoded = encode(transport::Events{replica.name, events});
-    send_encoded(peer, encoded, "events", 0);
-    link.mark_sent(events.back()->id(), now.monotonic, resend_after(peer));
-    return;
   }
   const auto first = std::ranges::find_if(
       events, [&](const EventPtr& event) { return event->first() == reach + 1; });

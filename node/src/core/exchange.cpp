@@ -45,8 +45,7 @@ void Core::Impl::exchange(Peer& peer) {
     peer.next_exchange = never;
     return;
   }
-  peer.hello_sent_at = now.monotonic;
-  send(peer, transport::Hello{false}, 0);
+  challenge(peer);
 }
 
 void Core::Impl::exchange_soon(Micros delay, std::uint32_t except) {

@@ -92,7 +92,12 @@ struct Core::Impl {
   void malformed(const std::string& from, const std::string& space, const std::string& reason);
   Peer* peer_for(const std::string& name);  // null when there are too many strangers
   Peer& add_peer(const std::string& name, bool configured);
-  bool note_incarnation(Peer& peer, std::uint64_t incarnation);
+  void send_hello(const Peer& peer, const transport::Hello& hello);
+  void challenge(Peer& peer);
+  std::uint64_t challenge_for(Peer& peer);  // the one that is not answered yet, or a new one
+  void on_hello(Peer& peer, std::uint64_t sender, const transport::Hello& hello);
+  // The peer's process has answered: from now on it alone is listened to.
+  void confirm(Peer& peer, std::uint64_t incarnation);
   void heard(Peer& peer);
   void gone(Peer& peer);
   void tick();
@@ -103,10 +108,9 @@ struct Core::Impl {
   void hurry(Replica& replica, Micros when);  // run() by then
   Link& link(Replica& replica, Peer& peer);
   const Link* link_if(const Replica& replica, const Peer& peer) const;
-  // Sends, or keeps back until `gate` is durable.
+  // Sends to the peer's present incarnation, or keeps back until `gate` is durable.
   void send(const Peer& peer, transport::Body body, Position gate);
-  void send_encoded(const Peer& peer, std::string bytes, const char* kind, Position gate);
-  std::string encode(transport::Body body) const;
+  std::string encode(std::uint64_t receiver, transport::Body body) const;
   Micros resend_after(const Peer& peer) const;
 
   // ---- events.cpp ----
@@ -126,8 +130,7 @@ struct Core::Impl {
   void want_flush(Replica& replica);
   void flush();
   void push(Replica& replica);
-  void push_to(Replica& replica, Peer& peer, const std::vector<EventPtr>& events,
-               std::string& encoded);
+  void push_to(Replica& replica, Peer& peer, const std::vector<EventPtr>& events);
   void send_events(Replica& replica, Peer& peer, Link& link, const std::vector<EventPtr>& events);
   // How long after an event's arrival it should have reached the peer by another way.
   Micros relay_wait(const Peer& peer) const {

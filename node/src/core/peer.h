@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "rejoin/crdt/id.h"
@@ -42,13 +40,13 @@ struct Peer {
   Micros alive_since{0};
   Micros next_exchange{0};
 
-  // Of its process; 0 while unknown. All that is known of what it holds belongs to one incarnation:
-  // a Link of another `epoch` is void.
+  // The process that answered a challenge of ours last; 0: none yet. It alone is listened to. A
+  // challenge is drawn after the last one was answered, so no earlier process can know it. All that
+  // is known of what the peer holds belongs to one incarnation: a Link of another `epoch` is void.
   std::uint64_t incarnation = 0;
-  // Their messages may still be under way: they are dropped for peer_timeout. Not for ever, because
-  // incarnations have no order: the one that was heard last may be the older one.
-  std::deque<std::pair<std::uint64_t, Micros>> former_incarnations;  // with when they were left
   std::uint32_t epoch = 1;
+  std::uint64_t challenge = 0;  // not answered yet; 0: none
+  Micros challenged_at{-1};     // when it was sent by itself, or drawn; negative: never
 
   // Spaces (by index) whose digest is not known to be the same there as here. `all_unagreed`: every
   // space is, listed or not.
@@ -60,7 +58,6 @@ struct Peer {
   std::uint32_t spaces_there = 0;      // as its last Summary said
 
   RoundTrip round_trip;
-  Micros hello_sent_at{-1};  // while no answer came
   // One own write under way, to measure how long it takes until it is acknowledged.
   std::uint32_t sample_space = 0;
   Dot sample;  // of sequence 0: none

@@ -57,7 +57,8 @@ std::string range_of(const Event& event) {
 // Bodies in words.
 struct Words {
   std::string operator()(const transport::Hello& hello) const {
-    return hello.reply ? "answers a hello" : "asks who is there";
+    if (hello.answer == 0) return "asks who is there";
+    return hello.challenge == 0 ? "answers a hello" : "answers a hello, and asks who is there";
   }
   std::string operator()(const transport::Summary& summary) const {
     return "sum of " + std::to_string(summary.spaces) + " spaces " +

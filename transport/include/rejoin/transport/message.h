@@ -29,9 +29,11 @@ inline constexpr std::size_t reject_reason_bytes_max = 1024;
 // characters, so that a name can be a routing id and can be logged as it is.
 bool is_valid_name(std::string_view name);
 
-// First contact, and while the other side is silent. Reveals nothing of any space.
+// First contact, and while the other side is silent. Reveals nothing of any space. Who answers a
+// challenge proves that it has run since that was drawn; 0 stands for none of either.
 struct Hello {
-  bool reply = false;  // answers a Hello; not answered again
+  std::uint64_t challenge = 0;  // drawn at random, to be answered
+  std::uint64_t answer = 0;     // the receiver's challenge
 };
 
 // One fixed-size summary of all spaces that the receiver is not known to lack: a sum of hashes of
@@ -130,6 +132,7 @@ struct Message {
   std::string cluster;            // nodes of different clusters do not mix
   std::string sender;             // the sending node's name
   std::uint64_t incarnation = 0;  // of the sending process: drawn anew at every start
+  std::uint64_t receiver = 0;     // incarnation that it is meant for; 0: Hello and Reject, for any
   Body body;
 };
 
