@@ -546,6 +546,46 @@ TEST(CoreExchange, comparison_that_the_receiver_does_not_live_to_see_begins_anew
   w.check_everything();
 }
 
+// ---- Beginning anew ----
+
+TEST(CoreExchange, member_that_began_anew_takes_over_a_state_before_it_is_told_events) {
+  World w(27);
+  w.check_gate = false;
+  w.add_mesh({"a", "b", "c"});
+  w.run_for(seconds(1));
+  for (int i = 0; i < 10; ++i) w.put(i % 2 == 0 ? "a" : "b", "x" + std::to_string(i % 3), i);
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(1));
+  const Clock before = w.document("a").clock();
+  w.crash("c");
+  w.machine("c").disk = FakeDisk();
+  w.start("c");
+  std::uint64_t present = 0;  // c's incarnation
+  int told_too_early = 0;
+  w.tap = [&](const std::string& from, const Send& send) {
+    const auto message = transport::decode(send.bytes);
+    if (from == "c") present = message->incarnation;
+    const bool event_to_c =
+        send.to == "c" && message->receiver == present && std::string(send.kind) == "events";
+    told_too_early += event_to_c && !w.document("c").clock().includes(before);
+    return true;
+  };
+  for (int i = 0; i < 200; ++i) {
+    w.put(i % 2 == 0 ? "a" : "b", "x" + std::to_string(i % 3), i);
+    w.run_for(milliseconds(10));
+  }
+  ASSERT_TRUE(w.converge());
+  EXPECT_EQ(told_too_early, 0);
+  EXPECT_GE(w.core("c").counters().deltas_joined, 1u);
+  // Then it is one like the others.
+  w.run_for(seconds(3));
+  const std::uint64_t applied = w.core("c").counters().events_applied;
+  w.put("a", "y", 1);
+  w.run_for(milliseconds(50));
+  EXPECT_EQ(w.core("c").counters().events_applied, applied + 1);
+  w.check_everything();
+}
+
 // ---- The certificate ----
 
 TEST(CoreExchange, states_that_differ_at_equal_clocks_are_reported) {

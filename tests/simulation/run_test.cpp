@@ -171,7 +171,8 @@ lasts = ["100ms", "2s"]
   ASSERT_TRUE(scenario.ok()) << scenario.error().to_string();
   const RunResult result = run_hashed(*scenario, 1);
   EXPECT_TRUE(result.ok) << result.failure;
-  EXPECT_GE(result.counts.at("events applied"), 299 * result.commits);
+  // But for what who restarts takes over as deltas.
+  EXPECT_GE(result.counts.at("events applied"), 290 * result.commits);
 }
 
 TEST(Campaign, its_result_does_not_depend_on_the_number_of_threads) {

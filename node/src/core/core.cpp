@@ -247,6 +247,9 @@ Status Core::open_space(StoredSpace stored, Now now) {
   REJOIN_ASSERT(stored.document.self() == stored.replica);
   Replica& replica = impl_->add_replica(stored.name, true, std::move(stored.document));
   replica.durable_clock = replica.document.clock();
+  for (const auto& peer : impl_->peers) {
+    if (peer->incarnation != 0) impl_->expect_takeover(replica, *peer);
+  }
   replica.log_bytes = stored.log_bytes;
   if (!REJOIN_MUTATED(restart_forgets_the_time)) impl_->clock.restore(stored.last_time);
   for (EventPtr& event : stored.recent) {

@@ -173,6 +173,7 @@ void Core::Impl::confirm(Peer& peer, std::uint64_t seen) {
     peer.alive = false;
   }
   peer.incarnation = seen;
+  for (const auto& replica : replicas) expect_takeover(*replica, peer);
 }
 
 // ---- Peers ----
@@ -261,6 +262,11 @@ Link& Core::Impl::link(Replica& replica, Peer& peer) {
     link.relayed_to = replica.recent.begin_number();
   }
   return link;
+}
+
+void Core::Impl::expect_takeover(Replica& replica, Peer& peer) {
+  if (REJOIN_MUTATED(newcomer_is_told_events)) return;
+  link(replica, peer).takeover = replica.durable_part();
 }
 
 const Link* Core::Impl::link_if(const Replica& replica, const Peer& peer) const {

@@ -172,10 +172,12 @@ void Core::Impl::on_ack(Peer& peer, const transport::Ack& message) {
   if (!replica) return;
   Link& link = this->link(*replica, peer);
   if (!own_id_holds(*replica, peer, message.durable.get(replica->document.self()))) return;
+  const bool had_to_take_over = link.must_take_over();
   Link::absorb(link.durable, message.durable, replica->document.clock());
   Link::absorb(link.applied, message.durable, replica->document.clock());
   sample_round_trip(*replica, peer, message.durable);
-  if (link.resend_goes_on) {
+  // The next portion; or what was kept back meanwhile.
+  if (link.resend_goes_on || (had_to_take_over && !link.must_take_over())) {
     link.resend_goes_on = false;
     Clock base = link.sent;
     base.join(link.applied);
@@ -302,7 +304,7 @@ void Core::Impl::push(Replica& replica) {
 // `events` are consecutive ones of one writer.
 void Core::Impl::push_to(Replica& replica, Peer& peer, const std::vector<EventPtr>& events) {
   Link& link = this->link(replica, peer);
-  if (link.lacks) return;
+  if (link.lacks || link.must_take_over()) return;
   const Sequence reach = link.reach(events.front()->writer());
   // One that misses earlier events could not use these: the next exchange brings it all of them.
   if (reach + 1 < events.front()->first() || reach >= events.back()->last()) return;
@@ -340,7 +342,7 @@ void Core::Impl::relay_at_once(Replica& replica) {
   for (auto& [slot, events] : std::exchange(replica.relays, {})) {
     Peer& peer = *peers[slot];
     Link& link = this->link(replica, peer);
-    if (!peer.alive || link.lacks) continue;
+    if (!peer.alive || link.lacks || link.must_take_over()) continue;
     Clock reach;
     std::erase_if(events, [&](const EventPtr& event) {
       const ReplicaId& writer = event->writer();
@@ -354,6 +356,7 @@ void Core::Impl::relay_at_once(Replica& replica) {
 }
 
 Micros Core::Impl::relay(Replica& replica, Peer& peer, Link& link) {
+  if (link.must_take_over()) return never;
   const RecentEvents& recent = replica.recent;
   const Micros wait = relay_wait(peer);
   std::vector<EventPtr> due;

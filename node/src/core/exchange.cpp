@@ -338,7 +338,8 @@ void Core::Impl::catch_up(Replica& replica, Peer& peer, Link& link, const Clock&
     if (base.includes(without_news(replica, have, now.monotonic - relay_wait(peer)))) return;
   }
   if (base.includes(have)) return;
-  const auto event_bytes = replica.recent.bytes_beyond(base, have);
+  const auto event_bytes = link.must_take_over() ? std::optional<std::uint64_t>()
+                                                 : replica.recent.bytes_beyond(base, have);
   const bool few = event_bytes && *event_bytes <= few_event_bytes;
   if (!few && now.monotonic < link.next_transfer_at) return;
   link.sent = base;

@@ -107,6 +107,8 @@ struct Core::Impl {
   void schedule(Replica& replica, Micros when);
   void hurry(Replica& replica, Micros when);  // run() by then
   Link& link(Replica& replica, Peer& peer);
+  // Remembers what the peer's incarnation, just confirmed, must take over.
+  void expect_takeover(Replica& replica, Peer& peer);
   const Link* link_if(const Replica& replica, const Peer& peer) const;
   // Sends to the peer's present incarnation, or keeps back until `gate` is durable.
   void send(const Peer& peer, transport::Body body, Position gate);

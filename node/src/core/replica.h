@@ -33,6 +33,10 @@ struct Link {
   Clock settled;
   bool has_settled = false;
 
+  // What was durable here when the peer's incarnation was confirmed. Until it has all of that, it
+  // may be one that began anew, and must take over our state in one step: it gets no single events.
+  Clock takeover;
+
   // What it holds if everything that we sent arrives. `sent_before` is older than resend_after:
   // what of it the peer still lacks was lost. (`sent_snapshot` becomes `sent_before` in turn.)
   Clock sent;
@@ -72,6 +76,10 @@ struct Link {
   Micros transfer_pause{0};
   StateHash divergent_state;  // the last unequal hash that was reported
 
+  bool must_take_over() {
+    if (!takeover.empty() && applied.includes(takeover)) takeover = Clock{};
+    return !takeover.empty();
+  }
   // How far it is with this writer's events, if everything that we sent arrives.
   Sequence reach(const ReplicaId& writer) const {
     return std::max(sent.get(writer), applied.get(writer));
