@@ -635,6 +635,7 @@ void World::perform(const Action& action) {
         one.document = Document(id);
         one.model.self = id;
         one.model.known.clear();
+        if (disks_ == Disks::lost_and_made_up_for) begin_anew(one);
         join_all(one, other);
       } else {
         restart(one);
@@ -1340,6 +1341,15 @@ void World::join_compared(Peer& peer) {
   merge(peer.model.known, from.model.known);
 }
 
+void World::begin_anew(Peer& peer) {
+  peer.events.clear();
+  for (const auto& p : peers_) {
+    if (p.get() == &peer) continue;
+    peer.owed[p.get()] = p->document.clock();
+    p->owed.erase(&peer);
+  }
+}
+
 void World::lose_disk(Peer& peer, unsigned choice) {
   peer.model.self = new_id();
   peer.model.known.clear();
@@ -1348,15 +1358,10 @@ void World::lose_disk(Peer& peer, unsigned choice) {
   peer.rows.clear();
   peer.header.clear();
   peer.stored.clear();
-  peer.events.clear();
   peer.pruned = peer.stored_pruned = Clock{};
   peer.compared.reset();
   if (disks_ == Disks::lost_and_made_up_for) {
-    for (const auto& p : peers_) {
-      if (p.get() == &peer) continue;
-      peer.owed[p.get()] = p->document.clock();
-      p->owed.erase(&peer);
-    }
+    begin_anew(peer);
     return;
   }
   if (choice % 3 == 0 || backlog_.empty()) return;

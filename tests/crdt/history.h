@@ -209,6 +209,8 @@ class World {
   void prune(Peer& peer, unsigned choice);
   void become(Peer& peer);
   void lose_disk(Peer& peer, unsigned choice);
+  // From now on it is owed what the others know.
+  void begin_anew(Peer& peer);
   void compare(Peer& peer, std::size_t other, unsigned choice);
   void join_compared(Peer& peer);
   // Whether anybody may give it this event alone.
