@@ -234,6 +234,10 @@ class Shrinker {
   // By value: it may be one of those in `s`.
   static void drop_node(Scenario& s, std::string node) {
     std::erase(s.nodes, node);
+    s.network.region.erase(node);
+    std::erase_if(s.network.links, [&](const LinkOptions& link) {
+      return std::find(link.nodes.begin(), link.nodes.end(), node) != link.nodes.end();
+    });
     std::erase_if(s.planned, [&](PlannedFault& fault) {
       const bool named = std::erase(fault.nodes, node) > 0;
       const bool one_end = fault.kind == FaultKind::one_way && named;
@@ -281,6 +285,17 @@ class Shrinker {
       try_to([&](Scenario& s) { s.network.*share = none; });
     }
     try_to([&](Scenario& s) { s.network.bandwidth = Range<std::uint64_t>::of(0); });
+    try_to([&](Scenario& s) { s.network.loss_burst = 1; });
+    try_to([&](Scenario& s) { s.network.asymmetric = false; });
+    try_to([&](Scenario& s) { s.network.region.clear(); });
+    for (std::size_t i = at_.scenario.network.links.size(); i-- > 0;) {
+      try_to([&](Scenario& s) {
+        s.network.links.erase(s.network.links.begin() + static_cast<std::ptrdiff_t>(i));
+      });
+    }
+    if (at_.scenario.network.region.empty()) {
+      try_to([&](Scenario& s) { s.network.regions = {}; });
+    }
     try_to([&](Scenario& s) { s.network.spread_ppm = 0; });
     try_to([&](Scenario& s) { s.network.delay = Range<Duration>::of(milliseconds(10)); });
     try_to([&](Scenario& s) { s.disk.spread_ppm = 0; });

@@ -3,17 +3,23 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <sstream>
 
 #include "rejoin/simulation/coverage.h"
+#include "rejoin/simulation/link_trace.h"
 #include "rejoin/transport/message.h"
 #include "scenario/knobs.h"
 #include "scenario/shipped.h"
 #include "scenario/toml_reader.h"
 
 namespace rejoin::simulation {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -117,13 +123,108 @@ bool read_steps(const std::string& text, std::set<ClientStep>& steps) {
   return true;
 }
 
-void read_network(TomlTable table, NetworkOptions& network) {
+// Where a scenario's recordings are looked for, the nearest first.
+std::vector<fs::path> recording_folders(const std::string& scenario_file) {
+  const char* data = std::getenv("REJOIN_DATA");
+  std::vector<fs::path> folders{fs::path(scenario_file).parent_path(),
+                                fs::path(data != nullptr ? data : "../shared/data")};
+  for (const auto& shipped : shipped_folders("scenarios")) folders.emplace_back(shipped);
+  return folders;
+}
+
+template <class T>
+void read_recorded(TomlTable& table, const std::string& key, const std::string& scenario_file,
+                   Recorded<T>& recorded) {
+  table.read(key, recorded.file);
+  if (recorded.file.empty()) return;
+  std::string looked_for;
+  for (const auto& folder : recording_folders(scenario_file)) {
+    const fs::path path = folder / recorded.file;
+    std::error_code ignored;
+    if (!fs::is_regular_file(path, ignored)) {
+      looked_for += (looked_for.empty() ? "" : ", ") + path.string();
+      continue;
+    }
+    auto content = T::read(path.string());
+    if (content.ok()) {
+      recorded.content = std::make_shared<const T>(*std::move(content));
+    } else {
+      table.problem(key, table.full(key) + ": " + content.error().to_string());
+    }
+    return;
+  }
+  table.problem(key, table.full(key) + ": there is no such file; looked for " + looked_for +
+                         "; put it beside the scenario, or set REJOIN_DATA to the folder that "
+                         "holds recordings");
+}
+
+void read_delay(TomlTable& table, const std::string& key, std::optional<Range<Duration>>& delay) {
+  Range<Duration> read{};
+  table.read(key, read);
+  if (table.has(key)) delay = read;
+}
+
+LinkOptions read_link(TomlTable table, const Scenario& scenario) {
+  LinkOptions link;
+  table.read("nodes", link.nodes);
+  read_recorded(table, "up", scenario.source, link.up);
+  read_recorded(table, "down", scenario.source, link.down);
+  read_delay(table, "up_delay", link.up_delay);
+  read_delay(table, "down_delay", link.down_delay);
+  for (const auto& name : link.nodes) {
+    if (std::find(scenario.nodes.begin(), scenario.nodes.end(), name) == scenario.nodes.end()) {
+      table.problem("nodes", "link.nodes: there is no node \"" + name + "\"");
+    }
+  }
+  if (link.nodes.size() != 2 || link.nodes[0] == link.nodes[1]) {
+    table.problem("nodes", "link.nodes: name two nodes; what the first sends is \"up\"");
+  }
+  table.finish();
+  return link;
+}
+
+void read_regions(TomlTable& table, const Scenario& scenario, TomlProblems& problems,
+                  NetworkOptions& network) {
+  read_recorded(table, "regions", scenario.source, network.regions);
+  const auto* places = table.table("region");
+  if (places == nullptr) return;
+  TomlTable of_nodes(*places, "network.region", problems);
+  for (const auto& node : scenario.nodes) {
+    if (!of_nodes.has(node)) {
+      of_nodes.node(node);
+      continue;
+    }
+    std::string& region = network.region[node];
+    of_nodes.read(node, region);
+    if (network.regions.file.empty()) {
+      of_nodes.problem(node, of_nodes.full(node) +
+                                 ": say in network.regions which file tells how "
+                                 "far apart regions are");
+    } else if (network.regions.content != nullptr && !network.regions.content->knows(region)) {
+      std::string known;
+      for (const auto& name : network.regions.content->names()) {
+        known += (known.empty() ? "" : ", ") + name;
+      }
+      of_nodes.problem(node, of_nodes.full(node) + ": expected one of " + known);
+    }
+  }
+  of_nodes.finish();
+}
+
+void read_network(TomlTable table, const Scenario& scenario, TomlProblems& problems,
+                  NetworkOptions& network) {
   table.read("delay", network.delay);
+  table.read("asymmetric", network.asymmetric);
+  read_regions(table, scenario, problems, network);
   table.read_ppm("spread", network.spread_ppm, 8);
   table.read("slow", network.slow);
   table.read_ppm("slow_alpha", network.slow_alpha_ppm, 10);
   if (network.slow_alpha_ppm == 0) table.problem("slow_alpha", "network.slow_alpha: must exceed 0");
   table.read("loss", network.loss);
+  table.read("loss_burst", network.loss_burst);
+  if (network.loss_burst < 1 || network.loss_burst > Share::whole) {
+    table.problem("loss_burst", "network.loss_burst: expected 1 to 1000000 messages");
+  }
   table.read("duplicate", network.duplicate);
   table.read("reorder", network.reorder);
   table.read("corrupt", network.corrupt);
@@ -301,7 +402,12 @@ void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
   const auto part = [&](const char* key, auto read) {
     if (const auto* table = top.table(key)) read(TomlTable(*table, key, problems));
   };
-  part("network", [&](TomlTable table) { read_network(std::move(table), scenario.network); });
+  part("network", [&](TomlTable table) {
+    read_network(std::move(table), scenario, problems, scenario.network);
+  });
+  for (const auto* table : top.tables("link")) {
+    scenario.network.links.push_back(read_link(TomlTable(*table, "link", problems), scenario));
+  }
   part("disk", [&](TomlTable table) { read_disk(std::move(table), scenario.disk); });
   part("clocks", [&](TomlTable table) { read_clocks(std::move(table), scenario.clocks); });
   part("workload", [&](TomlTable table) { read_workload(std::move(table), scenario.workload); });
@@ -365,6 +471,24 @@ Status Scenario::validate() const {
     }
     if (fault.kind == FaultKind::one_way && fault.nodes.size() != 2) {
       return wrong("fault.nodes: a one_way fault names two nodes, from and to");
+    }
+  }
+  for (const auto& link : network.links) {
+    if (link.nodes.size() != 2 || link.nodes[0] == link.nodes[1]) {
+      return wrong("link.nodes: name two nodes");
+    }
+    for (const auto& node : link.nodes) {
+      if (!names.contains(node)) return wrong("link.nodes: there is no node \"" + node + "\"");
+    }
+    if ((!link.up.file.empty() && !link.up.content) ||
+        (!link.down.file.empty() && !link.down.content)) {
+      return wrong("link: a recording that is named must be read, too");
+    }
+  }
+  for (const auto& [node, region] : network.region) {
+    if (!names.contains(node)) return wrong("network.region: there is no node \"" + node + "\"");
+    if (!network.regions.content || !network.regions.content->knows(region)) {
+      return wrong("network.region: network.regions does not tell of \"" + region + "\"");
     }
   }
   for (const auto& knob : buggify) {

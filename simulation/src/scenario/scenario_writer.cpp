@@ -131,15 +131,32 @@ void write_top(Table top, const Scenario& scenario) {
 void write_network(Table table, const NetworkOptions& network) {
   const NetworkOptions standard;
   table.differing("delay", network.delay, standard.delay);
+  table.differing("asymmetric", network.asymmetric, standard.asymmetric);
+  if (!network.regions.file.empty()) table.line("regions", quoted(network.regions.file));
   table.differing_ppm("spread", network.spread_ppm, standard.spread_ppm);
   table.differing("slow", network.slow, standard.slow);
   table.differing_ppm("slow_alpha", network.slow_alpha_ppm, standard.slow_alpha_ppm);
   table.differing("loss", network.loss, standard.loss);
+  table.differing("loss_burst", network.loss_burst, standard.loss_burst);
   table.differing("duplicate", network.duplicate, standard.duplicate);
   table.differing("reorder", network.reorder, standard.reorder);
   table.differing("corrupt", network.corrupt, standard.corrupt);
   table.differing("bandwidth", network.bandwidth, standard.bandwidth);
   table.differing("queue_bytes", network.queue_bytes, standard.queue_bytes);
+}
+
+void write_regions(Table table, const NetworkOptions& network) {
+  for (const auto& [node, region] : network.region) {
+    table.line(quoted(node).c_str(), quoted(region));
+  }
+}
+
+void write_link(Table table, const LinkOptions& link) {
+  table.line("nodes", written_list(link.nodes));
+  if (!link.up.file.empty()) table.line("up", quoted(link.up.file));
+  if (!link.down.file.empty()) table.line("down", quoted(link.down.file));
+  if (link.up_delay) table.line("up_delay", written(*link.up_delay));
+  if (link.down_delay) table.line("down_delay", written(*link.down_delay));
 }
 
 void write_disk(Table table, const DiskOptions& disk) {
@@ -214,6 +231,8 @@ std::string Scenario::to_toml() const {
   std::string out;
   write_top(Table(out, ""), *this);
   write_network(Table(out, "[network]"), network);
+  write_regions(Table(out, "[network.region]"), network);
+  for (const auto& link : network.links) write_link(Table(out, "[[link]]"), link);
   write_disk(Table(out, "[disk]"), disk);
   write_clocks(Table(out, "[clocks]"), clocks);
   write_workload(Table(out, "[workload]"), workload);

@@ -14,22 +14,28 @@ constexpr const char* folders[] = {"simulation", REJOIN_SOURCE_SIMULATION,
 
 }  // namespace
 
+std::vector<std::string> shipped_folders(const std::string& kind) {
+  std::vector<std::string> all;
+  for (const char* folder : folders) all.push_back((fs::path(folder) / kind).string());
+  return all;
+}
+
 std::optional<std::string> find_shipped(const std::string& kind, const std::string& name_or_path) {
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return name_or_path;
   if (name_or_path.find('/') != std::string::npos) return std::nullopt;
-  for (const char* folder : folders) {
-    const fs::path path = fs::path(folder) / kind / (name_or_path + ".toml");
+  for (const auto& folder : shipped_folders(kind)) {
+    const fs::path path = fs::path(folder) / (name_or_path + ".toml");
     if (fs::exists(path, ignored)) return path.string();
   }
   return std::nullopt;
 }
 
 std::vector<std::string> shipped_files(const std::string& kind) {
-  for (const char* folder : folders) {
+  for (const auto& folder : shipped_folders(kind)) {
     std::vector<std::string> paths;
     std::error_code missing;
-    for (const auto& entry : fs::directory_iterator(fs::path(folder) / kind, missing)) {
+    for (const auto& entry : fs::directory_iterator(folder, missing)) {
       if (entry.path().extension() == ".toml") paths.push_back(entry.path().string());
     }
     if (paths.empty()) continue;

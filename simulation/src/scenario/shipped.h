@@ -9,8 +9,10 @@
 
 namespace rejoin::simulation {
 
-// `name_or_path` when it is a file, else name.toml of this kind ("scenarios"): in the working
-// directory, the source tree or the installation.
+// Where those of this kind ("scenarios") may be, in the order in which they are looked for: the
+// working directory, the source tree or the installation.
+std::vector<std::string> shipped_folders(const std::string& kind);
+// `name_or_path` when it is a file, else name.toml in one of those folders.
 std::optional<std::string> find_shipped(const std::string& kind, const std::string& name_or_path);
 // All files of this kind, by name; empty when there is no folder of them.
 std::vector<std::string> shipped_files(const std::string& kind);

@@ -1,5 +1,6 @@
 #include "world/network.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "rejoin/crdt/hash.h"
@@ -60,6 +61,14 @@ Network::Network(const NetworkOptions& options, std::vector<std::string> names, 
   reorder_ = random_.draw(options_.reorder);
   corrupt_ = random_.draw(options_.corrupt);
   bandwidth_ = random_.draw(options_.bandwidth);
+  const auto node = [&](const std::string& name) {
+    return static_cast<NodeIndex>(std::find(names_.begin(), names_.end(), name) - names_.begin());
+  };
+  for (const auto& link : options_.links) {
+    const NodeIndex first = node(link.nodes[0]), second = node(link.nodes[1]);
+    special_[index_of(first, second)] = {&link, true};
+    special_[index_of(second, first)] = {&link, false};
+  }
 }
 
 // Each direction has a luck of its own: what is sent elsewhere changes nothing here.
@@ -70,10 +79,31 @@ Random Network::random_of(NodeIndex from, NodeIndex to) const {
 Network::Link Network::make_link(NodeIndex from, NodeIndex to) const {
   Link link;
   Random own = random_of(from, to);
-  link.median = own.draw(options_.delay);
+  const Range<Duration> median = median_delay(from, to);
+  link.median = own.draw(median);
   link.luck = Luck(own);
-  if (from < to) link.median = random_of(to, from).draw(options_.delay);  // both ways alike
+  if (from < to && !options_.asymmetric && median == median_delay(to, from)) {
+    link.median = random_of(to, from).draw(median);  // both ways alike
+  }
+  if (const auto special = special_.find(index_of(from, to)); special != special_.end()) {
+    const auto& [named, up] = special->second;
+    link.recording = (up ? named->up : named->down).content.get();
+  }
   return link;
+}
+
+Range<Duration> Network::median_delay(NodeIndex from, NodeIndex to) const {
+  if (const auto special = special_.find(index_of(from, to)); special != special_.end()) {
+    const auto& [named, up] = special->second;
+    if (const auto& delay = up ? named->up_delay : named->down_delay) return *delay;
+  }
+  const auto region_from = options_.region.find(names_[from]);
+  const auto region_to = options_.region.find(names_[to]);
+  if (region_from == options_.region.end() || region_to == options_.region.end()) {
+    return options_.delay;
+  }
+  return Range<Duration>::of(
+      options_.regions.content->one_way(region_from->second, region_to->second));
 }
 
 void Network::calm() {
@@ -85,6 +115,46 @@ void Network::calm() {
     if (line) line->last_arrival = queue_.now();
   }
   calmed_at_ = queue_.now();
+}
+
+// One draw in any case, so that bursts change nothing else of a message's luck.
+bool Network::draw_loss(Link& link, Random& random) const {
+  if (options_.loss_burst <= 1 || loss_ == Share{0} || loss_.ppm >= Share::whole) {
+    return random.chance(loss_);
+  }
+  const std::uint64_t ends = Share::whole / options_.loss_burst;
+  const std::uint64_t begins = ends * loss_.ppm / (Share::whole - loss_.ppm);
+  const std::uint64_t bad = link.bad ? Share::whole - ends : begins;
+  link.bad =
+      random.chance(Share{static_cast<std::uint32_t>(std::min<std::uint64_t>(bad, Share::whole))});
+  return link.bad;
+}
+
+std::optional<Duration> Network::departure(Link& link, std::uint64_t bytes) const {
+  if (link.recording != nullptr && !calm_) return recorded_departure(link, bytes);
+  if (bandwidth_ == 0) return queue_.now();
+  const Duration start = std::max(queue_.now(), link.free_at);
+  const auto waiting = static_cast<std::uint64_t>((start - queue_.now()).count());
+  if (waiting > options_.queue_bytes * 1'000'000 / bandwidth_) return std::nullopt;
+  link.free_at = start + Duration(static_cast<std::int64_t>(bytes * 1'000'000 / bandwidth_));
+  return link.free_at;
+}
+
+// Between now and the last opportunity that is taken all are taken: a link that has something to
+// carry misses none.
+std::optional<Duration> Network::recorded_departure(Link& link, std::uint64_t bytes) const {
+  constexpr std::uint64_t each = LinkTrace::opportunity_bytes;
+  const std::uint64_t next = link.recording->first_from(queue_.now());
+  if (link.opportunity < next) {
+    link.opportunity = next;
+    link.filled = 0;
+  }
+  const std::uint64_t waiting = (link.opportunity - next) * each + link.filled;
+  if (waiting > options_.queue_bytes) return std::nullopt;
+  const std::uint64_t end = link.filled + std::max<std::uint64_t>(bytes, 1);
+  link.opportunity += (end - 1) / each;
+  link.filled = (end - 1) % each + 1;
+  return link.recording->at(link.opportunity);
 }
 
 Duration Network::draw_delay(const Link& link, Random& random) {
@@ -101,7 +171,7 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
   const std::size_t recorded = recorder == nullptr ? 0 : recorder->sent(from, to, kind, bytes);
   Link& line = link(from, to);
   Random random = line.luck.at(queue_.now());
-  const bool lost = random.chance(loss_);
+  const bool lost = draw_loss(line, random);
   const bool reordered = random.chance(reorder_);
   const bool duplicated = random.chance(duplicate_);
   const bool spoiled = random.chance(corrupt_);
@@ -114,20 +184,14 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
     }
     return;
   }
-  Duration departure = queue_.now();
-  if (bandwidth_ > 0) {
-    const Duration start = std::max(departure, line.free_at);
-    const auto waiting = static_cast<std::uint64_t>((start - departure).count());
-    if (waiting > options_.queue_bytes * 1'000'000 / bandwidth_) {
-      ++counters_.lost;
-      trace("full", from, to, bytes, kind);
-      if (recorder != nullptr) recorder->ended(recorded, Recording::Fate::dropped);
-      return;
-    }
-    departure = start + Duration(static_cast<std::int64_t>(bytes.size() * 1'000'000 / bandwidth_));
-    line.free_at = departure;
+  const auto departs = departure(line, bytes.size());
+  if (!departs) {
+    ++counters_.lost;
+    trace("full", from, to, bytes, kind);
+    if (recorder != nullptr) recorder->ended(recorded, Recording::Fate::dropped);
+    return;
   }
-  Duration arrival = departure + draw_delay(line, random);
+  Duration arrival = *departs + draw_delay(line, random);
   if (reordered) {
     arrival += draw_delay(line, random);
   } else {

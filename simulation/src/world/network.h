@@ -3,11 +3,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rejoin/simulation/cluster.h"
+#include "rejoin/simulation/link_trace.h"
 #include "rejoin/simulation/random.h"
 #include "rejoin/simulation/scenario.h"
 #include "world/event_queue.h"
@@ -53,6 +57,11 @@ class Network {
     Duration median{0};
     Duration last_arrival{0};  // no message in order arrives before
     Duration free_at{0};       // when the bytes sent so far will have left
+    bool bad = false;          // loses what is sent (bursts of loss)
+    // Recorded: the bytes sent so far fill all opportunities before this one, and so much of it.
+    const LinkTrace* recording = nullptr;
+    std::uint64_t opportunity = 0;
+    std::uint64_t filled = 0;
   };
   std::size_t index_of(NodeIndex from, NodeIndex to) const { return from * names_.size() + to; }
   bool blocked(NodeIndex from, NodeIndex to) const { return blocked_[index_of(from, to)] > 0; }
@@ -63,6 +72,11 @@ class Network {
   }
   Link make_link(NodeIndex from, NodeIndex to) const;
   Random random_of(NodeIndex from, NodeIndex to) const;
+  Range<Duration> median_delay(NodeIndex from, NodeIndex to) const;
+  bool draw_loss(Link& link, Random& random) const;
+  // When the last of these bytes has left; nothing when the queue is full.
+  std::optional<Duration> departure(Link& link, std::uint64_t bytes) const;
+  std::optional<Duration> recorded_departure(Link& link, std::uint64_t bytes) const;
   Duration draw_delay(const Link& link, Random& random);
   void carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind, Duration arrival,
              bool spoiled, std::size_t recorded);
@@ -78,6 +92,8 @@ class Network {
   // By index_of(). Most pairs of a large cluster never talk: their links are not made.
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<std::uint16_t> blocked_;
+  // Those of NetworkOptions::links, by index_of(), and whether in the direction that is `up`.
+  std::map<std::size_t, std::pair<const LinkOptions*, bool>> special_;
   Share slow_, loss_, duplicate_, reorder_, corrupt_;
   std::uint64_t bandwidth_ = 0;
   bool calm_ = false;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,15 +25,46 @@ using Duration = std::chrono::microseconds;  // of virtual time
 
 enum class Topology { mesh, line, ring, star, random };
 
+class LinkTrace;      // link_trace.h
+class RegionLatency;  // link_trace.h
+
+// A recording that a scenario names, and what is in it; null only while `file` is empty.
+template <class T>
+struct Recorded {
+  std::string file;
+  std::shared_ptr<const T> content = nullptr;
+  friend bool operator==(const Recorded& a, const Recorded& b) { return a.file == b.file; }
+};
+
+// One link that is not like the others. `up` is what the first of the two nodes sends to the
+// second, `down` what comes back.
+struct LinkOptions {
+  std::vector<std::string> nodes;  // two
+  // Until the faults end, bytes leave when the recording says; they wait in a queue of
+  // NetworkOptions::queue_bytes, and no bandwidth applies.
+  Recorded<LinkTrace> up, down;
+  std::optional<Range<Duration>> up_delay, down_delay;  // the median, instead of any other
+
+  friend bool operator==(const LinkOptions&, const LinkOptions&) = default;
+};
+
 // One direction of a link. The delay of a message is log-normal around the link's median, with a
 // share of messages that take a heavy-tailed (Pareto) multiple of it. Messages of one direction
 // stay in order, except those that are reordered or duplicated on purpose.
 struct NetworkOptions {
   Range<Duration> delay{Duration(5'000), Duration(60'000)};  // the median; drawn for each link
-  std::uint32_t spread_ppm = 300'000;                        // of the delay's logarithm, base 2
-  Range<Share> slow{Share{0}, Share{20'000}};                // messages from the heavy tail
-  std::uint32_t slow_alpha_ppm = 1'200'000;  // its exponent: the smaller, the heavier
+  bool asymmetric = false;  // each direction draws a median of its own
+  // The median between nodes that `region` places: half of the round trip of their regions.
+  Recorded<RegionLatency> regions;
+  std::map<std::string, std::string> region;  // of a node
+  std::vector<LinkOptions> links;
+  std::uint32_t spread_ppm = 300'000;          // of the delay's logarithm, base 2
+  Range<Share> slow{Share{0}, Share{20'000}};  // messages from the heavy tail
+  std::uint32_t slow_alpha_ppm = 1'200'000;    // its exponent: the smaller, the heavier
   Range<Share> loss = Range<Share>::of(Share{0});
+  // Messages that are lost in a row, on average (Gilbert and Elliott's model: a link is good or
+  // bad, and loses all while it is bad); 1: each by itself.
+  std::uint64_t loss_burst = 1;
   Range<Share> duplicate = Range<Share>::of(Share{0});
   Range<Share> reorder = Range<Share>::of(Share{0});
   Range<Share> corrupt = Range<Share>::of(Share{0});  // bytes changed, cut off, added or made up
