@@ -126,7 +126,7 @@ void Histories::describe(History& history, const Process& process, Process::Outc
   history.clock = process.document().clock();
   history.hash = process.document().hash();
   const auto status = process.core().status(explored_space, process.local_now());
-  history.waits = status.touches != 0 || status.waiting_events != 0;
+  history.waits = process.document().remembers_removals() || status.waiting_events != 0;
   for (const auto& peer : status.peers) {
     const auto at = std::ranges::find(scope_.nodes, peer.name);
     history.believed_durable.emplace_back(at - scope_.nodes.begin(), peer.durable);
