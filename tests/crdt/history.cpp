@@ -427,6 +427,33 @@ rc::Gen<Focus> any_focus(const std::vector<Write::Kind>& writes) {
   });
 }
 
+rc::Gen<Focus> element_focus() {
+  using A = Action::Kind;
+  using W = Write::Kind;
+  return rc::gen::exec([] {
+    Focus focus;
+    focus.writes = *rc::gen::elementOf(
+        std::vector<std::vector<W>>{{W::insert, W::insert, W::remove_elements},
+                                    {W::insert, W::insert, W::remove_elements, W::move_element},
+                                    {W::insert_text, W::insert_text, W::remove_text},
+                                    {W::insert_text, W::insert_text, W::remove_text, W::mark_text},
+                                    {W::append}});
+    focus.actions = some_of<A>({{8, A::apply_ready},
+                                {2, A::join_all},
+                                {4, A::checkpoint},
+                                {2, A::restart},
+                                {4, A::compare},
+                                {4, A::join_compared}});
+    focus.actions.insert(focus.actions.end(), 12, A::commit);
+    focus.actions.insert(focus.actions.end(), 12, A::join_delta);
+    focus.actions.insert(focus.actions.end(), 6, A::prune);
+    focus.actions.insert(focus.actions.end(), 3, A::lose_disk);
+    focus.maps = focus.names = 1;
+    focus.first_name = 0;
+    return focus;
+  });
+}
+
 rc::Gen<Write> any_write(const Focus& focus) {
   return rc::gen::build<Write>(
       rc::gen::set(&Write::kind, rc::gen::elementOf(focus.writes)),
@@ -449,6 +476,12 @@ rc::Gen<Action> any_action(const Focus& focus) {
                                                       return rc::gen::container<std::vector<Write>>(
                                                           n, write);
                                                     })));
+}
+
+rc::Gen<std::vector<Action>> actions_about(const rc::Gen<Focus>& any) {
+  return rc::gen::mapcat(any, [](const Focus& focus) {
+    return rc::gen::container<std::vector<Action>>(any_action(focus));
+  });
 }
 
 }  // namespace
@@ -475,40 +508,10 @@ std::vector<Write::Kind> writes_of(const std::string& type) {
 rc::Gen<std::vector<Action>> any_actions() { return any_actions({}); }
 
 rc::Gen<std::vector<Action>> any_actions(const std::vector<Write::Kind>& writes) {
-  return rc::gen::mapcat(any_focus(writes), [](const Focus& focus) {
-    return rc::gen::container<std::vector<Action>>(any_action(focus));
-  });
+  return actions_about(any_focus(writes));
 }
 
-rc::Gen<std::vector<Action>> any_actions_on_elements() {
-  using A = Action::Kind;
-  using W = Write::Kind;
-  return rc::gen::mapcat(rc::gen::exec([] {
-                           Focus focus;
-                           focus.writes = *rc::gen::elementOf(std::vector<std::vector<W>>{
-                               {W::insert, W::insert, W::remove_elements},
-                               {W::insert, W::insert, W::remove_elements, W::move_element},
-                               {W::insert_text, W::insert_text, W::remove_text},
-                               {W::insert_text, W::insert_text, W::remove_text, W::mark_text},
-                               {W::append}});
-                           focus.actions = some_of<A>({{8, A::apply_ready},
-                                                       {2, A::join_all},
-                                                       {4, A::checkpoint},
-                                                       {2, A::restart},
-                                                       {4, A::compare},
-                                                       {4, A::join_compared}});
-                           focus.actions.insert(focus.actions.end(), 12, A::commit);
-                           focus.actions.insert(focus.actions.end(), 12, A::join_delta);
-                           focus.actions.insert(focus.actions.end(), 6, A::prune);
-                           focus.actions.insert(focus.actions.end(), 3, A::lose_disk);
-                           focus.maps = focus.names = 1;
-                           focus.first_name = 0;
-                           return focus;
-                         }),
-                         [](const Focus& focus) {
-                           return rc::gen::container<std::vector<Action>>(any_action(focus));
-                         });
-}
+rc::Gen<std::vector<Action>> any_actions_on_elements() { return actions_about(element_focus()); }
 
 // ---- Documents ----
 

@@ -55,6 +55,23 @@ class SqliteStoreFaults : public ::testing::Test {
     return run;
   }
 
+  // How many operations of the disk a workload takes.
+  std::uint64_t operations_of_workload(std::uint64_t seed, int count) {
+    EXPECT_TRUE(write_workload(seed, count).failure.ok());
+    store_.reset();
+    return disk_.operations;
+  }
+  // The same workload on an empty disk, by a process that ends at one of them.
+  Run write_workload_until(std::uint64_t operation, std::uint64_t seed, int count) {
+    disk_.replace_contents({});
+    disk_.operations = 0;
+    disk_.stop_at = operation;
+    Run run = write_workload(seed, count);
+    store_.reset();
+    disk_.stop_at = 0;
+    return run;
+  }
+
   // The files as they are while the store is still open: what kill -9 leaves.
   std::map<std::string, std::string> abandoned(std::uint64_t seed, int count, Run* run) {
     *run = write_workload(seed, count);
@@ -73,9 +90,7 @@ class SqliteStoreFaults : public ::testing::Test {
 TEST_F(SqliteStoreFaults, power_loss_at_any_moment_loses_nothing_acknowledged) {
   constexpr int batches = 25;
   simulation::Random random(7);
-  ASSERT_TRUE(write_workload(5, batches).failure.ok());
-  store_.reset();
-  const std::uint64_t operations_total = disk_.operations;
+  const std::uint64_t operations_total = operations_of_workload(5, batches);
   int uncertain = 0;
   int losses = 0;
   int arrived_unacknowledged = 0;
@@ -83,12 +98,7 @@ TEST_F(SqliteStoreFaults, power_loss_at_any_moment_loses_nothing_acknowledged) {
     for (std::uint64_t stop_at = 1; stop_at <= operations_total; ++stop_at) {
       SCOPED_TRACE("power lost at operation " + std::to_string(stop_at) + ", unsynced writes " +
                    std::to_string(policy));
-      disk_.replace_contents({});
-      disk_.operations = 0;
-      disk_.stop_at = stop_at;
-      const Run run = write_workload(5, batches);
-      store_.reset();
-      disk_.stop_at = 0;
+      const Run run = write_workload_until(stop_at, 5, batches);
       disk_.lose_power(static_cast<simulation::UnsyncedWrites>(policy), random);
       ++losses;
 
@@ -115,12 +125,7 @@ TEST_F(SqliteStoreFaults, power_loss_during_recovery_loses_neither_writes_nor_do
   simulation::Random random(11);
   int doubted = 0;
   for (std::uint64_t loss = 0; loss < 40; ++loss) {
-    disk_.replace_contents({});
-    disk_.operations = 0;
-    disk_.stop_at = 150 + 7 * loss;
-    write_workload(9, 40);
-    store_.reset();
-    disk_.stop_at = 0;
+    write_workload_until(150 + 7 * loss, 9, 40);
     disk_.lose_power(simulation::UnsyncedWrites::drawn, random);
     const auto files = disk_.contents();
 
@@ -158,18 +163,11 @@ TEST_F(SqliteStoreFaults, power_loss_during_recovery_loses_neither_writes_nor_do
 TEST_F(SqliteStoreFaults, what_is_loaded_survives_a_power_loss) {
   constexpr int batches = 12;
   simulation::Random random(13);
-  ASSERT_TRUE(write_workload(5, batches).failure.ok());
-  store_.reset();
-  const std::uint64_t operations_total = disk_.operations;
+  const std::uint64_t operations_total = operations_of_workload(5, batches);
   int loads_that_failed = 0;
   int loaded = 0;
   for (std::uint64_t stop_at = operations_total / 2; stop_at <= operations_total; ++stop_at) {
-    disk_.replace_contents({});
-    disk_.operations = 0;
-    disk_.stop_at = stop_at;
-    write_workload(5, batches);
-    store_.reset();
-    disk_.stop_at = 0;
+    write_workload_until(stop_at, 5, batches);
     const auto killed = disk_.snapshot();
     for (std::uint64_t fail_at = 1; fail_at <= 12; ++fail_at) {
       for (const bool all_fail : {false, true}) {

@@ -65,6 +65,9 @@ struct Run {
   ElementId left_of(std::uint64_t offset) const {
     return offset == 0 || settled ? left : id(offset - 1);
   }
+  bool is_within(const std::vector<Sequence>& clock) const {
+    return last().sequence <= clock[replica];
+  }
 };
 static_assert(sizeof(Run) == 48);
 

@@ -34,7 +34,7 @@ auto Sequenced<Buffer>::forgettable(const std::vector<Sequence>& stable, Kept ke
     count = end - id.sequence;
   }
   const auto is_unstable = [&](const Run& run) {
-    if (run.holder || run.last().sequence > stable[run.replica]) return true;
+    if (run.holder || !run.is_within(stable)) return true;
     const auto after = std::upper_bound(unstable.begin(), unstable.end(), run.last(),
                                         [](ElementId id, const auto& u) { return id < u.first; });
     if (after == unstable.begin()) return false;
@@ -104,7 +104,7 @@ bool Sequenced<Buffer>::settle(const std::vector<Sequence>& stable, bool& pendin
   for (const Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
     for (std::size_t r = 0; r < leaf->count; ++r) {
       const Run& run = leaf->runs[r];
-      const bool is_stable = run.last().sequence <= stable[run.replica];
+      const bool is_stable = run.is_within(stable);
       any = any || (is_stable && !run.settled);
       pending = pending || !is_stable;
       all.push_back({run.id(), run.length, run.left, run.right, run.settled});
@@ -116,7 +116,7 @@ bool Sequenced<Buffer>::settle(const std::vector<Sequence>& stable, bool& pendin
   for (Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
     for (std::size_t r = 0; r < leaf->count; ++r, ++root) {
       Run& run = leaf->runs[r];
-      if (run.last().sequence > stable[run.replica]) continue;
+      if (!run.is_within(stable)) continue;
       run.left = *root;
       run.right = {};
       run.settled = true;
@@ -159,10 +159,7 @@ auto Sequenced<Buffer>::forget_elements(const std::vector<Sequence>& stable, Kep
   for (const Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
     for (std::size_t s = 0; s < leaf->count; ++s) {
       const Run& run = leaf->runs[s];
-      if (run.last().sequence <= stable[run.replica] ||
-          REJOIN_MUTATED(named_element_is_forgotten)) {
-        continue;
-      }
+      if (run.is_within(stable) || REJOIN_MUTATED(named_element_is_forgotten)) continue;
       named.push_back(run.left);
       named.push_back(run.right);
     }
@@ -222,7 +219,7 @@ const char* Sequenced<Buffer>::check(const std::vector<Sequence>& clock) const {
   for (Leaf* leaf = edge_leaf(false); leaf != nullptr; leaf = leaf->next) {
     for (std::uint32_t s = 0; s < leaf->count; ++s) {
       const Run& run = leaf->runs[s];
-      if (run.last().sequence > clock[run.replica]) return "an element beyond the clock";
+      if (!run.is_within(clock)) return "an element beyond the clock";
       for (const ElementId id : {run.id(), run.last()}) {
         const Place place = find(id);
         if (place.leaf != leaf || place.slot != s) return "an element cannot be found by its id";

@@ -342,9 +342,9 @@ class Store {
   void remove_below(NodeIndex index, const SubtreeRemoval& removal,
                     const std::vector<Sequence>& clock);
   void drop_subsumed_removals(const SubtreeRemoval& removal, const std::vector<Sequence>& clock);
-  // Where the marks below a text begin and end: sorted, each once.
   // Remembers that something was forgotten that a delta for less than this clock would lack.
   void raise_floor(Clock forgotten);
+  // Where the marks below a text begin and end.
   std::vector<ElementId> named_by_marks(NodeIndex text) const;
 
   // -- deltas (store_delta.cpp) and stored cells (store_keep.cpp) --

@@ -1,6 +1,5 @@
 // State-based catching up: what another replica lacks, as cells; and the causal join.
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -349,22 +348,16 @@ Result<Applied> Store::join(const Delta& delta) {
     return clock;
   };
   const auto read_floor = [&] {
-    Clock floor;
     const std::uint64_t form = in.varint_at_most(in.remaining());
-    if (form == 0) return floor;
-    std::map<ReplicaId, Sequence> lower;
+    if (form == 0) return Clock{};
+    Clock floor = delta.clock;
     for (std::uint64_t n = form - 1; n > 0 && in.ok(); --n) {
       const auto replica = static_cast<std::size_t>(in.varint());
       const Sequence sequence = in.varint_at_most(limits::sequence_max);
       if (replica >= table.size()) in.fail();
       if (!in.ok()) break;
       check_dot(static_cast<ReplicaIndex>(replica), sequence);
-      lower[table[replica]] = sequence;
-    }
-    for (const auto& [id, sequence] : delta.clock) {
-      const auto found = lower.find(id);
-      const Sequence up_to = found == lower.end() ? sequence : found->second;
-      if (up_to > 0) floor.advance({id, up_to});
+      floor.set(table[replica], sequence);
     }
     return floor;
   };
@@ -460,7 +453,7 @@ Result<Applied> Store::join(const Delta& delta) {
 
 namespace {
 
-// Visits pieces of a sequence so that each comes after the others that hold its origins.
+// Visits the numbers of pieces so that each comes after the others that hold its origins.
 template <class Pieces, class Visit>
 void for_each_after_origins(const Pieces& pieces, Visit visit) {
   const PieceIndex<Pieces> index(pieces);
@@ -483,7 +476,7 @@ void for_each_after_origins(const Pieces& pieces, Visit visit) {
       stack.pop_back();
       if (states[top] == State::done) continue;
       states[top] = State::done;
-      visit(pieces[top]);
+      visit(top);
     }
   }
 }
@@ -710,9 +703,8 @@ void Store::join_sequence(NodeIndex index, DecodedSequence& decoded,
           put(piece, roots[i], goes_on ? decoded.pieces[i - 1].last() : ElementId{});
         }
       }
-      for_each_after_origins(decoded.pieces, [&](const DecodedSequence::Piece& piece) {
-        put(piece, roots[static_cast<std::size_t>(&piece - decoded.pieces.data())], {});
-      });
+      for_each_after_origins(decoded.pieces,
+                             [&](std::size_t i) { put(decoded.pieces[i], roots[i], {}); });
     }
     for (auto [replica, removal] : decoded.removals) {
       const Sequence known = ours[replica];

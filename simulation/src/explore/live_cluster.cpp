@@ -18,14 +18,12 @@ LiveCluster::LiveCluster(std::vector<std::unique_ptr<Process>> processes,
   for (const auto& process : processes_) clocks_.push_back(process->now());
 }
 
-void LiveCluster::deliver(MessageId message) { under_way_.push_back(message); }
-
 void LiveCluster::give(NodeIndex node, NodeInput input) {
   input.at = clocks_[node];
   Process::Outcome outcome = processes_[node]->apply(input);
   if (observer_) observer_(node, input, outcome);
   if (outcome.broken && !broken_) broken_ = outcome.broken;
-  for (const MessageId message : outcome.sent) deliver(message);
+  under_way_.insert(under_way_.end(), outcome.sent.begin(), outcome.sent.end());
 }
 
 void LiveCluster::drain() {

@@ -21,7 +21,6 @@ class LiveCluster {
               Observer observer);
 
   const std::vector<std::unique_ptr<Process>>& processes() const { return processes_; }
-  void put_under_way(MessageId message) { deliver(message); }
   void give(NodeIndex node, NodeInput input);
   // Until all nodes that are up agree, keep everything and wait for nothing; false, and why(), when
   // they do not in `limit`.
@@ -32,7 +31,6 @@ class LiveCluster {
   const std::optional<Broken>& broken() const { return broken_; }
 
  private:
-  void deliver(MessageId message);
   void drain();
   void advance(Duration limit);
   std::string unsettled() const;

@@ -1,8 +1,6 @@
 // Scopes from TOML.
 #include <algorithm>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <utility>
 
 #include "check/key_space.h"
@@ -171,21 +169,15 @@ Result<Scope> Scope::from_toml(std::string_view text, const std::string& source)
 }
 
 Result<Scope> Scope::from_toml_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return make_error(ErrorCode::not_found, "the scope cannot be read; is the name right?", path);
-  }
-  return from_toml(text.str(), path);
+  const auto text = read_file("scope", path);
+  if (!text.ok()) return text.error();
+  return from_toml(*text, path);
 }
 
 Result<Scope> find_scope(const std::string& name_or_path) {
-  const auto path = find_shipped("scopes", name_or_path);
-  if (path) return Scope::from_toml_file(*path);
-  return make_error(ErrorCode::not_found,
-                    "there is no such scope, neither as a file nor among the shipped ones "
-                    "(rejoin sim explore)",
-                    name_or_path);
+  const auto path = find_shipped("scope", "rejoin sim explore", name_or_path);
+  if (!path.ok()) return path.error();
+  return Scope::from_toml_file(*path);
 }
 
 Result<std::vector<Scope>> shipped_scopes() {

@@ -5,10 +5,8 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <set>
-#include <sstream>
 
 #include "rejoin/simulation/coverage.h"
 #include "rejoin/simulation/link_trace.h"
@@ -441,13 +439,9 @@ Result<Scenario> Scenario::from_toml(std::string_view text, const std::string& s
 }
 
 Result<Scenario> Scenario::from_toml_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return make_error(ErrorCode::not_found, "the scenario cannot be read; is the name right?",
-                      path);
-  }
-  return from_toml(text.str(), path);
+  const auto text = read_file("scenario", path);
+  if (!text.ok()) return text.error();
+  return from_toml(*text, path);
 }
 
 Status Scenario::validate() const {
@@ -508,12 +502,9 @@ bool WorkloadOptions::takes_step(std::uint64_t client, std::uint64_t step) const
 }
 
 Result<Scenario> find_scenario(const std::string& name_or_path) {
-  const auto path = find_shipped("scenarios", name_or_path);
-  if (path) return Scenario::from_toml_file(*path);
-  return make_error(ErrorCode::not_found,
-                    "there is no such scenario, neither as a file nor among the shipped ones "
-                    "(rejoin sim list)",
-                    name_or_path);
+  const auto path = find_shipped("scenario", "rejoin sim list", name_or_path);
+  if (!path.ok()) return path.error();
+  return Scenario::from_toml_file(*path);
 }
 
 Result<std::vector<Scenario>> shipped_scenarios() {

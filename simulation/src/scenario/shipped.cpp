@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 namespace rejoin::simulation {
 
@@ -20,15 +22,30 @@ std::vector<std::string> shipped_folders(const std::string& kind) {
   return all;
 }
 
-std::optional<std::string> find_shipped(const std::string& kind, const std::string& name_or_path) {
+Result<std::string> find_shipped(const std::string& what, const std::string& command,
+                                 const std::string& name_or_path) {
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return name_or_path;
-  if (name_or_path.find('/') != std::string::npos) return std::nullopt;
-  for (const auto& folder : shipped_folders(kind)) {
-    const fs::path path = fs::path(folder) / (name_or_path + ".toml");
-    if (fs::exists(path, ignored)) return path.string();
+  if (name_or_path.find('/') == std::string::npos) {
+    for (const auto& folder : shipped_folders(what + 's')) {
+      const fs::path path = fs::path(folder) / (name_or_path + ".toml");
+      if (fs::exists(path, ignored)) return path.string();
+    }
   }
-  return std::nullopt;
+  return make_error(ErrorCode::not_found,
+                    "there is no such " + what +
+                        ", neither as a file nor among the shipped ones (" + command + ')',
+                    name_or_path);
+}
+
+Result<std::string> read_file(const std::string& what, const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    return make_error(ErrorCode::not_found, "the " + what + " cannot be read; is the name right?",
+                      path);
+  }
+  return text.str();
 }
 
 std::vector<std::string> shipped_files(const std::string& kind) {

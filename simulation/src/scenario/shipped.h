@@ -1,7 +1,6 @@
 // Where the files are that come with the package.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +11,12 @@ namespace rejoin::simulation {
 // Where those of this kind ("scenarios") may be, in the order in which they are looked for: the
 // working directory, the source tree or the installation.
 std::vector<std::string> shipped_folders(const std::string& kind);
-// `name_or_path` when it is a file, else name.toml in one of those folders.
-std::optional<std::string> find_shipped(const std::string& kind, const std::string& name_or_path);
+// `name_or_path` when it is a file, else name.toml in the folder of what it is ("scenario").
+// `command` lists those, and is named when there is no such file.
+Result<std::string> find_shipped(const std::string& what, const std::string& command,
+                                 const std::string& name_or_path);
+// All of a file that should be a `what`.
+Result<std::string> read_file(const std::string& what, const std::string& path);
 // All files of this kind, by name; empty when there is no folder of them.
 std::vector<std::string> shipped_files(const std::string& kind);
 

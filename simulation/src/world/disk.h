@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rejoin/node/storage.h"
@@ -25,6 +26,8 @@ using DiskLuck = std::function<Random()>;
 
 class Disk : public node::Storage {
  public:
+  Disk(const DiskOptions& options, DiskLuck luck) : options_(options), luck_(std::move(luck)) {}
+
   // What a crash left of what was written.
   enum class Left {
     acknowledged,    // every batch that was acknowledged
@@ -37,7 +40,7 @@ class Disk : public node::Storage {
   // What load() would return if the disk could be read. Changes nothing.
   virtual Result<std::vector<node::StoredSpace>> look() = 0;
   // As of the last load(): the store cannot tell whether its last writes are all there.
-  virtual bool uncertain() const = 0;
+  bool uncertain() const { return uncertain_; }
   virtual void wipe() { damaged_ = false; }
   // Turns a bit of what is stored, if there is anything.
   virtual void flip_bit() = 0;
@@ -56,7 +59,11 @@ class Disk : public node::Storage {
  protected:
   // Of writes from now on, a sync lies; or what it said comes true.
   virtual void lie(bool lying) = 0;
+
+  const DiskOptions options_;
+  const DiskLuck luck_;
   bool damaged_ = false;
+  bool uncertain_ = false;
 
  private:
   std::array<int, disk_faults> active_{};
@@ -68,14 +75,12 @@ std::unique_ptr<Disk> make_disk(DiskStore store, const DiskOptions& options, Dis
 // key and the log since.
 class ModelDisk : public Disk {
  public:
-  ModelDisk(const DiskOptions& options, DiskLuck luck)
-      : options_(options), luck_(std::move(luck)) {}
+  using Disk::Disk;
 
   Result<std::vector<node::StoredSpace>> load() override;
   Status write(const node::PersistBatch& batch) override;
   Left crash(const node::PersistBatch* under_way) override;
   Result<std::vector<node::StoredSpace>> look() override;
-  bool uncertain() const override { return uncertain_; }
   void wipe() override;
   void flip_bit() override { damaged_ = !spaces_.empty(); }
   bool empty() const { return spaces_.empty(); }
@@ -104,12 +109,9 @@ class ModelDisk : public Disk {
   void lie(bool lying) override;
   Status keep(const node::PersistBatch& batch);
 
-  DiskOptions options_;
-  DiskLuck luck_;
   Spaces spaces_;
   std::optional<Unsynced> unsynced_;
   bool crashed_ = false;
-  bool uncertain_ = false;
 };
 
 }  // namespace rejoin::simulation

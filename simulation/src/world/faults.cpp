@@ -200,6 +200,19 @@ void Faults::begin(PlannedFault fault, std::function<void()> end) {
   });
 }
 
+void Faults::hold(PlannedFault fault, Recording::SpanKind span, const std::vector<NodeIndex>& nodes,
+                  const std::string& text, const std::function<void()>& start,
+                  std::function<void()> end) {
+  trace(text);
+  record(true, span, nodes);
+  start();
+  begin(std::move(fault), [this, span, nodes, text, end = std::move(end)] {
+    trace("end " + text);
+    record(false, span, nodes);
+    end();
+  });
+}
+
 void Faults::heal() {
   healed_ = true;
   trace("heal");
@@ -220,8 +233,6 @@ void Faults::partition(std::vector<bool> side, Duration lasts) {
     fault.nodes.push_back(hosts_[i]->name());
     members.push_back(i);
   }
-  trace(text);
-  record(true, Recording::SpanKind::partition, members);
   const auto each_cut = [this, side = std::move(side)](bool block) {
     for (NodeIndex a = 0; a < hosts_.size(); ++a) {
       for (NodeIndex b = 0; b < hosts_.size(); ++b) {
@@ -230,12 +241,9 @@ void Faults::partition(std::vector<bool> side, Duration lasts) {
       }
     }
   };
-  each_cut(true);
-  begin(std::move(fault), [this, text, each_cut, members] {
-    trace("end " + text);
-    record(false, Recording::SpanKind::partition, members);
-    each_cut(false);
-  });
+  hold(
+      std::move(fault), Recording::SpanKind::partition, members, text, [&] { each_cut(true); },
+      [each_cut] { each_cut(false); });
 }
 
 void Faults::one_way(NodeIndex from, NodeIndex to, Duration lasts) {
@@ -257,16 +265,11 @@ void Faults::block_both(NodeIndex a, NodeIndex b, bool block) {
 }
 
 void Faults::cut_link(NodeIndex a, NodeIndex b, Duration lasts) {
-  const std::string text = "link_cut " + hosts_[a]->name() + ' ' + hosts_[b]->name();
-  trace(text);
-  record(true, Recording::SpanKind::link_cut, {a, b});
-  block_both(a, b, true);
-  begin({FaultKind::link_cut, {}, lasts, {hosts_[a]->name(), hosts_[b]->name()}, {}},
-        [this, a, b, text] {
-          trace("end " + text);
-          record(false, Recording::SpanKind::link_cut, {a, b});
-          block_both(a, b, false);
-        });
+  hold(
+      {FaultKind::link_cut, {}, lasts, {hosts_[a]->name(), hosts_[b]->name()}, {}},
+      Recording::SpanKind::link_cut, {a, b},
+      "link_cut " + hosts_[a]->name() + ' ' + hosts_[b]->name(), [&] { block_both(a, b, true); },
+      [this, a, b] { block_both(a, b, false); });
 }
 
 void Faults::alternate(std::shared_ptr<bool> on, bool begins, std::function<void(bool)> turn,
@@ -279,9 +282,6 @@ void Faults::alternate(std::shared_ptr<bool> on, bool begins, std::function<void
 }
 
 void Faults::flap(NodeIndex a, NodeIndex b, Duration lasts) {
-  const std::string text = "flapping " + hosts_[a]->name() + ' ' + hosts_[b]->name();
-  trace(text);
-  record(true, Recording::SpanKind::flapping, {a, b});
   const auto on = std::make_shared<bool>(true);
   const auto blocked = std::make_shared<bool>(false);
   const auto turn = [this, a, b, blocked](bool off) {
@@ -289,22 +289,20 @@ void Faults::flap(NodeIndex a, NodeIndex b, Duration lasts) {
     block_both(a, b, off);
     *blocked = off;
   };
-  alternate(on, true, turn, std::chrono::milliseconds(300));
-  begin({FaultKind::flapping, {}, lasts, {hosts_[a]->name(), hosts_[b]->name()}, {}},
-        [this, a, b, text, on, turn] {
-          *on = false;
-          trace("end " + text);
-          record(false, Recording::SpanKind::flapping, {a, b});
-          turn(false);
-        });
+  hold(
+      {FaultKind::flapping, {}, lasts, {hosts_[a]->name(), hosts_[b]->name()}, {}},
+      Recording::SpanKind::flapping, {a, b},
+      "flapping " + hosts_[a]->name() + ' ' + hosts_[b]->name(),
+      [&] { alternate(on, true, turn, std::chrono::milliseconds(300)); },
+      [on, turn] {
+        *on = false;
+        turn(false);
+      });
 }
 
 // Whoever is slow handles what came meanwhile in one go, and stands still again.
 void Faults::slow_down(NodeIndex node, Duration lasts) {
   if (!hosts_[node]->up() || hosts_[node]->paused()) return;
-  const std::string text = "slow " + hosts_[node]->name();
-  trace(text);
-  record(true, Recording::SpanKind::slow, {node});
   const auto on = std::make_shared<bool>(true);
   const auto held = std::make_shared<bool>(false);
   const auto turn = [this, node, held](bool still) {
@@ -323,13 +321,13 @@ void Faults::slow_down(NodeIndex node, Duration lasts) {
     turn(false);
     turn(true);
   };
-  alternate(on, true, work_for_a_moment, average);
-  begin({FaultKind::slow, {}, lasts, {hosts_[node]->name()}, {}}, [this, node, text, on, turn] {
-    *on = false;
-    trace("end " + text);
-    record(false, Recording::SpanKind::slow, {node});
-    turn(false);
-  });
+  hold(
+      {FaultKind::slow, {}, lasts, {hosts_[node]->name()}, {}}, Recording::SpanKind::slow, {node},
+      "slow " + hosts_[node]->name(), [&] { alternate(on, true, work_for_a_moment, average); },
+      [on, turn] {
+        *on = false;
+        turn(false);
+      });
 }
 
 void Faults::stop_process(NodeIndex node, bool keep_disk, Duration lasts) {
@@ -374,16 +372,11 @@ void Faults::spoil_disk(NodeIndex node, FaultKind kind, Duration lasts) {
         return {DiskFault::refuses_writes, Recording::SpanKind::disk_failure};
     }
   }();
-  const std::string text = std::string(to_string(kind)) + ' ' + hosts_[node]->name();
-  trace(text);
-  record(true, span, {node});
-  hosts_[node]->disk().begin(fault);
-  begin({kind, {}, lasts, {hosts_[node]->name()}, {}},
-        [this, node, text, fault = fault, span = span] {
-          trace("end " + text);
-          record(false, span, {node});
-          hosts_[node]->disk().end(fault);
-        });
+  Disk& disk = hosts_[node]->disk();
+  hold(
+      {kind, {}, lasts, {hosts_[node]->name()}, {}}, span, {node},
+      std::string(to_string(kind)) + ' ' + hosts_[node]->name(),
+      [&, fault = fault] { disk.begin(fault); }, [&disk, fault = fault] { disk.end(fault); });
 }
 
 void Faults::flip_bit(NodeIndex node) {

@@ -51,6 +51,9 @@ class Faults {
   void note(PlannedFault fault);
   // Notes the fault and calls `end` after a while, or when all is healed.
   void begin(PlannedFault fault, std::function<void()> end);
+  // The same with its beginning, and with both told to the trace (as `text`) and to the recorder.
+  void hold(PlannedFault fault, Recording::SpanKind span, const std::vector<NodeIndex>& nodes,
+            const std::string& text, const std::function<void()>& start, std::function<void()> end);
   void partition(std::vector<bool> side, Duration lasts);
   void one_way(NodeIndex from, NodeIndex to, Duration lasts);
   void cut_link(NodeIndex a, NodeIndex b, Duration lasts);

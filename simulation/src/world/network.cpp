@@ -66,8 +66,8 @@ Network::Network(const NetworkOptions& options, std::vector<std::string> names, 
   };
   for (const auto& link : options_.links) {
     const NodeIndex first = node(link.nodes[0]), second = node(link.nodes[1]);
-    special_[index_of(first, second)] = {&link, true};
-    special_[index_of(second, first)] = {&link, false};
+    stated_[index_of(first, second)] = {link.up.content.get(), link.up_delay};
+    stated_[index_of(second, first)] = {link.down.content.get(), link.down_delay};
   }
 }
 
@@ -85,17 +85,15 @@ Network::Link Network::make_link(NodeIndex from, NodeIndex to) const {
   if (from < to && !options_.asymmetric && median == median_delay(to, from)) {
     link.median = random_of(to, from).draw(median);  // both ways alike
   }
-  if (const auto special = special_.find(index_of(from, to)); special != special_.end()) {
-    const auto& [named, up] = special->second;
-    link.recording = (up ? named->up : named->down).content.get();
+  if (const auto stated = stated_.find(index_of(from, to)); stated != stated_.end()) {
+    link.recording = stated->second.recording;
   }
   return link;
 }
 
 Range<Duration> Network::median_delay(NodeIndex from, NodeIndex to) const {
-  if (const auto special = special_.find(index_of(from, to)); special != special_.end()) {
-    const auto& [named, up] = special->second;
-    if (const auto& delay = up ? named->up_delay : named->down_delay) return *delay;
+  if (const auto stated = stated_.find(index_of(from, to)); stated != stated_.end()) {
+    if (stated->second.delay) return *stated->second.delay;
   }
   const auto region_from = options_.region.find(names_[from]);
   const auto region_to = options_.region.find(names_[to]);

@@ -92,8 +92,12 @@ class Network {
   // By index_of(). Most pairs of a large cluster never talk: their links are not made.
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<std::uint16_t> blocked_;
-  // Those of NetworkOptions::links, by index_of(), and whether in the direction that is `up`.
-  std::map<std::size_t, std::pair<const LinkOptions*, bool>> special_;
+  // What NetworkOptions::links say of single directions, by index_of().
+  struct Stated {
+    const LinkTrace* recording = nullptr;
+    std::optional<Range<Duration>> delay;
+  };
+  std::map<std::size_t, Stated> stated_;
   Share slow_, loss_, duplicate_, reorder_, corrupt_;
   std::uint64_t bandwidth_ = 0;
   bool calm_ = false;

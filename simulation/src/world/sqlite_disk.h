@@ -15,13 +15,12 @@ namespace rejoin::simulation {
 class SqliteDisk : public Disk {
  public:
   SqliteDisk(const DiskOptions& options, DiskLuck luck)
-      : options_(options), luck_(std::move(luck)), vfs_(luck_()) {}
+      : Disk(options, std::move(luck)), vfs_(luck_()) {}
 
   Result<std::vector<node::StoredSpace>> load() override;
   Status write(const node::PersistBatch& batch) override;
   Left crash(const node::PersistBatch* under_way) override;
   Result<std::vector<node::StoredSpace>> look() override;
-  bool uncertain() const override { return uncertain_; }
   void wipe() override;
   void flip_bit() override;
 
@@ -36,13 +35,10 @@ class SqliteDisk : public Disk {
   void kill();
   void lose_power(Random& random);
 
-  DiskOptions options_;
-  DiskLuck luck_;
   SqliteVfs vfs_;
   std::unique_ptr<node::SqliteStorage> storage_;
   std::uint64_t boots_ = 0;             // of the machine
   std::uint64_t write_operations_ = 8;  // of the last write, or about
-  bool uncertain_ = false;
 };
 
 }  // namespace rejoin::simulation
