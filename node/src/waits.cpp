@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "rejoin/crdt/mutant.h"
-
 namespace rejoin::node {
 namespace {
 
@@ -39,7 +37,7 @@ std::string silence(const PeerStatus& peer) {
 bool is_reached(const Core& core, const std::string& space, const Goal& goal) {
   switch (goal.kind) {
     case Goal::Kind::shown:
-      return core.document(space).clock().includes(goal.clock) || REJOIN_MUTATED(token_is_ignored);
+      return core.shows(space, goal.clock);
     case Goal::Kind::durable:
       return core.durable_here(space, goal.dot);
     case Goal::Kind::on_peers:

@@ -35,6 +35,8 @@ void RandomWorkload::start(Cluster& cluster) {
   keys_ = std::make_unique<KeySpace>(random.draw(options_.keys));
   for (const auto& space : spaces()) {
     spaces_[space.name].oracle = std::make_unique<Oracle>(*keys_);
+    spaces_[space.name].durable = space.durable;
+    begin_history(spaces_[space.name]);
   }
   think_ = random.draw(options_.think);
   writes_max_ = std::max<std::uint64_t>(1, random.draw(options_.writes));
@@ -54,6 +56,7 @@ void RandomWorkload::start(Cluster& cluster) {
     clients_[i].id = i;
     clients_[i].space = i % 4 == 3 && options_.ephemeral_space ? "passing" : "main";
     clients_[i].node = cluster.draw_node();
+    begin_session(clients_[i]);
     cluster.after(random.exponential(think_), [this, i] { step(clients_[i]); });
   }
 }
@@ -73,9 +76,7 @@ void RandomWorkload::take_step(Client& client) {
     if (cluster_->random().chance(percent(30))) move(client);
   } else {
     // A client that carries a token waits until its node has caught up.
-    const bool caught_up =
-        cluster_->document(client.node, client.space).clock().includes(client.token);
-    if (caught_up) {
+    if (cluster_->shows(client.node, client.space, client.token)) {
       client.waiting_since = Duration(-1);
       act(client);
     } else if (client.waiting_since < Duration(0)) {
@@ -112,28 +113,9 @@ void RandomWorkload::move(Client& client) {
 
 void RandomWorkload::new_session(Client& client) {
   client.token = Clock();
-  client.last_value = 0;
-  client.last_dot = Dot();
   client.waiting_since = Duration(-1);
   ++client.session;
-}
-
-// The node has everything in the client's token: so it must show what the client wrote last.
-void RandomWorkload::read(Client& client) {
-  const Document& document = cluster_->document(client.node, client.space);
-  if (client.last_value != 0) {
-    const auto shown = document.root().map("clients").reg(client.register_name()).get();
-    if (!shown || *shown != Value(client.last_value)) {
-      cluster_->fail(Promise::token, "client " + std::to_string(client.id) + " wrote " +
-                                         std::to_string(client.last_value) + " (" +
-                                         client.last_dot.to_string() + "), carried its token to " +
-                                         cluster_->node_name(client.node) + " and reads " +
-                                         (shown ? shown->to_string() : std::string("nothing")));
-      return;
-    }
-  }
-  // What was read is in the token from now on, as far as this client looked.
-  if (cluster_->random().coin()) client.token.join(document.clock());
+  begin_session(client);
 }
 
 void RandomWorkload::write(Client& client) {
@@ -160,14 +142,11 @@ void RandomWorkload::write(Client& client) {
   }
   if (committed->event == nullptr) return;
   const Event& event = *committed->event;
+  const auto in_history = remember(client, ops, signs ? std::optional(mark) : std::nullopt);
   state(client.space).oracle->record(event, before, std::move(ops));
   client.token.join(committed->clock);
-  if (signs) {
-    client.last_value = mark;
-    client.last_dot = event.id();
-  }
   auto& recent = state(client.space).recent;
-  recent.push_back({client.node, event.id()});
+  recent.push_back({client.node, event.id(), in_history});
   if (recent.size() > 64) recent.pop_front();
 }
 
@@ -196,12 +175,22 @@ void RandomWorkload::fail_halfway(Client& client) {
 }
 
 void RandomWorkload::ask_receipts(Client& client) {
-  auto& recent = state(client.space).recent;
+  SpaceState& space = state(client.space);
+  auto& recent = space.recent;
   if (recent.empty()) return;
   const auto asked = recent[cluster_->random().below(recent.size())];
   if (!cluster_->reachable(asked.node)) return;
-  if (cluster_->durable_here(asked.node, client.space, asked.dot)) cluster_->count("receipts");
-  cluster_->durable_at(asked.node, client.space, asked.dot);
+  const auto says_durable_at = [&](NodeIndex keeper) {
+    if (!space.durable || !asked.in_history) return;
+    space.history->receipt(*asked.in_history, asked.node, keeper, cluster_->now());
+  };
+  if (cluster_->durable_here(asked.node, client.space, asked.dot)) {
+    cluster_->count("receipts");
+    says_durable_at(asked.node);
+  }
+  for (const auto& peer : cluster_->durable_at(asked.node, client.space, asked.dot)) {
+    says_durable_at(cluster_->node_index(peer));
+  }
 }
 
 Value RandomWorkload::some_value() {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "check/history_checker.h"
 #include "check/key_space.h"
 #include "check/oracle.h"
 #include "rejoin/node/rights.h"
@@ -27,10 +28,12 @@ class RandomWorkload final : public Workload {
   void answered(NodeIndex node, const std::string& space, const Path& counter, const Event& event,
                 const Clock& before) override;
   void crashed(NodeIndex node) override;
-  void restarted(NodeIndex node) override { answer_requests(node); }
+  void disk_lost(NodeIndex node) override;
+  void restarted(NodeIndex node) override;
   void lost(NodeIndex node, const std::string& space, const ReplicaId& writer,
             Sequence kept) override;
   std::optional<std::string> wrong_state(NodeIndex node, const std::string& space) override;
+  void finished() override;
 
  private:
   // Works in one space, at one node at a time, one step after another. Its token holds what it has
@@ -49,8 +52,7 @@ class RandomWorkload final : public Workload {
     NodeIndex node = 0;
     Clock token;
     std::uint64_t session = 0;
-    std::int64_t last_value = 0;  // 0: nothing written in this session
-    Dot last_dot;
+    HistoryChecker::Session in_history = 0;
     Duration waiting_since{-1};
     std::optional<Purchase> purchase;
     std::string register_name() const;
@@ -58,11 +60,21 @@ class RandomWorkload final : public Workload {
   // What is the same for all clients of one space.
   struct SpaceState {
     std::unique_ptr<Oracle> oracle;
+    bool durable = true;
     struct Asked {
       NodeIndex node;
       Dot dot;
+      std::optional<HistoryChecker::WriteNumber> in_history;
     };
     std::deque<Asked> recent;  // commits whose receipts may be asked for
+    // Of the pairs, and of what each session signs, which it alone writes.
+    std::unique_ptr<HistoryChecker> history;
+    std::vector<HistoryChecker::Place> pairs;  // two each
+    struct Signature {
+      std::string name;
+      HistoryChecker::Place place;
+    };
+    std::map<HistoryChecker::Session, Signature> signatures;
   };
 
   void step(Client& client);
@@ -70,6 +82,17 @@ class RandomWorkload final : public Workload {
   void act(Client& client);
   void write(Client& client);
   void read(Client& client);
+  void begin_history(SpaceState& space);
+  void begin_session(Client& client);
+  void look(NodeIndex node, const std::string& space);
+  void read_pair(const MapView& root, SpaceState& space, std::size_t pair,
+                 std::vector<HistoryChecker::Cell>& cells) const;
+  void read_signature(const MapView& root, const SpaceState& space, HistoryChecker::Session session,
+                      std::vector<HistoryChecker::Cell>& cells) const;
+  void judge(const std::string& space, const HistoryChecker::Operation& read);
+  // What the history needs to know of a transaction; nothing when it wrote none of its registers.
+  std::optional<HistoryChecker::WriteNumber> remember(Client& client, const std::vector<Op>& ops,
+                                                      std::optional<std::int64_t> mark);
   void ask_receipts(Client& client);
   void move(Client& client);
   void new_session(Client& client);

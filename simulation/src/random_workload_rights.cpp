@@ -126,6 +126,7 @@ void RandomWorkload::crashed(NodeIndex node) {
   for (Client& client : clients_) {
     if (client.purchase && client.purchase->node == node) client.purchase.reset();
   }
+  for (auto& [name, space] : spaces_) space.history->process_ended(node);
 }
 
 // Never below its bound, at no node and at no time: what is shown is what was ever put in, less

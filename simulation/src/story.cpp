@@ -1,18 +1,13 @@
 #include "rejoin/simulation/story.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <string_view>
+
+#include "seconds.h"
 
 namespace rejoin::simulation {
 
 namespace {
-
-std::string seconds(Duration at) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f s", static_cast<double>(at.count()) / 1e6);
-  return text;
-}
 
 std::string listed(const std::vector<std::string>& names) {
   std::string text;

@@ -286,6 +286,10 @@ const Document& Core::document(const std::string& space) const {
   return replica->document;
 }
 
+bool Core::shows(const std::string& space, const Clock& token) const {
+  return document(space).clock().includes(token) || REJOIN_MUTATED(token_is_ignored);
+}
+
 bool Core::keeps_replica_id(const std::string& space) const {
   const Replica* replica = impl_->find(space);
   return replica != nullptr && replica->identity != Identity::unconfirmed;

@@ -171,8 +171,8 @@ std::string World::idle_noise(Duration listened) const {
 
 void World::check_end() {
   deep_check(true);
-  if (!failed()) restart_from_disk();
   if (!failed()) workload_->finished();
+  if (!failed()) restart_from_disk();
   phase_ = Phase::done;
 }
 

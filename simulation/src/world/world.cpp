@@ -194,8 +194,14 @@ void World::crash(NodeIndex node, bool keep_disk) {
   for (const auto& [name, view] : host.spaces()) {
     written[name] = host.core().document(name).clock().get(view.writer);
   }
+  const std::uint64_t betrayals = host.disk_betrayals();
   host.crash(keep_disk);
   workload_->crashed(node);
+  if (keep_disk) {
+    check_disk(host, betrayals);
+  } else {
+    workload_->disk_lost(node);
+  }
   for (const auto& space : services_->spaces) {
     if (!space.durable) continue;
     const Host::SpaceView& view = host.space(space.name);
@@ -209,8 +215,10 @@ void World::crash(NodeIndex node, bool keep_disk) {
 
 void World::restart(NodeIndex node) {
   Host& host = *hosts_[node];
+  const std::uint64_t betrayals = host.disk_betrayals();
   const bool started = host.start();
   if (failed()) return;
+  check_disk(host, betrayals);
   if (!started) {
     queue_.after(std::chrono::milliseconds(500), [this, node] {
       if (!failed() && !hosts_[node]->up()) restart(node);
@@ -219,6 +227,10 @@ void World::restart(NodeIndex node) {
   }
   for (const auto& space : services_->spaces) check_certificate(host, space.name);
   if (!failed()) workload_->restarted(node);
+}
+
+void World::check_disk(Host& host, std::uint64_t betrayals_before) {
+  if (host.disk_betrayals() != betrayals_before) workload_->disk_lost(host.index());
 }
 
 // What an operator does who sees that the node cannot write any more.

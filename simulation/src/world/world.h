@@ -34,12 +34,18 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   bool healing() const override { return phase_ != Phase::storm; }
   std::size_t node_count() const override { return hosts_.size(); }
   const std::string& node_name(NodeIndex node) const override { return hosts_[node]->name(); }
+  NodeIndex node_index(const std::string& name) const override {
+    return services_->index_of.at(name);
+  }
   bool reachable(NodeIndex node) const override {
     return hosts_[node]->up() && !hosts_[node]->paused() && hosts_[node]->may_write();
   }
   bool up(NodeIndex node) const override { return hosts_[node]->up(); }
   const Document& document(NodeIndex node, const std::string& space) const override {
     return hosts_[node]->core().document(space);
+  }
+  bool shows(NodeIndex node, const std::string& space, const Clock& token) const override {
+    return hosts_[node]->core().shows(space, token);
   }
   Result<node::Committed> transact(NodeIndex node, const std::string& space,
                                    const std::string& author,
@@ -85,6 +91,8 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void restart(NodeIndex node) override;
 
   bool is_durable(const std::string& space) const;
+  // Tells the workload when the disk gave back less than it had acknowledged before.
+  void check_disk(Host& host, std::uint64_t betrayals_before);
   void make_hosts();
   void moment(const std::string& text);
   bool deliver(NodeIndex from, NodeIndex to, std::string bytes);

@@ -177,6 +177,8 @@ class Core {
   bool has_space(const std::string& name) const;
   std::vector<std::string> spaces() const;
   const Document& document(const std::string& space) const;  // asserts that it is open
+  // Whether what is read there now is all that a causal token stands for, or more.
+  bool shows(const std::string& space, const Clock& token) const;
   // Whether the next commit goes out under the id that the document has now: false as long as it
   // would take a new one (CoreOptions::confirm_replica_ids). A `progress` notice tells the end of
   // that.

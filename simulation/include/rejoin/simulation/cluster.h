@@ -42,11 +42,14 @@ class Cluster {
   // ---- Nodes ----
   virtual std::size_t node_count() const = 0;
   virtual const std::string& node_name(NodeIndex node) const = 0;
+  virtual NodeIndex node_index(const std::string& name) const = 0;  // of one that there is
   // The process runs and answers: it is neither down nor paused.
   virtual bool reachable(NodeIndex node) const = 0;
   // Of a node that is up, paused or not.
   virtual bool up(NodeIndex node) const = 0;
   virtual const Document& document(NodeIndex node, const std::string& space) const = 0;
+  // Whether the node, which is up, shows all that a causal token stands for.
+  virtual bool shows(NodeIndex node, const std::string& space, const Clock& token) const = 0;
   // Core::transact at that node, which must be reachable.
   virtual Result<node::Committed> transact(NodeIndex node, const std::string& space,
                                            const std::string& author,

@@ -15,7 +15,8 @@ enum class Promise {
   state,               // every cell reads what the definition of its type says
   whole_transactions,  // a transaction is seen whole or not at all
   bound,               // a bounded counter is never below its bound
-  token,               // a client reads its own writes wherever its causal token goes
+  token,               // a client reads what it wrote and read wherever its causal token goes
+  causality,           // whoever sees a write sees what its writer had seen
   receipt,             // what a receipt says is true of the disks
   good_faith,          // nodes find no fault with each other's undamaged messages and states
   invariants,          // the kernel's and the protocol's own, and bounded buffers
@@ -25,7 +26,7 @@ enum class Promise {
   accepted_writes,     // a correct transaction is accepted, and a failed one leaves nothing behind
   workload,            // what a workload of your own expects
 };
-inline constexpr int promises = 17;
+inline constexpr int promises = 18;
 
 std::string_view to_string(Promise promise);  // "durable_first"
 // "nothing is shown elsewhere before it is durable where it was written"

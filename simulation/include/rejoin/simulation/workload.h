@@ -39,13 +39,15 @@ class Workload {
   virtual void lost(NodeIndex, const std::string& /*space*/, const ReplicaId& /*writer*/,
                     Sequence /*kept*/) {}
   virtual void crashed(NodeIndex) {}
+  // The node's disk has not all that it had acknowledged, or nothing. Called after crashed().
+  virtual void disk_lost(NodeIndex) {}
   virtual void restarted(NodeIndex) {}
   // Compares everything that this node shows with what it should: the first difference as a
   // sentence. Called now and then, and for every node at the end; may take its time.
   virtual std::optional<std::string> wrong_state(NodeIndex, const std::string& /*space*/) {
     return std::nullopt;
   }
-  // All nodes agree, and nothing more will happen.
+  // All nodes agree, and nothing more will be written.
   virtual void finished() {}
 };
 
