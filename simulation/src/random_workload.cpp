@@ -148,6 +148,7 @@ void RandomWorkload::write(Client& client) {
   auto& recent = state(client.space).recent;
   recent.push_back({client.node, event.id(), in_history});
   if (recent.size() > 64) recent.pop_front();
+  ask_receipt(client.space, recent.back());  // too early, most of the time
 }
 
 // Everything a failed transaction wrote is undone.
@@ -175,22 +176,27 @@ void RandomWorkload::fail_halfway(Client& client) {
 }
 
 void RandomWorkload::ask_receipts(Client& client) {
-  SpaceState& space = state(client.space);
-  auto& recent = space.recent;
+  auto& recent = state(client.space).recent;
   if (recent.empty()) return;
   const auto asked = recent[cluster_->random().below(recent.size())];
-  if (!cluster_->reachable(asked.node)) return;
+  if (cluster_->reachable(asked.node) && ask_receipt(client.space, asked)) {
+    cluster_->count("receipts");
+  }
+}
+
+// True when the commit is durable where it was written.
+bool RandomWorkload::ask_receipt(const std::string& name, const SpaceState::Asked& asked) {
+  SpaceState& space = state(name);
   const auto says_durable_at = [&](NodeIndex keeper) {
     if (!space.durable || !asked.in_history) return;
     space.history->receipt(*asked.in_history, asked.node, keeper, cluster_->now());
   };
-  if (cluster_->durable_here(asked.node, client.space, asked.dot)) {
-    cluster_->count("receipts");
-    says_durable_at(asked.node);
-  }
-  for (const auto& peer : cluster_->durable_at(asked.node, client.space, asked.dot)) {
+  const bool here = cluster_->durable_here(asked.node, name, asked.dot);
+  if (here) says_durable_at(asked.node);
+  for (const auto& peer : cluster_->durable_at(asked.node, name, asked.dot)) {
     says_durable_at(cluster_->node_index(peer));
   }
+  return here;
 }
 
 Value RandomWorkload::some_value() {

@@ -94,6 +94,7 @@ class RandomWorkload final : public Workload {
   std::optional<HistoryChecker::WriteNumber> remember(Client& client, const std::vector<Op>& ops,
                                                       std::optional<std::int64_t> mark);
   void ask_receipts(Client& client);
+  bool ask_receipt(const std::string& space, const SpaceState::Asked& asked);
   void move(Client& client);
   void new_session(Client& client);
   void fail_halfway(Client& client);

@@ -140,7 +140,11 @@ Result<Committed> Core::Impl::transact(Replica& replica, const std::string& auth
     replica.recent.add(event, gate, RecentEvents::from_here, now.monotonic);
     state_changed(replica);
   }
-  return Committed{std::move(event), replica.document.clock()};
+  Clock token = replica.document.clock();
+  if (event && REJOIN_MUTATED(token_leaves_out_the_write)) {
+    token.set(event->writer(), event->first() - 1);
+  }
+  return Committed{std::move(event), std::move(token)};
 }
 
 void Core::Impl::enqueue(Replica& replica, RecordKind kind, std::string bytes) {
