@@ -24,6 +24,7 @@ StateHash Document::hash() const {
 std::size_t Document::cell_count() const { return store_->cell_count(); }
 std::size_t Document::touch_count() const { return store_->touch_count(); }
 bool Document::remembers_removals() const { return store_->remembers_removals(); }
+bool Document::remembers_elements() const { return store_->remembers_elements(); }
 std::size_t Document::memory_bytes() const { return store_->memory_bytes(); }
 bool Document::exists(const Path& path) const {
   store_->settle();
@@ -58,10 +59,12 @@ std::optional<Delta> Document::delta_of(const std::vector<std::uint64_t>& places
 }
 Result<Applied> Document::join(const Delta& delta) { return store_->join(delta); }
 Result<Applied> Document::join(const Document& other) { return join(other.delta_since(clock())); }
-std::size_t Document::prune(const Clock& stable, const Clock& early) {
-  return store_->prune(stable, early);
+std::size_t Document::prune(const Clock& stable, const Clock& early, const Clock& elements) {
+  return store_->prune(stable, early, elements);
 }
-void Document::forget_elements(const Clock& stable) { store_->forget_elements(stable); }
+std::uint64_t Document::forget_elements(const Clock& stable) {
+  return store_->forget_elements(stable);
+}
 void Document::track_changes(bool enabled) { store_->track_changes(enabled); }
 std::vector<Path> Document::take_changes() { return store_->take_changes(); }
 void Document::take_dirty(const std::function<void(StoredCell)>& sink) { store_->take_dirty(sink); }

@@ -93,6 +93,7 @@ json counters_json(const CoreCounters& counters) {
           {"messages_kept_back", counters.messages_kept_back},
           {"storage_failures", counters.storage_failures},
           {"touches_pruned", counters.touches_pruned},
+          {"elements_forgotten", counters.elements_forgotten},
           {"replica_ids_replaced", counters.replica_ids_replaced},
           {"times_ahead", counters.times_ahead}};
 }

@@ -327,6 +327,7 @@ Check check(const NodeOptions& options) {
       {"exchange_interval_ms", options.exchange_interval},
       {"peer_timeout_ms", options.peer_timeout},
       {"member_away_after_ms", options.member_away_after},
+      {"forget_elements_after_ms", options.forget_elements_after},
       {"clock_ahead_max_ms", options.clock_ahead_max}};
   for (const auto& [option, interval] : intervals) {
     if (interval.count() < 1) return Flaw{option, "must be at least 1"};
@@ -372,6 +373,7 @@ Result<NodeOptions> NodeOptions::from_toml(std::string_view text, const std::str
   top.milliseconds("exchange_interval_ms", options.exchange_interval);
   top.milliseconds("peer_timeout_ms", options.peer_timeout);
   top.milliseconds("member_away_after_ms", options.member_away_after);
+  top.milliseconds("forget_elements_after_ms", options.forget_elements_after);
   top.milliseconds("clock_ahead_max_ms", options.clock_ahead_max);
   top.string("log_level", options.log_level);
   read_peers(top, parsing, options);

@@ -29,6 +29,7 @@ inline constexpr CoreCounter counter_names[] = {
     {"messages kept back", &node::CoreCounters::messages_kept_back},
     {"storage failures", &node::CoreCounters::storage_failures},
     {"touches pruned", &node::CoreCounters::touches_pruned},
+    {"elements forgotten", &node::CoreCounters::elements_forgotten},
     {"replica ids replaced", &node::CoreCounters::replica_ids_replaced},
     {"times ahead", &node::CoreCounters::times_ahead},
 };

@@ -658,7 +658,11 @@ void World::perform(const Action& action) {
       join_compared(one);
       break;
     case Action::Kind::lose_disk:
-      if (disks_ != Disks::safe) lose_disk(one, action.choice);
+      if (disks_ == Disks::fall_back) {
+        fall_back(one);
+      } else if (disks_ != Disks::safe) {
+        lose_disk(one, action.choice);
+      }
       break;
     case Action::Kind::count:
       break;
@@ -1218,6 +1222,9 @@ bool World::may_hear(const Peer& peer, std::size_t event) const {
 // ---- Keeping and forgetting ----
 
 void World::save(Peer& peer) {
+  if (disks_ == Disks::fall_back && !peer.header.empty()) {
+    peer.copy = Peer::Copy{peer.rows, peer.header, peer.stored, peer.stored_pruned};
+  }
   peer.document.take_dirty([&](Document::StoredCell cell) {
     if (cell.bytes.empty()) {
       peer.rows.erase(cell.key);
@@ -1257,6 +1264,24 @@ void World::restart(Peer& peer) {
   peer.document = load(peer, peer.model.self);
 }
 
+void World::fall_back(Peer& peer) {
+  if (!peer.copy) return;
+  peer.rows = peer.copy->rows;
+  peer.header = peer.copy->header;
+  peer.stored = peer.copy->stored;
+  peer.stored_pruned = peer.copy->pruned;
+  restart(peer);
+  peer.document.track_changes(true);
+}
+
+Clock World::stable_in_copies(const Peer& peer) const {
+  Clock stable = stable_at(peer);
+  for (const auto& p : peers_) {
+    if (p->copy) stable.meet(clock_of(p->copy->stored));
+  }
+  return stable;
+}
+
 Clock World::stable_at(const Peer& peer) const {
   Clock stable = peer.document.clock();
   for (const auto& p : peers_) {
@@ -1274,10 +1299,14 @@ void World::prune(Peer& peer, unsigned choice) {
   const std::size_t touches = peer.document.touch_count();
   const Clock stable = stable_at(peer);
   const Clock early = disks_ != Disks::safe && choice % 2 == 0 ? peer.document.clock() : stable;
-  const std::size_t pruned = peer.document.prune(stable, early);
+  const Clock elements = disks_ == Disks::fall_back ? stable_in_copies(peer) : early;
+  const std::size_t pruned = peer.document.prune(stable, early, elements);
   peer.pruned.join(early);
   pruned_.join(stable);
-  if (disks_ != Disks::lost) peer.document.forget_elements(stable);
+  if (disks_ == Disks::fall_back) peer.document.forget_elements(elements);
+  if (disks_ == Disks::safe || disks_ == Disks::lost_and_made_up_for) {
+    peer.document.forget_elements(stable);
+  }
   require(snapshot(peer.document) == before, "forgetting removals changed the state");
   require(peer.document.touch_count() <= touches, "forgetting removals made more of them");
   RC_LOG() << "  " << pruned << " removals forgotten" << std::endl;

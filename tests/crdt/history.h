@@ -76,7 +76,7 @@ struct Action {
     become,          // a new replica id
     compare,         // finds out which cells differ from another replica's
     join_compared,   // those, as they have become since
-    lose_disk,       // begins anew, perhaps with what was sent to it long ago
+    lose_disk,       // begins anew, perhaps with what was sent to it long ago, or from an old copy
     count,
   };
   Kind kind;
@@ -130,6 +130,9 @@ class World {
     lost,
     // Who begins anew takes over the state of another before it is given single events by that one.
     lost_and_made_up_for,
+    // Members come back as an older copy of their store was. What is forgotten of elements was kept
+    // by all before that.
+    fall_back,
   };
   explicit World(unsigned replicas, Disks disks = Disks::safe);
 
@@ -152,6 +155,14 @@ class World {
     std::set<std::size_t> stored;  // what was known then
     Clock pruned;                  // up to where removals were forgotten, and what of it is stored
     Clock stored_pruned;
+    // A copy of an earlier one.
+    struct Copy {
+      std::map<std::string, std::string> rows;
+      std::string header;
+      std::set<std::size_t> stored;
+      Clock pruned;
+    };
+    std::optional<Copy> copy;
     // What it can pass on one by one: its own and those that came so.
     std::set<std::size_t> events;
     // Since it began anew: what the others knew then.
@@ -182,6 +193,8 @@ class World {
   // A clock that every member's includes (in the store too), and whose concurrent writes are at the
   // peer.
   Clock stable_at(const Peer& peer) const;
+  // The same, and every copy of a store includes it.
+  Clock stable_in_copies(const Peer& peer) const;
   void save(Peer& peer);
   // A document from the store.
   static Document load(const Peer& peer, ReplicaId self);
@@ -206,6 +219,8 @@ class World {
   void join_delta(Peer& peer, const Peer& from, Clock base);
   void join_all(Peer& peer, const Peer& from);
   void restart(Peer& peer);
+  // Restarts from the copy of its store.
+  void fall_back(Peer& peer);
   void prune(Peer& peer, unsigned choice);
   void become(Peer& peer);
   void lose_disk(Peer& peer, unsigned choice);

@@ -214,7 +214,7 @@ TEST_F(Prune, elements_stay_until_all_know_of_a_removal_that_was_forgotten_early
   const EventPtr beside = edit(away, [](TextRef t) { ASSERT_TRUE(t.insert(3, "m").ok()); });
   const EventPtr removal = edit(forgetful, [](TextRef t) { ASSERT_TRUE(t.remove(1, 3).ok()); });
   const EventPtr insertion = edit(forgetful, [](TextRef t) { ASSERT_TRUE(t.insert(1, "n").ok()); });
-  forgetful.prune(stable, forgetful.clock());
+  forgetful.prune(stable, forgetful.clock(), forgetful.clock());
   forgetful.forget_elements(stable);
   apply(forgetful, beside);
   apply(away, removal);

@@ -22,6 +22,7 @@ members = ["a", "b"]
 exchange_interval_ms = 1
 peer_timeout_ms = 2
 member_away_after_ms = 4
+forget_elements_after_ms = 5
 clock_ahead_max_ms = 3
 log_level = "off"
 [peers]

@@ -24,16 +24,19 @@ std::vector<std::string> seeds() {
     add(ClockReport{.space = space,
                     .applied = document.clock(),
                     .durable = document.clock(),
-                    .state = document.hash()});
+                    .state = document.hash(),
+                    .view = w});
     const std::string bytes = document.delta_since(Clock()).encoded();
     add(Chunk{.space = space, .transfer = w, .total_bytes = bytes.size(), .bytes = bytes});
   }
   const Clock clock = world(0).peer(0).document.clock();
   const StateHash hash{.low = 6, .high = 7};
   for (const Body& body :
-       {Body(Hello{.challenge = 4, .answer = 5}), Body(Summary{.of_all = hash, .spaces = 3}),
+       {Body(Hello{.challenge = 4, .answer = 5}),
+        Body(Summary{.of_all = hash, .spaces = 3, .view = 8}),
         Body(Digests{{{.space = space, .clock = hash, .state = hash},
-                      {.space = "b", .clock = hash, .state = {}}}}),
+                      {.space = "b", .clock = hash, .state = {}}},
+                     9}),
         Body(Events{.space = space, .events = written_events(3, 20)}),
         Body(Ack{.space = space, .durable = clock}),
         Body(Chunk{.space = space,

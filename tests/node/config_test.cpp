@@ -27,6 +27,7 @@ TEST(Config, a_name_is_enough_and_everything_else_has_the_documented_default) {
   EXPECT_EQ(options->exchange_interval, std::chrono::milliseconds(1000));
   EXPECT_EQ(options->peer_timeout, std::chrono::milliseconds(5000));
   EXPECT_EQ(options->member_away_after, std::chrono::hours(168));
+  EXPECT_EQ(options->forget_elements_after, std::chrono::hours(24));
   EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(60000));
   EXPECT_EQ(options->log_level, "info");
   EXPECT_TRUE(options->peers.empty() && options->members.empty() && options->spaces.empty());
@@ -43,6 +44,7 @@ TEST(Config, every_key_reaches_its_option) {
     exchange_interval_ms = 1
     peer_timeout_ms = 2
     member_away_after_ms = 4
+    forget_elements_after_ms = 5
     clock_ahead_max_ms = 3
     log_level = "off"
     [peers]
@@ -62,6 +64,7 @@ TEST(Config, every_key_reaches_its_option) {
   EXPECT_EQ(options->exchange_interval, std::chrono::milliseconds(1));
   EXPECT_EQ(options->peer_timeout, std::chrono::milliseconds(2));
   EXPECT_EQ(options->member_away_after, std::chrono::milliseconds(4));
+  EXPECT_EQ(options->forget_elements_after, std::chrono::milliseconds(5));
   EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(3));
   EXPECT_EQ(options->log_level, "off");
   EXPECT_EQ(options->peers, (std::map<std::string, std::string>{{"b", "tcp://127.0.0.1:7001"}}));

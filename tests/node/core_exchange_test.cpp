@@ -447,6 +447,124 @@ TEST(CoreExchange, member_that_was_never_heard_keeps_removals_remembered) {
   EXPECT_GT(w.document("a").touch_count(), 0u);
 }
 
+// ---- Forgetting elements ----
+
+// A text of which most is removed, in pieces.
+void write_and_remove(World& w, const std::string& writer) {
+  w.write(writer,
+          [](Transaction& t) { return t.root().text("t").insert(0, std::string(90, 'x')); });
+  for (std::size_t at = 80; at > 0; at -= 8) {
+    w.write(writer, [&](Transaction& t) { return t.root().text("t").remove(at - 4, 4); });
+  }
+}
+
+std::uint64_t elements_forgotten(World& w, const std::string& name) {
+  return w.core(name).counters().elements_forgotten;
+}
+
+void name_members(CoreOptions& o) {
+  o.members = {"a", "b", "c"};
+  o.forget_elements_after = seconds(5);
+}
+
+TEST(CoreExchange, removed_elements_are_forgotten_when_all_have_kept_their_removal_long_enough) {
+  World w(28);
+  w.add_mesh({"a", "b", "c"}, name_members);
+  w.run_for(seconds(1));
+  write_and_remove(w, "a");
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(4));
+  for (const char* name : {"a", "b", "c"}) EXPECT_EQ(elements_forgotten(w, name), 0u) << name;
+  w.run_for(seconds(10));
+  for (const char* name : {"a", "b", "c"}) {
+    EXPECT_EQ(elements_forgotten(w, name), 30u) << name;  // ten gaps of four, and one stays in each
+    EXPECT_FALSE(w.document(name).remembers_elements()) << name;
+    EXPECT_FALSE(w.document(name).remembers_removals()) << name;
+  }
+  w.check_everything();
+  // Then nobody looks any more.
+  const auto steps = w.core("a").counters().certificate_checks;
+  w.run_for(seconds(30));
+  EXPECT_EQ(w.core("a").counters().certificate_checks, steps);
+}
+
+TEST(CoreExchange, elements_are_kept_where_nobody_said_who_the_members_are) {
+  World w(29);
+  w.add_mesh({"a", "b", "c"}, [](CoreOptions& o) { o.forget_elements_after = seconds(1); });
+  write_and_remove(w, "a");
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(30));
+  for (const char* name : {"a", "b", "c"}) {
+    EXPECT_EQ(elements_forgotten(w, name), 0u) << name;
+    EXPECT_FALSE(w.document(name).remembers_removals()) << name;
+  }
+}
+
+// What c said before it crashed says nothing of what came of it: a disk that lies gives back less.
+TEST(CoreExchange, elements_are_kept_while_a_member_is_down_and_may_come_back_with_less) {
+  World w(30);
+  w.add_mesh({"a", "b", "c"}, name_members);
+  w.run_for(seconds(1));
+  write_and_remove(w, "a");
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(2));
+  w.crash("c");
+  w.run_for(seconds(60));
+  EXPECT_EQ(elements_forgotten(w, "a"), 0u);
+  w.start("c");
+  ASSERT_TRUE(w.run_until([&] { return elements_forgotten(w, "a") == 30; }, seconds(20)));
+  w.check_everything();
+}
+
+// b has not heard that c's process is another one, and what it says of its state does not count: it
+// may still take what the one before wrote.
+TEST(CoreExchange, elements_are_kept_while_members_do_not_agree_on_who_is_who) {
+  World w(31);
+  w.add_mesh({"a", "b", "c"}, name_members);
+  w.run_for(seconds(1));
+  w.cut("b", "c");
+  w.run_for(seconds(1));
+  w.crash("c");
+  w.start("c");
+  write_and_remove(w, "a");
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(60));
+  for (const char* name : {"a", "b", "c"}) {
+    EXPECT_EQ(elements_forgotten(w, name), 0u) << name;
+    EXPECT_EQ(w.document(name).touch_count(), 0u) << name;
+  }
+  w.heal();
+  ASSERT_TRUE(w.run_until([&] { return elements_forgotten(w, "a") == 30; }, seconds(20)));
+  w.check_everything();
+}
+
+// It would be applied when its turn comes, after b has reported what it knows together with c's
+// present process.
+TEST(CoreExchange, what_waits_from_a_process_that_has_ended_is_dropped) {
+  World w(32);
+  w.check_gate = false;
+  w.add_mesh({"a", "b", "c"}, name_members);
+  w.run_for(seconds(2));
+  w.cut("a", "b");
+  w.tap = [&](const std::string& from, const Send& send) {
+    return !(from == "c" && send.to == "b" && std::string(send.kind) == "events");
+  };
+  w.put("c", "x", 1);
+  w.run_for(milliseconds(100));
+  w.tap = nullptr;
+  w.put("c", "y", 2);
+  const auto waiting = [&] { return w.core("b").status("s", w.now_of("b")).waiting_events; };
+  ASSERT_TRUE(w.run_until([&] { return waiting() == 1; }, seconds(1)));
+  w.isolate("a");
+  w.crash("c");
+  w.machine("c").disk = FakeDisk();
+  w.start("c");
+  ASSERT_TRUE(w.run_until([&] { return waiting() == 0; }, seconds(5)));
+  w.heal();
+  ASSERT_TRUE(w.converge());
+  w.check_everything();
+}
+
 // ---- Away for longer than removals are remembered ----
 
 // b is away while most keys are removed, some of them set again, and all of it forgotten.

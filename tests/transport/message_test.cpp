@@ -149,9 +149,16 @@ TEST(Message, small_messages_are_small) {
 
   EXPECT_LE(size(Hello{.challenge = hash.low}), 70u);
   EXPECT_LE(size(Hello{.challenge = hash.low, .answer = hash.high}), 80u);
-  EXPECT_LE(size(Summary{.of_all = hash, .spaces = 3}), 86u);
-  EXPECT_LE(size(Digests{{{.space = space, .clock = hash, .state = hash}}}), 122u);
-  EXPECT_LE(size(ClockReport{.space = space, .applied = one, .durable = one, .state = hash}), 154u);
+  EXPECT_LE(size(Summary{.of_all = hash, .spaces = 3, .view = hash.low}), 96u);
+  EXPECT_LE(size(Digests{{{.space = space, .clock = hash, .state = hash}}, hash.low}), 132u);
+  EXPECT_LE(size(ClockReport{.space = space,
+                             .applied = one,
+                             .durable = one,
+                             .state = hash,
+                             .want_reply = false,
+                             .gap = false,
+                             .view = hash.low}),
+            164u);
   EXPECT_LE(size(Ack{.space = space, .durable = one}), 106u);
   EXPECT_LE(size(ChunkAck{.space = space, .transfer = 7, .received = 1 << 20}), 86u);
 

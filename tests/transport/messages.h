@@ -27,17 +27,20 @@ inline std::string to_text(const Message& message) {
       return "challenge " + std::to_string(b.challenge) + ", answer " + std::to_string(b.answer);
     }
     std::string operator()(const Summary& b) {
-      return b.of_all.to_string() + " of " + std::to_string(b.spaces);
+      return b.of_all.to_string() + " of " + std::to_string(b.spaces) + ", view " +
+             std::to_string(b.view);
     }
     std::string operator()(const Digests& b) {
-      return items(b.digests, [](const SpaceDigest& d) {
-        return d.space + " at " + d.clock.to_string() + " is " + d.state.to_string();
-      });
+      return items(b.digests,
+                   [](const SpaceDigest& d) {
+                     return d.space + " at " + d.clock.to_string() + " is " + d.state.to_string();
+                   }) +
+             ", view " + std::to_string(b.view);
     }
     std::string operator()(const ClockReport& b) {
       return b.space + ": " + b.applied.to_string() + ", durable " + b.durable.to_string() +
              ", is " + b.state.to_string() + (b.want_reply ? ", want reply" : "") +
-             (b.gap ? ", gap" : "");
+             (b.gap ? ", gap" : "") + ", view " + std::to_string(b.view);
     }
     std::string operator()(const Events& b) {
       return b.space + ": " + items(b.events, [](const EventPtr& e) { return e->encoded(); });
@@ -139,10 +142,12 @@ inline rc::Gen<transport::Body> body() {
   });
   return rc::gen::oneOf(
       as_body(rc::gen::construct<Hello>(number, number)),
-      as_body(rc::gen::construct<Summary>(state_hash(), rc::gen::arbitrary<std::uint32_t>())),
-      as_body(rc::gen::construct<Digests>(rc::gen::container<std::vector<SpaceDigest>>(digest))),
+      as_body(
+          rc::gen::construct<Summary>(state_hash(), rc::gen::arbitrary<std::uint32_t>(), number)),
+      as_body(rc::gen::construct<Digests>(rc::gen::container<std::vector<SpaceDigest>>(digest),
+                                          number)),
       as_body(rc::gen::construct<ClockReport>(name(), clock(), clock(), state_hash(), boolean,
-                                              boolean)),
+                                              boolean, number)),
       as_body(rc::gen::construct<Events>(name(), events)),
       as_body(rc::gen::construct<Ack>(name(), clock())), chunk(),
       as_body(rc::gen::construct<ChunkAck>(

@@ -46,6 +46,7 @@ struct Summary {
   ofAllLow @0 :UInt64;
   ofAllHigh @1 :UInt64;
   spaces @2 :UInt32;
+  view @3 :UInt64;            # hash of the sender's view of the members; 0: it does not know all
 }
 
 struct SpaceDigest {
@@ -58,6 +59,7 @@ struct SpaceDigest {
 
 struct Digests {
   digests @0 :List(SpaceDigest);
+  view @1 :UInt64;            # as in Summary
 }
 
 struct ClockReport {
@@ -68,6 +70,7 @@ struct ClockReport {
   stateHigh @4 :UInt64;
   wantReply @5 :Bool;
   gap @6 :Bool;
+  view @7 :UInt64;            # as in Summary
 }
 
 struct Events {

@@ -77,10 +77,13 @@ void write(const Summary& body, wire::Envelope::Body::Builder out) {
   summary.setOfAllLow(body.of_all.low);
   summary.setOfAllHigh(body.of_all.high);
   summary.setSpaces(body.spaces);
+  summary.setView(body.view);
 }
 
 void write(const Digests& body, wire::Envelope::Body::Builder out) {
-  auto digests = out.initDigests().initDigests(static_cast<capnp::uint>(body.digests.size()));
+  auto message = out.initDigests();
+  message.setView(body.view);
+  auto digests = message.initDigests(static_cast<capnp::uint>(body.digests.size()));
   capnp::uint at = 0;
   for (const SpaceDigest& from : body.digests) {
     auto digest = digests[at++];
@@ -101,6 +104,7 @@ void write(const ClockReport& body, wire::Envelope::Body::Builder out) {
   report.setStateHigh(body.state.high);
   report.setWantReply(body.want_reply);
   report.setGap(body.gap);
+  report.setView(body.view);
 }
 
 void write(const Events& body, wire::Envelope::Body::Builder out) {
@@ -251,13 +255,14 @@ Result<Body> read(wire::Hello::Reader in) {
 
 Result<Body> read(wire::Summary::Reader in) {
   return Body(Summary{.of_all = {.low = in.getOfAllLow(), .high = in.getOfAllHigh()},
-                      .spaces = in.getSpaces()});
+                      .spaces = in.getSpaces(),
+                      .view = in.getView()});
 }
 
 Result<Body> read(wire::Digests::Reader in) {
   const auto list = in.getDigests();
   if (list.size() > digests_max) return malformed("holds too many digests");
-  Digests digests;
+  Digests digests{.digests = {}, .view = in.getView()};
   digests.digests.reserve(list.size());
   for (const auto& digest : list) {
     digests.digests.push_back(
@@ -278,7 +283,8 @@ Result<Body> read(wire::ClockReport::Reader in) {
                           .durable = *std::move(durable),
                           .state = {.low = in.getStateLow(), .high = in.getStateHigh()},
                           .want_reply = in.getWantReply(),
-                          .gap = in.getGap()});
+                          .gap = in.getGap(),
+                          .view = in.getView()});
 }
 
 Result<Body> read(wire::Events::Reader in) {

@@ -224,8 +224,9 @@ class Sequenced {
   // insertions may name. Those in `named` stay as well.
   enum class Kept { first, last };
   struct Forgotten {
-    bool elements = false;
+    std::uint64_t elements = 0;
     bool origins = false;
+    bool pending = false;  // there is something that is not stable yet, or is named
   };
   Forgotten forget_elements(const std::vector<Sequence>& stable, Kept kept,
                             std::vector<ElementId> named);

@@ -170,11 +170,13 @@ auto Sequenced<Buffer>::forget_elements(const std::vector<Sequence>& stable, Kep
   const auto gone = forgettable(stable, kept, named, later);
   const bool settled = settle(stable, later);
   unpruned_ = later;
-  if (!gone.empty()) {
-    for (const auto& [id, count] : gone) erase(id, count);
-    rebuild();
+  std::uint64_t elements = 0;
+  for (const auto& [id, count] : gone) {
+    erase(id, count);
+    elements += count;
   }
-  return {!gone.empty(), settled};
+  if (elements > 0) rebuild();
+  return {elements, settled, later};
 }
 
 // ---- Check ----

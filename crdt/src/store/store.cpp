@@ -586,6 +586,7 @@ StateHash Store::cell_hash(const Node& n) const {
 
 void Store::mark_dirty(NodeIndex index) {
   Node& n = node(index);
+  if (is_sequence(n.type)) remember_for_settling(index);
   if (n.dirty) return;
   n.dirty = true;
   dirty_.push_back({index, n.generation});
@@ -615,6 +616,13 @@ void Store::remember_for_prune(NodeIndex index) {
   if (n.awaits_prune) return;
   n.awaits_prune = true;
   awaiting_prune_.push_back({index, n.generation});
+}
+
+void Store::remember_for_settling(NodeIndex index) {
+  Node& n = node(index);
+  if (n.awaits_settling) return;
+  n.awaits_settling = true;
+  awaiting_settling_.push_back({index, n.generation});
 }
 
 void Store::subsume_touches(NodeIndex index, ReplicaIndex replica) {

@@ -39,12 +39,13 @@ struct Node {
   std::uint32_t live = 0;  // live cells here and below
   Type type = Type::map;
   bool in_use = false;
-  bool dirty = false;          // stored form out of date
-  bool stored = false;         // a stored form exists, so that freeing it must delete a row
-  bool changed = false;        // reported by take_changes
-  bool doomed = false;         // in the list of nodes that may have become empty
-  std::uint32_t saved_at = 0;  // the transaction epoch that saved it for undo
-  bool awaits_prune = false;   // in the list of nodes where stability may let something go
+  bool dirty = false;            // stored form out of date
+  bool stored = false;           // a stored form exists, so that freeing it must delete a row
+  bool changed = false;          // reported by take_changes
+  bool doomed = false;           // in the list of nodes that may have become empty
+  std::uint32_t saved_at = 0;    // the transaction epoch that saved it for undo
+  bool awaits_prune = false;     // in the list of nodes where stability may let something go
+  bool awaits_settling = false;  // the same, of elements of a sequence
   Value key;
   Cell cell;
   std::unique_ptr<CellExtra> extra;
@@ -125,6 +126,7 @@ class Store {
   std::size_t cell_count() const { return node(root).live; }
   std::size_t touch_count() const { return touch_count_; }
   bool remembers_removals() const { return !awaiting_prune_.empty() || !removals_.empty(); }
+  bool remembers_elements() const { return !awaiting_settling_.empty(); }
   std::size_t memory_bytes() const;
   // Calls `visit` for each child, in no meaningful order.
   template <class Visit>
@@ -192,8 +194,8 @@ class Store {
   std::optional<Delta> delta_of(const std::vector<std::uint64_t>& places, std::uint64_t comparison,
                                 const Clock& compared) const;
   Result<Applied> join(const Delta& delta);
-  std::size_t prune(const Clock& stable, const Clock& early);
-  void forget_elements(const Clock& stable);
+  std::size_t prune(const Clock& stable, const Clock& early, const Clock& elements);
+  std::uint64_t forget_elements(const Clock& stable);
 
   // ---- Keeping (store_keep.cpp) ----
   void track_changes(bool enabled);
@@ -244,7 +246,8 @@ class Store {
   // Fills the body of a delta whose clocks and scope are set: `nodes` with what is new beyond
   // `since`, and removals of subtrees beyond `removed_since`.
   void encode_body(Delta& delta, std::vector<NodeIndex> nodes, const std::vector<Sequence>& since,
-                   const std::vector<Sequence>& removed_since, const Clock& floor) const;
+                   const std::vector<Sequence>& removed_since, const Clock& floor,
+                   const Clock& element_floor) const;
   StateHash entry_hash(const Node& node, const Entry& entry) const;
   // Brackets a change of a cell: keeps hash, live counts, dirtiness and changes up to date.
   class Change;
@@ -289,6 +292,7 @@ class Store {
   void subsume_touches(NodeIndex index, ReplicaIndex replica);
   void clear_touches(NodeIndex index);
   void remember_for_prune(NodeIndex index);
+  void remember_for_settling(NodeIndex index);
 
   // -- clock and index --
   void note_changed_writer(ReplicaIndex replica);
@@ -344,6 +348,7 @@ class Store {
   void drop_subsumed_removals(const SubtreeRemoval& removal, const std::vector<Sequence>& clock);
   // Remembers that something was forgotten that a delta for less than this clock would lack.
   void raise_floor(Clock forgotten);
+  void raise_element_floor(Clock forgotten);
   // Where the marks below a text begin and end.
   std::vector<ElementId> named_by_marks(NodeIndex text) const;
 
@@ -410,10 +415,13 @@ class Store {
   // What prune() has let go lies within it. Who has not seen all of it can no longer be told of
   // those removals one by one, and is given the whole state (delta_since).
   Clock floor_;
+  // The part of it that removals of elements, and what orders elements, were forgotten within.
+  Clock element_floor_;
   std::size_t touch_count_ = 0;
 
   std::vector<NodeIndex> doomed_;
   std::vector<NodeRef> awaiting_prune_;
+  std::vector<NodeRef> awaiting_settling_;
   std::vector<NodeRef> dirty_;
   std::vector<std::string> deleted_keys_;
   bool tracking_ = false;

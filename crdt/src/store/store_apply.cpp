@@ -324,14 +324,16 @@ void Store::drop_subsumed_removals(const SubtreeRemoval& removal,
   }
 }
 
-std::size_t Store::prune(const Clock& stable, const Clock& early) {
+std::size_t Store::prune(const Clock& stable, const Clock& early, const Clock& elements) {
   REJOIN_ASSERT(!in_transaction());
   const std::vector<Sequence> all_have = dense(stable);
   const std::vector<Sequence> known = dense(early);
+  const std::vector<Sequence> of_elements = dense(elements);
   const Sequence too_far = REJOIN_MUTANT(prune_one_write_too_early, 0u, 1u);
   const auto is_stable = [&](LocalDot d) { return d.sequence <= all_have[d.replica] + too_far; };
   const std::size_t before = touch_count_ + removals_.size();
   bool any = false;
+  bool elements_changed = false;
   std::vector<NodeRef> later;
   for (const NodeRef& ref : awaiting_prune_) {
     const NodeIndex index = resolve(ref);
@@ -389,8 +391,9 @@ std::size_t Store::prune(const Clock& stable, const Clock& early) {
       }
     }
     with_existing_sequence(n, [&](auto& sequence) {
-      const auto pruned = sequence.prune(known);
+      const auto pruned = sequence.prune(of_elements);
       changed |= pruned.changed;
+      elements_changed |= pruned.changed;
       pending |= pruned.pending;
     });
     if (changed) {
@@ -412,6 +415,7 @@ std::size_t Store::prune(const Clock& stable, const Clock& early) {
     any = true;
   }
   if (any) raise_floor(early);
+  if (elements_changed) raise_element_floor(elements);
   sweep_doomed();
   return before - touch_count_ - removals_.size();
 }
@@ -419,6 +423,12 @@ std::size_t Store::prune(const Clock& stable, const Clock& early) {
 void Store::raise_floor(Clock forgotten) {
   forgotten.meet(clock_);
   if (!REJOIN_MUTATED(prune_does_not_raise_the_floor)) floor_.join(forgotten);
+}
+
+void Store::raise_element_floor(Clock forgotten) {
+  forgotten.meet(clock_);
+  element_floor_.join(forgotten);
+  raise_floor(std::move(forgotten));
 }
 
 std::vector<ElementId> Store::named_by_marks(NodeIndex text) const {
@@ -433,39 +443,57 @@ std::vector<ElementId> Store::named_by_marks(NodeIndex text) const {
   return named;
 }
 
-void Store::forget_elements(const Clock& stable) {
+std::uint64_t Store::forget_elements(const Clock& stable) {
   REJOIN_ASSERT(!in_transaction());
   // Of removals that were forgotten before all had them nothing tells any more that they are not
   // stable.
-  if (!stable.includes(floor_) && !REJOIN_MUTATED(elements_forgotten_before_their_removal)) return;
+  if (!stable.includes(element_floor_) &&
+      !REJOIN_MUTATED(elements_forgotten_before_their_removal)) {
+    return 0;
+  }
   const std::vector<Sequence> clock = dense(stable);
+  // The removal of a subtree may not be stable, and is not noted with the elements below.
+  const auto removal_is_stable = [&](NodeIndex index) {
+    for (NodeIndex i = index; i != no_node; i = node(i).parent) {
+      if (!node(i).extra || node(i).extra->subtree_removals == 0) continue;
+      const bool unstable =
+          std::any_of(removals_.begin(), removals_.end(), [&](const SubtreeRemoval& removal) {
+            return removal.node == i && removal.dot.sequence > clock[removal.dot.replica];
+          });
+      if (unstable) return false;
+    }
+    return true;
+  };
+  std::uint64_t gone = 0;
   bool any = false;
-  for (NodeIndex index = 0; index < node_end_; ++index) {
+  std::vector<NodeRef> later;
+  for (const NodeRef& ref : awaiting_settling_) {
+    const NodeIndex index = resolve(ref);
+    if (index == no_node) continue;
     Node& n = node(index);
-    if (!n.in_use) continue;
+    bool pending = false;
     with_existing_sequence(n, [&](auto& sequence) {
-      // The removal of a subtree around it may not be stable, and is not noted with the elements.
-      for (NodeIndex i = index; i != no_node; i = node(i).parent) {
-        if (!node(i).extra || node(i).extra->subtree_removals == 0) continue;
-        const bool unstable =
-            std::any_of(removals_.begin(), removals_.end(), [&](const SubtreeRemoval& removal) {
-              return removal.node == i && removal.dot.sequence > clock[removal.dot.replica];
-            });
-        if (unstable) return;
-      }
+      pending = !removal_is_stable(index);
+      if (pending) return;
       using Kept = typename std::remove_cvref_t<decltype(sequence)>::Kept;
       std::vector<ElementId> named =
           n.type == Type::text ? named_by_marks(index) : std::vector<ElementId>();
       const Kept kept = n.type == Type::log ? Kept::last : Kept::first;
       const auto forgotten = sequence.forget_elements(clock, kept, std::move(named));
-      any = any || forgotten.elements || forgotten.origins;
-      if (!forgotten.elements) return;
+      pending = forgotten.pending || n.awaits_prune;
+      any = any || forgotten.elements > 0 || forgotten.origins;
+      if (forgotten.elements == 0) return;
+      gone += forgotten.elements;
       mark_dirty(index);
       doom(index);
     });
+    n.awaits_settling = pending;
+    if (pending) later.push_back(ref);
   }
-  if (any && !REJOIN_MUTATED(settling_does_not_raise_the_floor)) raise_floor(stable);
+  awaiting_settling_ = std::move(later);
+  if (any && !REJOIN_MUTATED(settling_does_not_raise_the_floor)) raise_element_floor(stable);
   sweep_doomed();
+  return gone;
 }
 
 }  // namespace rejoin

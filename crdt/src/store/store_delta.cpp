@@ -136,14 +136,16 @@ Delta Store::delta_since(const Clock& base) const {
   delta.base = delta_base(base);
   delta.clock = clock_;
   const std::vector<Sequence> since = dense(delta.base);
-  const Clock floor = delta.scope == Delta::Scope::since ? Clock{} : floor_;
-  encode_body(delta, touched_since(delta.base), since, since, floor);
+  const bool whole = delta.scope == Delta::Scope::whole;
+  encode_body(delta, touched_since(delta.base), since, since, whole ? floor_ : Clock{},
+              whole ? element_floor_ : Clock{});
   return delta;
 }
 
 void Store::encode_body(Delta& delta, std::vector<NodeIndex> nodes,
                         const std::vector<Sequence>& since,
-                        const std::vector<Sequence>& removed_since, const Clock& floor) const {
+                        const std::vector<Sequence>& removed_since, const Clock& floor,
+                        const Clock& element_floor) const {
   std::vector<ReplicaIndex> table;
   std::vector<std::uint32_t> numbers(writers_.size(), 0);
   const Numbering number = [&](ReplicaIndex r) -> std::uint64_t {
@@ -169,19 +171,20 @@ void Store::encode_body(Delta& delta, std::vector<NodeIndex> nodes,
       out.varint(sequence);
     }
   };
-  if (floor.empty() || REJOIN_MUTATED(floor_is_not_sent)) {
-    out.varint(0);
-  } else {
+  const auto encode_floor = [&](const Clock& clock) {
+    if (clock.empty()) return out.varint(0);
     std::vector<ReplicaId> lower;
     for (const auto& [id, sequence] : delta.clock) {
-      if (floor.get(id) < sequence) lower.push_back(id);
+      if (clock.get(id) < sequence) lower.push_back(id);
     }
     out.varint(1 + lower.size());
     for (const ReplicaId& id : lower) {
       out.varint(number(find_replica(id)));
-      out.varint(floor.get(id));
+      out.varint(clock.get(id));
     }
-  }
+  };
+  encode_floor(REJOIN_MUTANT(floor_is_not_sent, floor, Clock()));
+  encode_floor(element_floor);
   encode_clock(forgotten_);
   out.varint(removals.size());
   for (const SubtreeRemoval* removal : removals) {
@@ -257,7 +260,7 @@ std::optional<Delta> Store::delta_of(const std::vector<std::uint64_t>& places,
   // Of removals in cells that differ no more the receiver hears nothing, not even of those that are
   // remembered here: it cannot pass them on.
   encode_body(delta, std::move(nodes), std::vector<Sequence>(writers_.size(), 0), dense(compared),
-              compared);
+              compared, compared);
   return delta;
 }
 
@@ -362,8 +365,11 @@ Result<Applied> Store::join(const Delta& delta) {
     return floor;
   };
   const Clock floor = read_floor();
+  const Clock element_floor = read_floor();
   const bool complete = delta.scope != Delta::Scope::since;
-  if (!complete && !floor.empty()) return malformed("what was forgotten, and a base");
+  if (!complete && !(floor.empty() && element_floor.empty())) {
+    return malformed("what was forgotten, and a base");
+  }
   const Clock forgotten = read_clock();
   for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
     DecodedRemoval& r = removals.emplace_back();
@@ -443,6 +449,7 @@ Result<Applied> Store::join(const Delta& delta) {
   for (const auto& [id, sequence] : delta.clock) advance(intern(id), sequence);
   if (!REJOIN_MUTATED(join_does_not_tell_what_is_forgotten)) forgotten_.join(forgotten);
   if (!REJOIN_MUTATED(join_does_not_raise_the_floor)) floor_.join(floor);
+  element_floor_.join(element_floor);
   if (!REJOIN_MUTATED(join_does_not_index)) index_sorted_insert(std::move(items));
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) {
     if (writers_[r].stale * 2 > writers_[r].index.size() + 64) compact_index(r);

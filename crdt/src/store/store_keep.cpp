@@ -99,6 +99,7 @@ std::string Store::header() const {
   }
   forgotten_.encode(out);
   REJOIN_MUTANT(checkpoint_without_its_floor, floor_, Clock()).encode(out);
+  element_floor_.encode(out);
   out.varint(removals_.size());
   for (const SubtreeRemoval& removal : removals_) {
     out.bytes(stored_key(removal.node));
@@ -146,7 +147,7 @@ Status Store::load_header(std::string_view bytes) {
     writers_[intern(id)].clock = sequence;
     if (sequence > 0) clock_.set(id, sequence);
   }
-  for (Clock* kept : {&forgotten_, &floor_}) {
+  for (Clock* kept : {&forgotten_, &floor_, &element_floor_}) {
     Result<Clock> clock = Clock::decode(in);
     if (!clock.ok() || !clock_.includes(*clock)) return corrupt();
     *kept = std::move(*clock);
@@ -234,6 +235,7 @@ Status Store::load_cell(std::string_view key, std::string_view bytes) {
   if (!cell.sequence.pieces.empty() || !cell.sequence.removals.empty()) {
     NewItems items;
     join_sequence(index, cell.sequence, std::vector<Sequence>(writers_.size(), 0), items);
+    remember_for_settling(index);
     for (const auto& [replica, item] : items) writers_[replica].index.push_back(item);
   }
   hash_ += cell_hash(n);

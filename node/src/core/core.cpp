@@ -42,6 +42,7 @@ Core::Impl::Impl(CoreOptions options_in, Now now_in)
   for (const std::string& name : names) {
     if (name != options.name && !slots.contains(name)) add_peer(name, true);
   }
+  refresh_view();
 }
 
 // ---- Spaces ----

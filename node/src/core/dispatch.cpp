@@ -4,6 +4,7 @@
 
 #include "core/impl.h"
 #include "rejoin/crdt/assert.h"
+#include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
@@ -173,7 +174,34 @@ void Core::Impl::confirm(Peer& peer, std::uint64_t seen) {
     peer.alive = false;
   }
   peer.incarnation = seen;
-  for (const auto& replica : replicas) expect_takeover(*replica, peer);
+  refresh_view();
+  for (const auto& replica : replicas) {
+    expect_takeover(*replica, peer);
+    // What waits came from a process that no longer counts, and may never be in a report.
+    if (!REJOIN_MUTATED(what_waits_outlives_its_sender)) replica->waiting.drop_from(peer.slot);
+  }
+}
+
+bool Core::Impl::shares_view(std::uint64_t their_view) const {
+  return view != 0 && REJOIN_MUTANT(views_are_ignored, their_view == view, true);
+}
+
+void Core::Impl::refresh_view() {
+  view = 0;
+  std::vector<std::string> names = options.members;
+  std::ranges::sort(names);
+  std::string bytes;
+  Writer out(bytes);
+  for (const std::string& name : names) {
+    const auto slot = slots.find(name);
+    std::uint64_t known = name == options.name ? incarnation : 0;
+    if (slot != slots.end()) known = peers[slot->second]->incarnation;
+    if (known == 0) return;
+    out.varint(name.size());
+    out.raw(name);
+    out.fixed64(known);
+  }
+  if (!names.empty()) view = hash_bytes(bytes).low;
 }
 
 // ---- Peers ----
@@ -354,8 +382,8 @@ void Core::Impl::run(Replica& replica) {
     }
     also(relay(replica, peer, link));
   }
-  if (replica.prune_due <= now.monotonic) prune(replica);
-  also(replica.prune_due);
+  if (std::min(replica.prune_due, replica.forget_due) <= now.monotonic) prune(replica);
+  also(std::min(replica.prune_due, replica.forget_due));
   REJOIN_ASSERT(next > now.monotonic);
   schedule(replica, next);
 }

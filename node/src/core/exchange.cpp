@@ -79,8 +79,8 @@ transport::Summary Core::Impl::summary_for(Peer& peer) {
   refresh_digests();
   StateHash of_all = summary_of_all;
   for (const std::uint32_t index : peer.lacking) of_all -= replicas[index]->summary_part;
-  return transport::Summary{of_all,
-                            static_cast<std::uint32_t>(replicas.size() - peer.lacking.size())};
+  return transport::Summary{
+      of_all, static_cast<std::uint32_t>(replicas.size() - peer.lacking.size()), view};
 }
 
 void Core::Impl::send_summary(Peer& peer) { send(peer, summary_for(peer), last_own); }
@@ -96,9 +96,12 @@ void Core::Impl::on_summary(Peer& peer, const transport::Summary& message) {
   peer.differing_summaries = 0;
   const auto agree_in = [&](Replica& replica) {
     Link& link = this->link(replica, peer);
-    if (!link.lacks && !link.agreed) agree(replica, peer, link);
+    if (!link.lacks) agree(replica, peer, link, message.view);
   };
-  if (std::exchange(peer.all_unagreed, false)) {
+  const bool same_view = shares_view(message.view);
+  const bool first_in_view = same_view && std::exchange(peer.agreed_view, view) != view;
+  if (same_view) peer.agreed_at = now.monotonic;
+  if (std::exchange(peer.all_unagreed, false) || first_in_view) {
     for (const auto& replica : replicas) agree_in(*replica);
   } else {
     for (const std::uint32_t index : peer.unagreed) agree_in(*replicas[index]);
@@ -133,7 +136,7 @@ void Core::Impl::send_digests(Peer& peer) {
   }
   if (listed.empty()) return;
   peer.digests_sent_at = now.monotonic;
-  transport::Digests page;
+  transport::Digests page{{}, view};
   for (const std::uint32_t index : listed) {
     Replica& replica = *replicas[index];
     if (link(replica, peer).lacks) continue;
@@ -141,7 +144,7 @@ void Core::Impl::send_digests(Peer& peer) {
     page.digests.push_back(
         transport::SpaceDigest{replica.name, replica.digest_clock, replica.document.hash()});
     if (page.digests.size() < options.digests_per_message) continue;
-    send(peer, std::exchange(page, {}), last_own);
+    send(peer, std::exchange(page, {{}, view}), last_own);
   }
   if (!page.digests.empty()) send(peer, std::move(page), last_own);
 }
@@ -166,7 +169,7 @@ void Core::Impl::on_digests(Peer& peer, const transport::Digests& message) {
       diverged(*replica, peer, link, digest.state);
     } else {
       ++counters.certificate_checks;
-      agree(*replica, peer, link);
+      agree(*replica, peer, link, message.view);
     }
   }
   if (!absent.digests.empty()) send(peer, std::move(absent), 0);
@@ -184,7 +187,7 @@ void Core::Impl::set_lacks(Replica& replica, Peer& peer, Link& link, bool lacks)
   }
 }
 
-void Core::Impl::agree(Replica& replica, Peer& peer, Link& link) {
+void Core::Impl::agree(Replica& replica, Peer& peer, Link& link, std::uint64_t their_view) {
   refresh(replica);
   link.agreed = true;
   link.deferred = false;
@@ -194,6 +197,7 @@ void Core::Impl::agree(Replica& replica, Peer& peer, Link& link) {
   Link::absorb(link.durable, REJOIN_MUTANT(agreement_counts_as_durable, durable, clock_here),
                clock_here);
   settle(replica, link, durable);
+  settle_in_view(replica, link, clock_here, durable, their_view);
   confirm_identity(replica, peer);
   progress_of_peer(replica);
 }
@@ -235,7 +239,7 @@ void Core::Impl::send_report(Replica& replica, Peer& peer, Link& link, bool want
        transport::ClockReport{replica.name, replica.document.clock(),
                               REJOIN_MUTANT(report_says_more_than_is_durable,
                                             replica.durable_part(), replica.document.clock()),
-                              replica.document.hash(), want_reply, gap},
+                              replica.document.hash(), want_reply, gap, view},
        replica.last_own);
 }
 
@@ -259,6 +263,7 @@ void Core::Impl::on_clock_report(Peer& peer, const transport::ClockReport& messa
   Link::absorb(link.durable, message.durable, clock_here);
   settle(*replica, link,
          REJOIN_MUTANT(applied_removals_are_forgotten, message.durable, message.applied));
+  settle_in_view(*replica, link, message.applied, message.durable, message.view);
   sample_round_trip(*replica, peer, message.durable);
   progress_of_peer(*replica);
 

@@ -11,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -56,6 +57,9 @@ struct Core::Impl {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> transfers_in;
   std::uint64_t last_transfer = 0;
   Position last_own = 0;  // of any space
+  // Hash of the members' names and of the incarnation of each that was confirmed last. 0 while one
+  // is unknown, and where `options.members` does not say who they are.
+  std::uint64_t view = 0;
 
   // What is in the batch that is being written.
   struct InFlight {
@@ -98,6 +102,8 @@ struct Core::Impl {
   void on_hello(Peer& peer, std::uint64_t sender, const transport::Hello& hello);
   // The peer's process has answered: from now on it alone is listened to.
   void confirm(Peer& peer, std::uint64_t incarnation);
+  void refresh_view();
+  bool shares_view(std::uint64_t their_view) const;
   void heard(Peer& peer);
   void gone(Peer& peer);
   void tick();
@@ -153,7 +159,7 @@ struct Core::Impl {
   void send_digests(Peer& peer);
   void on_digests(Peer& peer, const transport::Digests& message);
   void set_lacks(Replica& replica, Peer& peer, Link& link, bool lacks);
-  void agree(Replica& replica, Peer& peer, Link& link);
+  void agree(Replica& replica, Peer& peer, Link& link, std::uint64_t their_view);
   void ask(Replica& replica, Peer& peer, Link& link);
   bool catching_up_from_other(const Replica& replica, const Peer& peer) const;
   void send_report(Replica& replica, Peer& peer, Link& link, bool want_reply, bool gap);
@@ -177,8 +183,13 @@ struct Core::Impl {
   std::size_t outgoing_transfers();
   std::size_t incoming_bytes();
   void settle(Replica& replica, Link& link, const Clock& durable);
+  // The same for elements: of a report, or an agreement, under the sender's view.
+  void settle_in_view(Replica& replica, Link& link, const Clock& applied, const Clock& durable,
+                      std::uint64_t their_view);
   void forget_soon(Replica& replica);
   bool is_away(const Peer* member) const;
+  std::optional<Replica::Kept> kept_by_all(const Replica& replica, Micros& confirmed_at) const;
+  bool advance_forgetting(Replica& replica);
   void prune(Replica& replica);
 
   // ---- comparing.cpp ----

@@ -57,6 +57,11 @@ struct Peer {
   Micros digests_sent_at{-1};          // answering a Summary; negative: never
   std::uint32_t spaces_there = 0;      // as its last Summary said
 
+  // Our view (Core::Impl::view) when all spaces were last known to agree under the same one, and
+  // when that was.
+  std::uint64_t agreed_view = 0;
+  Micros agreed_at{-1};
+
   RoundTrip round_trip;
   // One own write under way, to measure how long it takes until it is acknowledged.
   std::uint32_t sample_space = 0;

@@ -32,6 +32,11 @@ struct Link {
   // what it wrote is news to us. For forgetting removals.
   Clock settled;
   bool has_settled = false;
+  // The same of reports whose sender and we meant the same processes by the members' names, and of
+  // which everything applied there is here, too. For forgetting elements. Void in another view.
+  Clock settled_in_view;
+  std::uint64_t settled_view = 0;
+  Micros settled_in_view_at{-1};
 
   // What was durable here when the peer's incarnation was confirmed. Until it has all of that, it
   // may be one that began anew, and must take over our state in one step: it gets no single events.
@@ -147,9 +152,18 @@ struct Replica {
   Micros timer = never;
   Micros waiting_due = never;  // when to look for events that waited too long
   Micros prune_due = never;
+  Micros forget_due = never;  // the same, for elements that have waited long enough
   Micros pruned_at{-1};
   Clock pruned_to;
   Clock pruned_early_to;
+  // For forgetting elements: what all members, as they are now, had said to keep, and when the last
+  // of them had; the oldest first. And up to where elements are forgotten.
+  struct Kept {
+    Clock clock;
+    Micros at;
+  };
+  std::deque<Kept> kept_by_all;
+  Clock elements_forgotten_to;
 
   const Clock& durable_part() const { return durable ? durable_clock : document.clock(); }
   // Our clock without own writes that are not durable: what a peer may get now.

@@ -66,4 +66,14 @@ std::chrono::microseconds WaitingEvents::drop_older_than(std::chrono::microsecon
   return oldest;
 }
 
+void WaitingEvents::drop_from(std::uint32_t slot) {
+  for (auto it = runs_.begin(); it != runs_.end();) {
+    Run& run = it->second;
+    for (auto item = run.begin(); item != run.end();) {
+      item = item->second.from == slot ? erase(run, item) : std::next(item);
+    }
+    it = run.empty() ? runs_.erase(it) : std::next(it);
+  }
+}
+
 }  // namespace rejoin::node

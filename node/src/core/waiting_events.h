@@ -30,6 +30,9 @@ class WaitingEvents {
   // left).
   std::chrono::microseconds drop_older_than(std::chrono::microseconds limit);
 
+  // Drops what came from the peer in this slot.
+  void drop_from(std::uint32_t slot);
+
   bool empty() const { return count_ == 0; }
   std::size_t count() const { return count_; }
   std::size_t bytes() const { return bytes_; }

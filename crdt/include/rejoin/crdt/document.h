@@ -64,6 +64,8 @@ class Document {
   // Whether there is anything that prune() will forget: touches, removals of elements and of
   // subtrees, removals that win, parts of counters that were reset.
   bool remembers_removals() const;
+  // Whether there is anything in lists, logs and texts that forget_elements() may forget.
+  bool remembers_elements() const;
   std::size_t memory_bytes() const;  // estimate, O(1)
   bool exists(const Path& path) const;
   // The live state in a canonical, sorted encoding: equal on two replicas exactly when their states
@@ -114,19 +116,21 @@ class Document {
   // must be here; one that comes all the same is harmless but for an addition to a remove-wins set,
   // which then counts here and not where the removal is remembered. Never changes the hash. Returns
   // how many went.
-  std::size_t prune(const Clock& stable) { return prune(stable, stable); }
+  std::size_t prune(const Clock& stable) { return prune(stable, stable, stable); }
   // The same, and what lies within `early` (which includes `stable`) as far as that does no harm: a
   // member that has not seen it may come back with writes of its own. Resets of counters and
-  // removals that win over additions wait for `stable`.
-  std::size_t prune(const Clock& stable, const Clock& early);
+  // removals that win over additions wait for `stable`, removals of elements of lists, logs and
+  // texts for `elements`: forget_elements() forgets nothing before it is given what includes that.
+  std::size_t prune(const Clock& stable, const Clock& early, const Clock& elements);
   // Forgets removed elements of lists, logs and texts, and what orders those that are stable. Never
   // changes the hash. Asks more of `stable` than prune(): what can still come must have seen all of
   // it, or nothing of it (from a writer that lost its disk or is new, and has not yet joined the
   // whole state of another); what came all the same would be put in another place here than
   // elsewhere. Call prune() with the same clock before it. Does nothing while removals are
   // forgotten, here or by those whose state was joined, that `stable` does not include. Whoever
-  // lacks what was forgotten is given the whole state from then on. O(cells and runs).
-  void forget_elements(const Clock& stable);
+  // lacks what was forgotten is given the whole state from then on. Returns how many elements went.
+  // O(runs) of the sequences that changed since, or in which something was not stable.
+  std::uint64_t forget_elements(const Clock& stable);
 
   // Paths touched by writes, joins and loads since the last call, without duplicates, in no
   // meaningful order; an ancestor stands for all below it. Off (and free) until enabled.

@@ -50,6 +50,13 @@ struct CoreOptions {
   // A member that was silent for so long is no longer waited for before removals are forgotten.
   // When it comes back, the cells in which it differs are found by comparing.
   std::chrono::microseconds member_away_after = std::chrono::hours(7 * 24);
+  // Removed elements of lists, logs and texts are forgotten when every one of `members` has kept
+  // the removal for so long: longer than what any disk may fall back by (one that lies about its
+  // cache, a directory restored from a copy). A member that comes back from further ago and writes
+  // beside such an element before it has caught up puts that elsewhere than the others do, and
+  // `divergence` tells. Nothing of the kind is forgotten where `members` is empty, or where some of
+  // them are no peers: they are not heard.
+  std::chrono::microseconds forget_elements_after = std::chrono::hours(24);
   std::chrono::microseconds storage_retry_after = std::chrono::milliseconds(100);  // doubles to 5 s
   std::chrono::milliseconds clock_ahead_max = std::chrono::seconds(60);
   std::size_t push_bytes_max = 256u << 10;   // of one Events message
@@ -130,6 +137,7 @@ struct CoreCounters {
   std::uint64_t messages_kept_back = 0;  // dropped because too many wait for the disk
   std::uint64_t storage_failures = 0;
   std::uint64_t touches_pruned = 0;
+  std::uint64_t elements_forgotten = 0;  // of lists, logs and texts
   std::uint64_t replica_ids_replaced = 0;
   std::uint64_t times_ahead = 0;  // remote times that were not adopted
 };

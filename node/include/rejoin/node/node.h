@@ -45,6 +45,9 @@ struct NodeOptions {
   std::chrono::milliseconds peer_timeout{5000};
   // A member that was silent for so long is not waited for before removals are forgotten.
   std::chrono::milliseconds member_away_after = std::chrono::hours(7 * 24);
+  // What removed elements of lists, logs and texts leave is forgotten when every one of `members`,
+  // where they are given, has kept the removal for so long. No disk may fall back by more.
+  std::chrono::milliseconds forget_elements_after = std::chrono::hours(24);
   std::chrono::milliseconds clock_ahead_max{60000};
   std::string log_level = "info";  // trace, debug, info, warn, error, off
 

@@ -41,6 +41,8 @@ struct Hello {
 struct Summary {
   StateHash of_all;
   std::uint32_t spaces = 0;
+  std::uint64_t view = 0;  // hash of the members and their incarnations, as the sender knows them;
+                           // 0: it does not know all. Equal ones: both mean the same processes
 };
 
 // Both hashes zero: the sender does not have the space.
@@ -53,6 +55,7 @@ struct SpaceDigest {
 // Answer to a Summary that differs: one digest a space, in pages.
 struct Digests {
   std::vector<SpaceDigest> digests;
+  std::uint64_t view = 0;  // as in Summary
 };
 
 // The clock of a space with the certificate: what the sender has applied, and how much of it would
@@ -66,6 +69,7 @@ struct ClockReport {
   StateHash state;
   bool want_reply = false;
   bool gap = false;
+  std::uint64_t view = 0;  // as in Summary
 };
 
 // New or missing events, in causal order.
