@@ -26,6 +26,7 @@ constexpr std::array<Words, promises> words = {{
     {"receipt", "what a receipt says is true of the disks"},
     {"good_faith", "nodes find no fault with each other's undamaged messages and states"},
     {"invariants", "the kernel's and the protocol's invariants hold, and buffers are bounded"},
+    {"progress", "a healed core acknowledges, agrees and falls silent without the other nodes"},
     {"convergence", "all nodes agree in time once the faults have ended"},
     {"rest", "the cluster comes to rest once all nodes agree"},
     {"silence", "idle peers say nothing but the fixed exchange"},

@@ -120,17 +120,25 @@ void RandomWorkload::new_session(Client& client) {
 
 void RandomWorkload::write(Client& client) {
   Random& random = cluster_->random();
-  const Clock before = cluster_->document(client.node, client.space).clock();
   std::vector<Op> ops;
   const std::uint64_t count = random.between(1, writes_max_);
   const bool signs = random.chance(percent(40));
+  commit(client, signs, ops, [&](Transaction& transaction) -> Status {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (auto status = write_one(client, transaction, ops); !status.ok()) return status;
+    }
+    return {};
+  });
+}
+
+std::optional<Dot> RandomWorkload::commit(Client& client, bool signs, std::vector<Op>& ops,
+                                          const std::function<Status(Transaction&)>& write) {
+  const Clock before = cluster_->document(client.node, client.space).clock();
   const std::int64_t mark = next_number_++;
   auto committed = cluster_->transact(
       client.node, client.space, "client " + std::to_string(client.id),
       [&](Transaction& transaction) -> Status {
-        for (std::uint64_t i = 0; i < count; ++i) {
-          if (auto status = write_one(client, transaction, ops); !status.ok()) return status;
-        }
+        if (auto status = write(transaction); !status.ok()) return status;
         if (signs) return transaction.root().map("clients").reg(client.register_name()).set(mark);
         return {};
       });
@@ -138,9 +146,9 @@ void RandomWorkload::write(Client& client) {
     cluster_->fail(Promise::accepted_writes, "a transaction at " +
                                                  cluster_->node_name(client.node) +
                                                  " was refused: " + committed.error().to_string());
-    return;
+    return std::nullopt;
   }
-  if (committed->event == nullptr) return;
+  if (committed->event == nullptr) return std::nullopt;
   const Event& event = *committed->event;
   const auto in_history = remember(client, ops, signs ? std::optional(mark) : std::nullopt);
   state(client.space).oracle->record(event, before, std::move(ops));
@@ -149,6 +157,18 @@ void RandomWorkload::write(Client& client) {
   recent.push_back({client.node, event.id(), in_history});
   if (recent.size() > 64) recent.pop_front();
   ask_receipt(client.space, recent.back());  // too early, most of the time
+  return event.id();
+}
+
+// By a client that comes for this alone.
+std::optional<Dot> RandomWorkload::write_at(NodeIndex node, const std::string& space) {
+  Client client;
+  client.id = clients_.size() + node;
+  client.space = space;
+  client.node = node;
+  begin_session(client);
+  std::vector<Op> ops;
+  return commit(client, true, ops, [](Transaction&) { return Status(); });
 }
 
 // Everything a failed transaction wrote is undone.

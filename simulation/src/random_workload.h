@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,6 +34,7 @@ class RandomWorkload final : public Workload {
   void lost(NodeIndex node, const std::string& space, const ReplicaId& writer,
             Sequence kept) override;
   std::optional<std::string> wrong_state(NodeIndex node, const std::string& space) override;
+  std::optional<Dot> write_at(NodeIndex node, const std::string& space) override;
   void finished() override;
 
  private:
@@ -81,6 +83,9 @@ class RandomWorkload final : public Workload {
   void take_step(Client& client);
   void act(Client& client);
   void write(Client& client);
+  // `ops`: what `write` writes.
+  std::optional<Dot> commit(Client& client, bool signs, std::vector<Op>& ops,
+                            const std::function<Status(Transaction&)>& write);
   void read(Client& client);
   void begin_history(SpaceState& space);
   void begin_session(Client& client);

@@ -143,7 +143,7 @@ class Shrinker {
 
   // Whether `candidate` breaks the promise too; then it is the best so far.
   bool accept(Scenario candidate) {
-    if (over() || candidate == at_.scenario) return false;
+    if (over() || candidate == at_.scenario || !candidate.validate().ok()) return false;
     RunResult result = run(bounded(candidate, at_.result.steps));
     if (result.promise != promise_) return false;
     at_.scenario = std::move(candidate);
@@ -235,6 +235,9 @@ class Shrinker {
   static void drop_node(Scenario& s, std::string node) {
     std::erase(s.nodes, node);
     s.network.region.erase(node);
+    if (s.liveness && std::erase(s.liveness->core, node) > 0 && s.liveness->core.empty()) {
+      s.liveness.reset();
+    }
     std::erase_if(s.network.links, [&](const LinkOptions& link) {
       return std::find(link.nodes.begin(), link.nodes.end(), node) != link.nodes.end();
     });
@@ -305,6 +308,7 @@ class Shrinker {
     try_to([&](Scenario& s) { s.disk.torn_batch_kept = Share{0}; });
     try_to([&](Scenario& s) { s.disk.uncertain_after_crash = Share{0}; });
     try_to([&](Scenario& s) { s.clocks = {}; });
+    try_to([&](Scenario& s) { s.liveness.reset(); });
     try_to([&](Scenario& s) { s.topology = Topology::mesh; });
     try_to([&](Scenario& s) { s.workload.ephemeral_space = false; });
     try_to([&](Scenario& s) { s.workload.keys = Range<std::uint64_t>::of(1); });

@@ -53,6 +53,15 @@ class Votes final : public Workload {
   std::int64_t lost_ = 0;
 };
 
+// Says that it wrote what it did not.
+class Boaster final : public Workload {
+ public:
+  void start(Cluster&) override {}
+  std::optional<Dot> write_at(NodeIndex, const std::string&) override {
+    return Dot{ReplicaId{1, 2}, 3};
+  }
+};
+
 Scenario storm() {
   Scenario scenario;
   scenario.name = "storm";
@@ -101,6 +110,36 @@ TEST(OwnWorkload, the_same_seed_gives_the_same_bytes_and_another_seed_others) {
   EXPECT_GT(once.size(), 10'000u);
   EXPECT_EQ(once, trace_of(3));
   EXPECT_NE(once, trace_of(4));
+}
+
+TEST(OwnWorkload, core_that_does_not_go_on_is_told_with_who_is_absent) {
+  Scenario scenario = storm();
+  scenario.nodes = {"a", "b", "c"};
+  scenario.liveness.emplace();
+  scenario.liveness->core = {"a", "c"};
+  scenario.liveness->others = {Absence::down};
+  RunOptions options;
+  options.workload = [] { return std::make_unique<Boaster>(); };
+  const RunResult result = run(scenario, options);
+  ASSERT_FALSE(result.ok);
+  EXPECT_EQ(result.promise, Promise::progress);
+  EXPECT_EQ(result.failure,
+            "the core does not go on, without b (down): what was written at a in main is not "
+            "shown at a 60 s after it was healed");
+}
+
+TEST(OwnWorkload, core_goes_on_and_then_all_do) {
+  for (const Absence absence : {Absence::down, Absence::cut, Absence::slow}) {
+    Scenario scenario = storm();
+    scenario.liveness.emplace();
+    scenario.liveness->others = {absence};
+    RunOptions options;
+    options.workload = [] { return std::make_unique<Votes>(); };
+    const RunResult result = run(scenario, options);
+    EXPECT_TRUE(result.ok) << result.failure;
+    EXPECT_EQ(result.counts.at("cores that went on alone"), 1u);
+    EXPECT_EQ(result.counts.at("nodes left " + std::string(to_string(absence))), 1u);
+  }
 }
 
 }  // namespace

@@ -44,6 +44,7 @@ TEST(Run, seeds_of_big_catch_up_pass) { expect_seeds_pass("big_catch_up", 10); }
 TEST(Run, seeds_of_year_away_pass) { expect_seeds_pass("year_away", 1); }
 TEST(Run, seeds_of_gray_failure_pass) { expect_seeds_pass("gray_failure", 10); }
 TEST(Run, seeds_of_disk_faults_pass) { expect_seeds_pass("disk_faults", 12); }
+TEST(Run, seeds_of_core_only_pass) { expect_seeds_pass("core_only", 10); }
 TEST(Run, seeds_of_everything_pass) { expect_seeds_pass("everything", 20); }
 
 void expect_same_trace_twice(const Scenario& scenario) {

@@ -28,7 +28,7 @@ void expect_read_back(const Scenario& scenario) {
 TEST(Scenario, reads_every_kind_of_value) {
   const auto scenario = Scenario::from_toml(R"(
 name = "all"
-nodes = ["a", "b"]
+nodes = ["a", "b", "c"]
 topology = "line"
 duration = "10s"
 swarm = true
@@ -41,6 +41,10 @@ store = "either"
 power_loss = 0.75
 [clocks]
 skew = ["-1h", "1h"]
+[liveness]
+share = 0.5
+core = ["a", "b"]
+others = ["slow"]
 [core]
 chunk_bytes = [64, 128]
 exchange_interval = "300ms"
@@ -66,6 +70,10 @@ every = "5s"
   EXPECT_EQ(scenario->network.loss.low.ppm, 250'000u);
   EXPECT_EQ(scenario->network.spread_ppm, 500'000u);
   EXPECT_EQ(scenario->clocks.skew.low, std::chrono::hours(-1));
+  ASSERT_TRUE(scenario->liveness.has_value());
+  EXPECT_EQ(scenario->liveness->core, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(scenario->liveness->others, std::set<Absence>{Absence::slow});
+  EXPECT_EQ(scenario->liveness->share, percent(50));
   EXPECT_EQ(scenario->core.at("chunk_bytes").high, 128u);
   EXPECT_EQ(scenario->core.at("exchange_interval").low, 300'000u);
   ASSERT_EQ(scenario->planned.size(), 1u);
@@ -84,7 +92,7 @@ TEST(Scenario, is_written_so_that_it_reads_as_the_same) {
   scenario.name = "with \"quotes\", a \\ and a\nline";
   scenario.seed = 12'345'678'901;
   scenario.breaks = Promise::durable_first;
-  scenario.nodes = {"n1", "n3"};
+  scenario.nodes = {"n1", "n3", "n4"};
   scenario.topology = Topology::random;
   scenario.degree = 8;
   scenario.duration = Duration(61'234'567);
@@ -108,6 +116,13 @@ TEST(Scenario, is_written_so_that_it_reads_as_the_same) {
   scenario.planned.push_back({FaultKind::lying_sync, Duration(3), Duration(4), {"n1"}, {}});
   RandomFault crash{FaultKind::crash, {Duration(1'000'000), Duration(2'000'000)}, {}, {}};
   scenario.random.push_back(crash);
+  scenario.liveness.emplace();
+  expect_read_back(scenario);
+  scenario.liveness->others = {Absence::cut, Absence::down};
+  scenario.liveness->share = percent(25);
+  expect_read_back(scenario);
+  scenario.topology = Topology::star;
+  scenario.liveness->core = {"n1", "n3"};
   expect_read_back(scenario);
   EXPECT_NE(scenario.to_toml().find("\"0:1-3\", \"0:5\", \"7:2\""), std::string::npos);
   scenario.buggify.clear();
@@ -149,6 +164,24 @@ TEST(Scenario, wrong_types_and_values_are_named_with_what_was_expected) {
                {"x.toml:2", "fault.kind", "\"crash\""});
   expect_error("deep_check_every = 0\n", {"x.toml:1", "deep_check_every"});
   expect_error("name = [\n", {"x.toml:"});
+}
+
+TEST(Scenario, core_that_cannot_go_on_alone_is_refused) {
+  const auto core = [](const std::string& top, const std::string& lines) {
+    return top + "\n[liveness]\n" + lines + "\n";
+  };
+  expect_error(core("", "core = \"most\""), {"x.toml:3", "liveness.core", "\"majority\""});
+  expect_error(core("", "core = [\"a\", \"z\"]"), {"x.toml:3", "liveness.core", "\"z\""});
+  expect_error(core("", "core = []"), {"x.toml:3", "liveness.core", "name the nodes"});
+  expect_error(core("", "core = [\"a\", \"b\", \"c\"]"), {"x.toml:3", "leave some nodes out"});
+  expect_error(core("nodes = 2", ""), {"x.toml", "liveness.core", "three nodes"});
+  expect_error(core("topology = \"line\"", "core = [\"a\", \"c\"]"),
+               {"x.toml:3", "\"a\" and \"c\"", "only through others"});
+  expect_error(core("topology = \"random\"", "core = [\"a\", \"b\"]"), {"x.toml:3", "majority"});
+  expect_error(core("", "others = [\"gone\"]"), {"x.toml:3", "liveness.others", "down, cut, slow"});
+  expect_error(core("", "others = []"), {"x.toml:3", "liveness.others", "at least one"});
+  expect_error(core("", "share = 2"), {"x.toml:3", "liveness.share", "from 0 to 1"});
+  expect_error(core("", "cores = 2"), {"x.toml:3", "liveness.cores", "unknown key"});
 }
 
 TEST(Scenario, impossible_times_and_unknown_nodes_are_refused) {

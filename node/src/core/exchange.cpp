@@ -33,7 +33,9 @@ StateHash hash_of(const StateHash& a, const StateHash& b, std::string_view name 
 // ---- Comparing ----
 
 void Core::Impl::exchange(Peer& peer) {
-  const Micros interval = options.exchange_interval;
+  const Micros interval = REJOIN_MUTATED(absent_peer_is_asked_all_the_time) && !peer.alive
+                              ? options.exchange_interval / 20
+                              : options.exchange_interval;
   peer.next_exchange =
       now.monotonic + std::max(Micros{1}, interval - interval / 10 +
                                               Micros(random.below(interval.count() / 5 + 1)));

@@ -59,6 +59,9 @@ std::vector<std::string> Core::durable_at(const std::string& space, const Dot& d
       names.push_back(peer->name);
     }
   }
+  if (REJOIN_MUTATED(receipt_waits_for_the_absent) && names.size() < impl_->options.peers.size()) {
+    names.clear();
+  }
   return names;
 }
 

@@ -14,6 +14,7 @@
 #include "scenario/knobs.h"
 #include "scenario/shipped.h"
 #include "scenario/toml_reader.h"
+#include "world/topology.h"
 
 namespace rejoin::simulation {
 
@@ -27,6 +28,40 @@ std::vector<std::string> fault_names() {
     names.emplace_back(to_string(static_cast<FaultKind>(i)));
   }
   return names;
+}
+
+// Why the nodes that are healed first cannot go on alone; empty when they can.
+std::string why_no_core(const Scenario& scenario, const LivenessOptions& liveness) {
+  if (liveness.core.empty()) {
+    return scenario.nodes.size() < 3 ? "three nodes are needed for a majority that leaves some out"
+                                     : "";
+  }
+  if (scenario.topology == Topology::random) {
+    return "who is connected in a random topology is drawn; expected \"majority\"";
+  }
+  const std::set<std::string> core(liveness.core.begin(), liveness.core.end());
+  if (core.size() >= scenario.nodes.size()) return "leave some nodes out";
+  const auto neighbours = neighbours_of(scenario, Random(0));
+  const auto index = [&](const std::string& name) {
+    return static_cast<NodeIndex>(std::find(scenario.nodes.begin(), scenario.nodes.end(), name) -
+                                  scenario.nodes.begin());
+  };
+  std::set<std::string> reached{*core.begin()};
+  std::vector<std::string> next{*core.begin()};
+  while (!next.empty()) {
+    const NodeIndex node = index(next.back());
+    next.pop_back();
+    if (node == scenario.nodes.size()) continue;
+    for (const NodeIndex neighbour : neighbours[node]) {
+      const std::string& name = scenario.nodes[neighbour];
+      if (core.contains(name) && reached.insert(name).second) next.push_back(name);
+    }
+  }
+  for (const auto& name : core) {
+    if (reached.contains(name)) continue;
+    return "\"" + *core.begin() + "\" and \"" + name + "\" reach each other only through others";
+  }
+  return "";
 }
 
 void read_nodes(TomlTable& top, Scenario& scenario) {
@@ -297,6 +332,49 @@ void read_workload(TomlTable table, WorkloadOptions& workload) {
   table.finish();
 }
 
+std::vector<std::string> absence_names() {
+  std::vector<std::string> names;
+  for (int i = 0; i < absences; ++i) names.emplace_back(to_string(static_cast<Absence>(i)));
+  return names;
+}
+
+void read_liveness(TomlTable table, const Scenario& scenario, LivenessOptions& liveness) {
+  table.read("share", liveness.share);
+  const auto* core = table.node("core");
+  if (core != nullptr && core->is_array()) {
+    table.read("core", liveness.core);
+    if (liveness.core.empty()) table.problem("core", "liveness.core: name the nodes");
+  } else if (core != nullptr && core->value_or(std::string()) != "majority") {
+    table.problem("core", "liveness.core: expected \"majority\" or a list of nodes");
+  }
+  for (const auto& name : liveness.core) {
+    if (std::find(scenario.nodes.begin(), scenario.nodes.end(), name) == scenario.nodes.end()) {
+      table.problem("core", "liveness.core: there is no node \"" + name + "\"");
+    }
+  }
+  if (const std::string wrong = why_no_core(scenario, liveness); !wrong.empty()) {
+    table.problem("core", "liveness.core: " + wrong);
+  }
+  if (table.has("others")) {
+    std::vector<std::string> others;
+    table.read("others", others);
+    liveness.others.clear();
+    const auto names = absence_names();
+    for (const auto& other : others) {
+      const auto known = std::find(names.begin(), names.end(), other);
+      if (known == names.end()) {
+        table.problem("others", "liveness.others: expected some of down, cut, slow");
+        break;
+      }
+      liveness.others.insert(static_cast<Absence>(known - names.begin()));
+    }
+    if (others.empty()) table.problem("others", "liveness.others: expected at least one state");
+  } else {
+    table.node("others");
+  }
+  table.finish();
+}
+
 bool is_of_a_link(FaultKind kind) {
   return kind == FaultKind::one_way || kind == FaultKind::link_cut || kind == FaultKind::flapping;
 }
@@ -409,6 +487,10 @@ void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
   part("disk", [&](TomlTable table) { read_disk(std::move(table), scenario.disk); });
   part("clocks", [&](TomlTable table) { read_clocks(std::move(table), scenario.clocks); });
   part("workload", [&](TomlTable table) { read_workload(std::move(table), scenario.workload); });
+  part("liveness", [&](TomlTable table) {
+    scenario.liveness.emplace();
+    read_liveness(std::move(table), scenario, *scenario.liveness);
+  });
   part("core", [&](TomlTable table) { read_core_options(table, scenario.core); });
   for (const auto* table : top.tables("fault")) {
     scenario.planned.push_back(read_planned(TomlTable(*table, "fault", problems), scenario));
@@ -466,6 +548,15 @@ Status Scenario::validate() const {
     if (fault.kind == FaultKind::one_way && fault.nodes.size() != 2) {
       return wrong("fault.nodes: a one_way fault names two nodes, from and to");
     }
+  }
+  if (liveness) {
+    for (const auto& node : liveness->core) {
+      if (!names.contains(node)) return wrong("liveness.core: there is no node \"" + node + "\"");
+    }
+    if (const std::string why = why_no_core(*this, *liveness); !why.empty()) {
+      return wrong("liveness.core: " + why);
+    }
+    if (liveness->others.empty()) return wrong("liveness.others: expected at least one state");
   }
   for (const auto& link : network.links) {
     if (link.nodes.size() != 2 || link.nodes[0] == link.nodes[1]) {

@@ -199,6 +199,14 @@ void write_workload(Table table, const WorkloadOptions& workload) {
   if (workload.steps) table.line("steps", written_steps(*workload.steps));
 }
 
+void write_liveness(Table table, const LivenessOptions& liveness) {
+  table.line("core", liveness.core.empty() ? quoted("majority") : written_list(liveness.core));
+  table.differing("share", liveness.share, LivenessOptions().share);
+  std::vector<std::string_view> others;
+  for (const Absence absence : liveness.others) others.push_back(to_string(absence));
+  table.line("others", written_list(others));
+}
+
 void write_core(Table table, const CoreKnobs& core) {
   const auto micros = [](std::uint64_t value) {
     return Duration(static_cast<std::int64_t>(value));
@@ -236,6 +244,7 @@ std::string Scenario::to_toml() const {
   write_disk(Table(out, "[disk]"), disk);
   write_clocks(Table(out, "[clocks]"), clocks);
   write_workload(Table(out, "[workload]"), workload);
+  if (liveness) write_liveness(Table(out, "[liveness]"), *liveness);
   write_core(Table(out, "[core]"), core);
   for (const auto& fault : planned) write_planned(Table(out, "[[fault]]"), fault);
   for (const auto& fault : random) write_random(Table(out, "[[random_fault]]"), fault);

@@ -6,6 +6,18 @@
 
 namespace rejoin::simulation {
 
+std::string_view to_string(Absence absence) {
+  switch (absence) {
+    case Absence::down:
+      return "down";
+    case Absence::cut:
+      return "cut";
+    case Absence::slow:
+      return "slow";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(FaultKind kind) {
   switch (kind) {
     case FaultKind::partition:
@@ -41,6 +53,8 @@ std::string_view to_string(FaultKind kind) {
 }
 
 namespace {
+
+constexpr Duration until_ended = Duration::max();
 
 // What is wrong with a disk for a while.
 bool is_of_a_disk(FaultKind kind) {
@@ -181,6 +195,7 @@ void Faults::strike(Recurring& recurring) {
 }
 
 void Faults::note(PlannedFault fault) {
+  if (healed_) return;  // an absence
   ++counts_[static_cast<std::size_t>(fault.kind)];
   fault.at = queue_.now();
   struck_.push_back(std::move(fault));
@@ -191,6 +206,7 @@ void Faults::begin(PlannedFault fault, std::function<void()> end) {
   note(std::move(fault));
   const std::uint64_t id = next_id_++;
   active_.emplace(id, std::move(end));
+  if (lasts == until_ended) return;
   queue_.after(lasts, [this, id] {
     const auto found = active_.find(id);
     if (found == active_.end()) return;
@@ -218,9 +234,34 @@ void Faults::heal() {
   trace("heal");
   if (trace_.recorder() != nullptr) trace_.recorder()->moment("all faults end");
   network_.calm();
+  end_active();
+}
+
+void Faults::end_active() {
   auto active = std::move(active_);
   active_.clear();
   for (auto& [id, end] : active) end();
+}
+
+void Faults::keep_away(NodeIndex node, Absence absence, const std::vector<NodeIndex>& healed) {
+  switch (absence) {
+    case Absence::down:
+      stop_process(node, true, until_ended);
+      break;
+    case Absence::cut: {
+      const auto cut = [this, node, healed](bool block) {
+        for (const NodeIndex other : healed) block_both(node, other, block);
+      };
+      hold(
+          {FaultKind::partition, {}, until_ended, {hosts_[node]->name()}, {}},
+          Recording::SpanKind::partition, {node}, "absent " + hosts_[node]->name(),
+          [&] { cut(true); }, [cut] { cut(false); });
+      break;
+    }
+    case Absence::slow:
+      slow_down(node, until_ended);
+      break;
+  }
 }
 
 void Faults::partition(std::vector<bool> side, Duration lasts) {

@@ -34,6 +34,9 @@ class Faults {
   void start();
   // Ends every fault: all nodes up, all links open, all disks writable. Wrong clocks stay wrong.
   void heal();
+  // After that: keeps a node from those that are healed, until end_absences().
+  void keep_away(NodeIndex node, Absence absence, const std::vector<NodeIndex>& healed);
+  void end_absences() { end_active(); }
   const std::array<std::uint64_t, fault_kinds>& counts() const { return counts_; }
   // Every fault so far, as a scenario would state it.
   const std::vector<PlannedFault>& struck() const { return struck_; }
@@ -62,6 +65,7 @@ class Faults {
   // Calls turn(true), turn(false) and so on at times of their own, until `*on` is false.
   void alternate(std::shared_ptr<bool> on, bool begins, std::function<void(bool)> turn,
                  Duration average);
+  void end_active();
   void block_both(NodeIndex a, NodeIndex b, bool block);
   void stop_process(NodeIndex node, bool keep_disk, Duration lasts);
   void pause(NodeIndex node, Duration lasts);

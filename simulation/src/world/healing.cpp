@@ -14,13 +14,33 @@ constexpr std::uint64_t idle_message_bytes_max = 400;
 
 }  // namespace
 
+std::vector<Host*> World::all_hosts() const {
+  std::vector<Host*> all;
+  for (const auto& host : hosts_) all.push_back(host.get());
+  return all;
+}
+
 void World::heal() {
   phase_ = Phase::converging;
-  phase_began_ = queue_.now();
   faults_->heal();
-  for (NodeIndex node = 0; node < hosts_.size(); ++node) {
-    if (!hosts_[node]->up()) restart(node);  // its disk could not be read until now
+  if (draw_core()) {
+    heal_core();
+  } else {
+    heal_all();
   }
+}
+
+// Those whose disk could not be read until now.
+void World::start_all(const std::vector<Host*>& hosts) {
+  for (Host* host : hosts) {
+    if (!failed() && !host->up()) restart(host->index());
+  }
+}
+
+void World::heal_all() {
+  phase_ = Phase::converging;
+  phase_began_ = queue_.now();
+  start_all(all_hosts());
   if (failed()) return;
   for (const auto& space : services_->spaces) {
     Clock& alive = alive_at_heal_[space.name];
@@ -31,26 +51,26 @@ void World::heal() {
     if (phase_ == Phase::converging) {
       fail(Promise::convergence, "the nodes do not agree " +
                                      std::to_string(scenario_.converge_within.count() / 1'000'000) +
-                                     " s after all faults ended: " + disagreement());
+                                     " s after all faults ended: " + disagreement(all_hosts()));
     }
   });
 }
 
-bool World::all_agree() const {
+bool World::agree(const std::vector<Host*>& hosts) const {
   for (const auto& space : services_->spaces) {
-    const Clock& first = hosts_[0]->core().document(space.name).clock();
-    for (const auto& host : hosts_) {
+    const Clock& first = hosts[0]->core().document(space.name).clock();
+    for (const Host* host : hosts) {
       if (host->core().document(space.name).clock() != first) return false;
     }
   }
   return true;
 }
 
-std::string World::disagreement() const {
+std::string World::disagreement(const std::vector<Host*>& hosts) const {
   for (const auto& space : services_->spaces) {
     Clock all;
-    for (const auto& host : hosts_) all.join(host->core().document(space.name).clock());
-    for (const auto& host : hosts_) {
+    for (const Host* host : hosts) all.join(host->core().document(space.name).clock());
+    for (const Host* host : hosts) {
       const Clock& here = host->core().document(space.name).clock();
       if (here == all) continue;
       for (const auto& [replica, sequence] : all) {
@@ -67,7 +87,7 @@ std::string World::disagreement() const {
 }
 
 void World::check_agreement() {
-  if (phase_ != Phase::converging || !all_agree()) return;
+  if (phase_ != Phase::converging || !agree(all_hosts())) return;
   phase_ = Phase::settling;
   result_.converged_after = queue_.now() - phase_began_;
   moment("agreed");
@@ -110,7 +130,8 @@ void World::check_settled(Duration deadline) {
   const std::string why_not = unsettled();
   if (why_not.empty()) {
     moment("settled");
-    listen(queue_.now() + scenario_.converge_within);
+    listen(Phase::idle, all_hosts(), queue_.now() + scenario_.converge_within,
+           [this] { check_end(); });
   } else if (queue_.now() >= deadline) {
     fail(Promise::rest, "the cluster does not come to rest: " + why_not);
   } else {
@@ -120,30 +141,43 @@ void World::check_settled(Duration deadline) {
 
 // Listens for a while: idle nodes may say nothing but the fixed exchange. Whoever still repeats an
 // answer or ends a transfer is given time until the deadline.
-void World::listen(Duration deadline) {
-  phase_ = Phase::idle;
+void World::listen(Phase phase, const std::vector<Host*>& hosts, Duration deadline,
+                   const std::function<void()>& then) {
+  phase_ = phase;
   Duration longest{0};
-  for (const auto& host : hosts_) {
+  for (const Host* host : hosts) {
     longest = std::max(longest, host->core_options().exchange_interval);
   }
   const Duration listened = idle_exchanges * longest;
   idle_kinds_.clear();
-  idle_bytes_before_ = network_->counters().bytes;
-  idle_messages_before_ = network_->counters().sent;
-  queue_.after(listened, [this, deadline, listened] {
-    const std::string noise = idle_noise(listened);
+  idle_bytes_ = idle_messages_ = 0;
+  queue_.after(listened, [this, phase, hosts, deadline, listened, then] {
+    const std::string noise = idle_noise(hosts, listened);
     if (noise.empty()) {
-      check_end();
+      then();
     } else if (queue_.now() >= deadline) {
-      fail(Promise::silence, "idle peers that agree are not silent: " + noise);
+      fail(phase == Phase::idle ? Promise::silence : Promise::progress,
+           "idle peers that agree are not silent" + who_is_alone() + ": " + noise);
     } else {
-      listen(deadline);
+      listen(phase, hosts, deadline, then);
     }
   });
 }
 
+// What a slow node says, and is told, may take its time.
+void World::overhear(NodeIndex from, NodeIndex to, const node::Send& send) {
+  if (phase_ == Phase::core_idle) {
+    const auto there = absent_.find(to);
+    if (absent_.contains(from) || (there != absent_.end() && there->second == Absence::slow))
+      return;
+  }
+  ++idle_kinds_[send.kind];
+  ++idle_messages_;
+  idle_bytes_ += send.bytes.size();
+}
+
 // What was said in this time beyond one small exchange a link and interval; empty when nothing was.
-std::string World::idle_noise(Duration listened) const {
+std::string World::idle_noise(const std::vector<Host*>& hosts, Duration listened) const {
   for (const auto& [kind, times] : idle_kinds_) {
     if (kind != "summary" && kind != "hello") {
       return std::to_string(times) + ' ' + kind + " messages in " +
@@ -152,19 +186,17 @@ std::string World::idle_noise(Duration listened) const {
   }
   // A summary a peer and interval, and its answer.
   std::uint64_t allowed = 0;
-  for (const auto& host : hosts_) {
+  for (const Host* host : hosts) {
     const auto intervals = listened / host->core_options().exchange_interval + 2;
     allowed += 2 * host->core_options().peers.size() * static_cast<std::uint64_t>(intervals);
   }
-  const auto messages = network_->counters().sent - idle_messages_before_;
-  const auto bytes = network_->counters().bytes - idle_bytes_before_;
-  if (messages > allowed) {
-    return std::to_string(messages) + " messages in " +
+  if (idle_messages_ > allowed) {
+    return std::to_string(idle_messages_) + " messages in " +
            std::to_string(listened.count() / 1'000'000) + " s, where " + std::to_string(allowed) +
            " are an exchange an interval";
   }
-  if (messages > 0 && bytes / messages > idle_message_bytes_max) {
-    return std::to_string(bytes / messages) + " bytes a message on average";
+  if (idle_messages_ > 0 && idle_bytes_ / idle_messages_ > idle_message_bytes_max) {
+    return std::to_string(idle_bytes_ / idle_messages_) + " bytes a message on average";
   }
   return {};
 }

@@ -327,7 +327,7 @@ void Host::pump_once() {
                                 name() + " sends to " + send.to + ", which nobody is called");
       return;
     }
-    services_.observer.sending(send.kind);
+    services_.observer.sending(*this, to->second, send);
     services_.network.send(index_, to->second, std::move(send.bytes), send.kind);
   }
   if (auto batch = core_->take_batch()) {

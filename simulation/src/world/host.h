@@ -32,7 +32,7 @@ class HostObserver {
   virtual void clock_moved(Host& host, const std::string& space) = 0;
   // The process writes under this id in this space from now on.
   virtual void writes_as(Host& host, const std::string& space, const ReplicaId& replica) = 0;
-  virtual void sending(const char* kind) = 0;
+  virtual void sending(Host& from, NodeIndex to, const node::Send& send) = 0;
   virtual void answered(Host& host, const node::RightsAnswers::Answer& answer) = 0;
   virtual void notice(Host& host, const node::Notice& notice) = 0;
   // The store turned out to be damaged while the process uses it: whoever runs it restarts it.

@@ -18,6 +18,7 @@ enum Stream : std::uint64_t {
   for_hosts,
   for_options,
   for_topology,
+  for_liveness,
 };
 
 // Of a node's own generators: by its name, so that a cluster that lacks another draws the same.
@@ -29,6 +30,7 @@ World::World(const Scenario& scenario, const RunOptions& options)
     : scenario_(scenario),
       random_(options.seed),
       workload_random_(random_.fork(for_workload)),
+      liveness_random_(random_.fork(for_liveness)),
       recorder_(options.recording == nullptr
                     ? nullptr
                     : std::make_unique<Recorder>(*options.recording, scenario.nodes, queue_)),
@@ -172,11 +174,11 @@ void World::answered(Host& host, const node::RightsAnswers::Answer& answer) {
   workload_->answered(host.index(), answer.space, answer.counter, *committed.event, before);
 }
 
-void World::sending(const char* kind) {
-  if (phase_ == Phase::idle) ++idle_kinds_[kind];
+void World::sending(Host& from, NodeIndex to, const node::Send& send) {
+  if (phase_ == Phase::idle || phase_ == Phase::core_idle) overhear(from.index(), to, send);
   auto known = std::find_if(sent_kinds_.begin(), sent_kinds_.end(),
-                            [&](const auto& sent) { return sent.first == kind; });
-  if (known == sent_kinds_.end()) known = sent_kinds_.insert(known, {kind, 0});
+                            [&](const auto& sent) { return sent.first == send.kind; });
+  if (known == sent_kinds_.end()) known = sent_kinds_.insert(known, {send.kind, 0});
   ++known->second;
 }
 

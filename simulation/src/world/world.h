@@ -68,6 +68,8 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
  private:
   enum class Phase {
     storm,       // load and faults
+    core_alone,  // faults have ended for a core of the nodes
+    core_idle,   // it agrees, and may say nothing but the fixed exchange
     converging,  // all faults have ended
     settling,    // all agree; what is left is to hear of it, and to forget removals
     idle,        // nothing may be said but the fixed exchange
@@ -80,7 +82,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
 
   // ---- HostObserver ----
   void clock_moved(Host& host, const std::string& space) override;
-  void sending(const char* kind) override;
+  void sending(Host& from, NodeIndex to, const node::Send& send) override;
   void answered(Host& host, const node::RightsAnswers::Answer& answer) override;
   void writes_as(Host& host, const std::string& space, const ReplicaId& replica) override;
   void notice(Host& host, const node::Notice& notice) override;
@@ -98,13 +100,24 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   bool deliver(NodeIndex from, NodeIndex to, std::string bytes);
   void step();
   void heal();
-  bool all_agree() const;
-  std::string disagreement() const;
+  bool draw_core();
+  void heal_core();
+  void check_core(Duration deadline);
+  std::string core_lags() const;  // why; empty when it does not
+  std::string who_is_alone() const;
+  void heal_all();
+  void start_all(const std::vector<Host*>& hosts);
+  bool agree(const std::vector<Host*>& hosts) const;
+  std::string disagreement(const std::vector<Host*>& hosts) const;
+  std::vector<Host*> all_hosts() const;
   void check_agreement();
   std::string unsettled() const;  // why the cluster is not at rest yet; empty when it is
   void check_settled(Duration deadline);
-  void listen(Duration deadline);
-  std::string idle_noise(Duration listened) const;
+  // Calls `then` once the hosts, who agree, say nothing but the fixed exchange; until `deadline`.
+  void listen(Phase phase, const std::vector<Host*>& hosts, Duration deadline,
+              const std::function<void()>& then);
+  void overhear(NodeIndex from, NodeIndex to, const node::Send& send);
+  std::string idle_noise(const std::vector<Host*>& hosts, Duration listened) const;
   void check_end();
   void restart_from_disk();
   void check_certificate(Host& host, const std::string& space);
@@ -117,6 +130,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   const Scenario& scenario_;
   Random random_;
   Random workload_random_;  // of the step under way
+  Random liveness_random_;
   EventQueue queue_;
   std::unique_ptr<Recorder> recorder_;  // null when nobody records
   Trace trace_;
@@ -128,10 +142,19 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::map<std::string, CertificateChecker> certificates_;  // by space
   std::map<ReplicaId, Writer> writers_;
   std::map<std::string, Clock> alive_at_heal_;  // what some node knew then, by space
+  // Who is healed first, in which state the others are meanwhile, and what must get through.
+  std::vector<Host*> core_;
+  std::map<NodeIndex, Absence> absent_;
+  struct Proof {
+    NodeIndex at;
+    std::string space;
+    Dot dot;
+  };
+  std::vector<Proof> proofs_;
   std::map<std::string, std::uint64_t> idle_kinds_;
   std::vector<std::pair<const char*, std::uint64_t>> sent_kinds_;  // few, and found by address
-  std::uint64_t idle_bytes_before_ = 0;
-  std::uint64_t idle_messages_before_ = 0;
+  std::uint64_t idle_bytes_ = 0;
+  std::uint64_t idle_messages_ = 0;
   NodeIndex next_deep_check_ = 0;
   Phase phase_ = Phase::storm;
   Duration phase_began_{0};

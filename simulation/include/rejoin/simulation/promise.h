@@ -20,13 +20,14 @@ enum class Promise {
   receipt,             // what a receipt says is true of the disks
   good_faith,          // nodes find no fault with each other's undamaged messages and states
   invariants,          // the kernel's and the protocol's own, and bounded buffers
+  progress,            // a healed core of the nodes goes on without the others
   convergence,         // all nodes agree in time once the faults have ended
   rest,                // the cluster comes to rest after that
   silence,             // idle peers say nothing but the fixed exchange
   accepted_writes,     // a correct transaction is accepted, and a failed one leaves nothing behind
   workload,            // what a workload of your own expects
 };
-inline constexpr int promises = 18;
+inline constexpr int promises = 19;
 
 std::string_view to_string(Promise promise);  // "durable_first"
 // "nothing is shown elsewhere before it is durable where it was written"

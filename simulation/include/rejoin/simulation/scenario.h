@@ -179,6 +179,27 @@ struct RandomFault {
   friend bool operator==(const RandomFault&, const RandomFault&) = default;
 };
 
+// What a node is that is not healed.
+enum class Absence {
+  down,  // its process does not run
+  cut,   // it and those that are healed cannot talk with each other
+  slow,  // FaultKind::slow
+};
+inline constexpr int absences = 3;
+std::string_view to_string(Absence absence);
+
+// After the faults only a core of the nodes is healed at first, and must go on alone: what is
+// written there is acknowledged, the core agrees, and is silent then, each within
+// Scenario::converge_within. Then the others are healed, too. (TigerBeetle's simulator calls this
+// its liveness mode.)
+struct LivenessOptions {
+  Share share{Share::whole};      // of the runs
+  std::vector<std::string> core;  // connected; empty: more than half of the nodes, drawn
+  std::set<Absence> others{Absence::down, Absence::cut, Absence::slow};  // drawn for each
+
+  friend bool operator==(const LivenessOptions&, const LivenessOptions&) = default;
+};
+
 // Protocol options by the names they have in CoreOptions; times in microseconds.
 using CoreKnobs = std::map<std::string, Range<std::uint64_t>>;
 // What `core` in a scenario may name, with the range that `buggify` draws from.
@@ -218,6 +239,7 @@ struct Scenario {
   DiskOptions disk;
   ClockOptions clocks;
   WorkloadOptions workload;
+  std::optional<LivenessOptions> liveness;
   CoreKnobs core;
   std::vector<PlannedFault> planned;
   std::vector<RandomFault> random;

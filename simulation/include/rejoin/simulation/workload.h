@@ -47,6 +47,11 @@ class Workload {
   virtual std::optional<std::string> wrong_state(NodeIndex, const std::string& /*space*/) {
     return std::nullopt;
   }
+  // One more write at this node, which runs, although the load has ended: it must come to be
+  // acknowledged (LivenessOptions). Nothing where the workload has nothing to write.
+  virtual std::optional<Dot> write_at(NodeIndex, const std::string& /*space*/) {
+    return std::nullopt;
+  }
   // All nodes agree, and nothing more will be written.
   virtual void finished() {}
 };
