@@ -1,12 +1,14 @@
 // The protocol's state and its steps. One class, because every step may touch spaces, peers, the
 // outbox and the persist queue; its methods are grouped by file:
 //
-//   core.cpp      spaces, commits, outputs, questions
-//   dispatch.cpp  messages in: what is dropped, and who hears it; peers coming and going; ticks
-//   events.cpp    events coming in and going out: push, relay, acknowledgement; storage completions
-//   exchange.cpp  summaries, digests, clock reports, and how a peer is caught up
-//   deltas.cpp    transfers of deltas; forgetting removals
-//   comparing.cpp finding out which cells differ, for one that is behind what is forgotten
+//   core.cpp        spaces, commits, outputs, questions
+//   dispatch.cpp    messages in: what is dropped, and who hears it; peers coming and going; ticks
+//   events.cpp      events coming in and going out: push, relay, acknowledgement; storage
+//                   completions
+//   exchange.cpp    summaries, digests, clock reports, and how a peer is caught up
+//   deltas.cpp      transfers of deltas
+//   comparing.cpp   finding out which cells differ, for one that is behind what is forgotten
+//   forgetting.cpp  removals, and what orders elements, that every member has seen
 #pragma once
 
 #include <map>

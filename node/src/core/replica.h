@@ -162,7 +162,7 @@ struct Replica {
     Clock clock;
     Micros at;
   };
-  std::deque<Kept> kept_by_all;
+  std::deque<Kept> forgettable;
   Clock elements_forgotten_to;
 
   const Clock& durable_part() const { return durable ? durable_clock : document.clock(); }
