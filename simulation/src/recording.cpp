@@ -66,6 +66,10 @@ const char* to_string(Recording::SpanKind kind) {
       return "disk slow";
     case Recording::SpanKind::lying_sync:
       return "disk lies";
+    case Recording::SpanKind::slow_drip:
+      return "link drips";
+    case Recording::SpanKind::other_version:
+      return "other version";
   }
   return "unknown";
 }

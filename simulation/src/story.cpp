@@ -119,6 +119,16 @@ class Teller {
         both(StoryLine::Kind::fault, link + " is on and off", link + " stays on again");
         break;
       }
+      case Kind::slow_drip: {
+        const std::string link = "the link of " + listed(names(span.nodes));
+        both(StoryLine::Kind::fault, link + " carries a few bytes a second",
+             link + " is as fast as before");
+        break;
+      }
+      case Kind::other_version:
+        both(StoryLine::Kind::process, first + " speaks another version of the protocol",
+             first + " speaks the same version as the others again");
+        break;
       case Kind::slow:
         both(StoryLine::Kind::process, first + " works in moments only, and stands still between",
              first + " works as fast as it should");

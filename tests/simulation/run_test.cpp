@@ -44,6 +44,7 @@ TEST(Run, seeds_of_big_catch_up_pass) { expect_seeds_pass("big_catch_up", 10); }
 TEST(Run, seeds_of_year_away_pass) { expect_seeds_pass("year_away", 1); }
 TEST(Run, seeds_of_gray_failure_pass) { expect_seeds_pass("gray_failure", 10); }
 TEST(Run, seeds_of_disk_faults_pass) { expect_seeds_pass("disk_faults", 12); }
+TEST(Run, seeds_of_mixed_versions_pass) { expect_seeds_pass("mixed_versions", 10); }
 TEST(Run, seeds_of_core_only_pass) { expect_seeds_pass("core_only", 10); }
 TEST(Run, seeds_of_everything_pass) { expect_seeds_pass("everything", 20); }
 
@@ -138,6 +139,31 @@ TEST(Run, a_step_that_is_left_out_leaves_the_others_as_they_are) {
   expected.erase(expected.begin() + static_cast<std::ptrdiff_t>(expected.size() / 2));
   scenario.workload.steps = {expected.begin(), expected.end()};
   EXPECT_EQ(run_hashed(scenario, 3).client_steps, expected);
+}
+
+// What the drip held back when it ends is lost with its connection, and nothing else is.
+TEST(Run, link_that_drips_holds_up_what_it_should_carry) {
+  Scenario scenario;
+  scenario.nodes = {"a", "b"};
+  scenario.duration = std::chrono::seconds(20);
+  EXPECT_EQ(run_hashed(scenario, 3).lost, 0u);
+  scenario.planned = {
+      {FaultKind::slow_drip, std::chrono::seconds(5), std::chrono::seconds(10), {"a", "b"}, {}}};
+  const RunResult result = run_hashed(scenario, 3);
+  EXPECT_TRUE(result.ok) << result.failure;
+  EXPECT_EQ(result.struck.size(), 1u);
+  EXPECT_GT(result.lost, 0u);
+}
+
+TEST(Run, node_of_another_version_is_refused_and_comes_back) {
+  Scenario scenario;
+  scenario.duration = std::chrono::seconds(20);
+  scenario.planned = {
+      {FaultKind::other_version, std::chrono::seconds(5), std::chrono::seconds(10), {"b"}, {}}};
+  const RunResult result = run_hashed(scenario, 3);
+  EXPECT_TRUE(result.ok) << result.failure;
+  EXPECT_GT(result.counts.at("messages rejected"), 10u);
+  EXPECT_GT(result.counts.at("message reject"), 5u);
 }
 
 TEST(Run, types_that_are_not_named_are_not_written) {

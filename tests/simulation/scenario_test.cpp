@@ -192,7 +192,7 @@ TEST(Scenario, impossible_times_and_unknown_nodes_are_refused) {
   expect_error(fault + "nodes = [\"a\"]\nat = \"2s\"\n", {"fault.lasts"});
   expect_error("[[fault]]\nkind = \"one_way\"\nnodes = [\"a\"]\nat = \"2s\"\nlasts = \"1s\"\n",
                {"from and to"});
-  for (const std::string kind : {"link_cut", "flapping"}) {
+  for (const std::string kind : {"link_cut", "flapping", "slow_drip"}) {
     expect_error(
         "[[fault]]\nkind = \"" + kind + "\"\nnodes = [\"a\", \"a\"]\nat = \"2s\"\nlasts = \"1s\"\n",
         {"x.toml:3", kind + " fault names two nodes"});

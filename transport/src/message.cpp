@@ -455,12 +455,12 @@ Result<Message> read_flat(std::string_view bytes) {
 
 }  // namespace
 
-std::string encode(const Message& message) {
+std::string encode(const Message& message, std::uint16_t version) {
   const auto* reject = std::get_if<Reject>(&message.body);
   if (reject && plain_text(reject->reason) != reject->reason) {
     Message plain = message;
     std::get<Reject>(plain.body).reason = plain_text(reject->reason);
-    return encode(plain);
+    return encode(plain, version);
   }
   REJOIN_ASSERT(broken_rule(message) == nullptr);
 
@@ -472,7 +472,7 @@ std::string encode(const Message& message) {
       kj::arrayPtr(reinterpret_cast<capnp::word*>(heap.empty() ? scratch : heap.data()), bound),
       capnp::AllocationStrategy::FIXED_SIZE);
   auto envelope = builder.initRoot<wire::Envelope>();
-  envelope.setProtocolVersion(protocol_version);
+  envelope.setProtocolVersion(version);
   envelope.setIncarnation(message.incarnation);
   envelope.setReceiver(message.receiver);
   envelope.setCluster(text_of(message.cluster));

@@ -376,7 +376,8 @@ void read_liveness(TomlTable table, const Scenario& scenario, LivenessOptions& l
 }
 
 bool is_of_a_link(FaultKind kind) {
-  return kind == FaultKind::one_way || kind == FaultKind::link_cut || kind == FaultKind::flapping;
+  return kind == FaultKind::one_way || kind == FaultKind::link_cut || kind == FaultKind::flapping ||
+         kind == FaultKind::slow_drip;
 }
 
 PlannedFault read_planned(TomlTable table, const Scenario& scenario) {

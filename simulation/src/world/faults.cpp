@@ -48,6 +48,10 @@ std::string_view to_string(FaultKind kind) {
       return "slow_sync";
     case FaultKind::lying_sync:
       return "lying_sync";
+    case FaultKind::slow_drip:
+      return "slow_drip";
+    case FaultKind::other_version:
+      return "other_version";
   }
   return "unknown";
 }
@@ -112,6 +116,9 @@ void Faults::start() {
         case FaultKind::flapping:
           flap(index_of(fault.nodes[0]), index_of(fault.nodes[1]), fault.lasts);
           break;
+        case FaultKind::slow_drip:
+          drip(index_of(fault.nodes[0]), index_of(fault.nodes[1]), fault.lasts);
+          break;
         default:
           for (const auto& name : fault.nodes) {
             const NodeIndex node = index_of(name);
@@ -119,6 +126,7 @@ void Faults::start() {
             if (fault.kind == FaultKind::disk_loss) stop_process(node, false, fault.lasts);
             if (fault.kind == FaultKind::pause) pause(node, fault.lasts);
             if (fault.kind == FaultKind::slow) slow_down(node, fault.lasts);
+            if (fault.kind == FaultKind::other_version) change_version(node, fault.lasts);
             if (fault.kind == FaultKind::clock_jump) jump(node, fault.jump);
             if (fault.kind == FaultKind::bit_flip) flip_bit(node);
             if (is_of_a_disk(fault.kind)) spoil_disk(node, fault.kind, fault.lasts);
@@ -166,6 +174,12 @@ void Faults::strike(Recurring& recurring) {
       break;
     case FaultKind::flapping:
       flap(node, another(), lasts);
+      break;
+    case FaultKind::slow_drip:
+      drip(node, another(), lasts);
+      break;
+    case FaultKind::other_version:
+      change_version(node, lasts);
       break;
     case FaultKind::slow:
       slow_down(node, lasts);
@@ -338,6 +352,41 @@ void Faults::flap(NodeIndex a, NodeIndex b, Duration lasts) {
       [on, turn] {
         *on = false;
         turn(false);
+      });
+}
+
+void Faults::drip(NodeIndex a, NodeIndex b, Duration lasts) {
+  Random random = luck_.at(queue_.now());
+  const std::uint64_t rate = random.draw(Range<std::uint64_t>{10, 2'000});
+  hold(
+      {FaultKind::slow_drip, {}, lasts, {hosts_[a]->name(), hosts_[b]->name()}, {}},
+      Recording::SpanKind::slow_drip, {a, b},
+      "slow_drip " + hosts_[a]->name() + ' ' + hosts_[b]->name() + ' ' + std::to_string(rate),
+      [&] {
+        network_.begin_drip(a, b, rate);
+        network_.begin_drip(b, a, rate);
+      },
+      [this, a, b] {
+        network_.end_drip(a, b);
+        network_.end_drip(b, a);
+      });
+}
+
+void Faults::change_version(NodeIndex node, Duration lasts) {
+  Host& host = *hosts_[node];
+  if (!host.up() || host.other_version()) return;
+  const auto restart_as = [this, node](bool other) {
+    if (hosts_[node]->up()) targets_.crash(node, true);
+    hosts_[node]->set_other_version(other);
+    targets_.restart(node);
+  };
+  hold(
+      {FaultKind::other_version, {}, lasts, {host.name()}, {}}, Recording::SpanKind::other_version,
+      {node}, "other_version " + host.name(), [&] { restart_as(true); },
+      [this, node, restart_as] {
+        // Who is down comes back with the right one.
+        if (hosts_[node]->up()) return restart_as(false);
+        hosts_[node]->set_other_version(false);
       });
 }
 

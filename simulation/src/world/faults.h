@@ -61,6 +61,8 @@ class Faults {
   void one_way(NodeIndex from, NodeIndex to, Duration lasts);
   void cut_link(NodeIndex a, NodeIndex b, Duration lasts);
   void flap(NodeIndex a, NodeIndex b, Duration lasts);
+  void drip(NodeIndex a, NodeIndex b, Duration lasts);
+  void change_version(NodeIndex node, Duration lasts);
   void slow_down(NodeIndex node, Duration lasts);
   // Calls turn(true), turn(false) and so on at times of their own, until `*on` is false.
   void alternate(std::shared_ptr<bool> on, bool begins, std::function<void(bool)> turn,

@@ -110,6 +110,10 @@ class Host {
   // will learn from its peers that it must not; clients keep away until then.
   bool may_write() const;
 
+  // Processes that start here speak a version of the protocol that the others do not know.
+  bool other_version() const { return other_version_; }
+  void set_other_version(bool other) { other_version_ = other; }
+
   // False when the process is down or its queue is full.
   bool receive(const std::string& from, std::string bytes);
   // What the commit wants sent and written follows as an action of its own, at the same time: the
@@ -159,6 +163,7 @@ class Host {
   std::optional<Writing> writing_;
   std::optional<Writing> unacknowledged_;  // the last batch, until it is durable
   Duration timer_at_ = Duration::max();
+  bool other_version_ = false;
   bool paused_ = false;
   bool pause_recorded_ = false;
   bool write_done_while_paused_ = false;

@@ -115,6 +115,19 @@ void Network::calm() {
   calmed_at_ = queue_.now();
 }
 
+void Network::begin_drip(NodeIndex from, NodeIndex to, std::uint64_t bytes_per_second) {
+  Link& line = link(from, to);
+  ++line.drips;
+  line.drip = bytes_per_second;
+}
+
+void Network::end_drip(NodeIndex from, NodeIndex to) {
+  Link& line = link(from, to);
+  if (--line.drips > 0) return;
+  ++line.connection;
+  line.free_at = line.last_arrival = queue_.now();
+}
+
 // One draw in any case, so that bursts change nothing else of a message's luck.
 bool Network::draw_loss(Link& link, Random& random) const {
   if (options_.loss_burst <= 1 || loss_ == Share{0} || loss_.ppm >= Share::whole) {
@@ -129,12 +142,14 @@ bool Network::draw_loss(Link& link, Random& random) const {
 }
 
 std::optional<Duration> Network::departure(Link& link, std::uint64_t bytes) const {
-  if (link.recording != nullptr && !calm_) return recorded_departure(link, bytes);
-  if (bandwidth_ == 0) return queue_.now();
+  const bool drips = link.drips > 0;
+  if (link.recording != nullptr && !calm_ && !drips) return recorded_departure(link, bytes);
+  const std::uint64_t rate = drips ? link.drip : bandwidth_;
+  if (rate == 0) return queue_.now();
   const Duration start = std::max(queue_.now(), link.free_at);
   const auto waiting = static_cast<std::uint64_t>((start - queue_.now()).count());
-  if (waiting > options_.queue_bytes * 1'000'000 / bandwidth_) return std::nullopt;
-  link.free_at = start + Duration(static_cast<std::int64_t>(bytes * 1'000'000 / bandwidth_));
+  if (waiting > options_.queue_bytes * 1'000'000 / rate) return std::nullopt;
+  link.free_at = start + Duration(static_cast<std::int64_t>(bytes * 1'000'000 / rate));
   return link.free_at;
 }
 
@@ -211,11 +226,11 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
 void Network::carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind,
                     Duration arrival, bool spoiled, std::size_t recorded) {
   const bool from_before = !calm_;
-  auto arrive = [this, from, to, bytes = std::move(bytes), kind, spoiled, recorded,
-                 from_before]() mutable {
+  auto arrive = [this, from, to, bytes = std::move(bytes), kind, spoiled, recorded, from_before,
+                 connection = link(from, to).connection]() mutable {
     Recorder* const recorder = trace_.recorder();
     const bool abandoned = from_before && calm_ && queue_.now() > calmed_at_ + stalled_max;
-    if (blocked(from, to) || abandoned) {
+    if (blocked(from, to) || abandoned || connection != link(from, to).connection) {
       ++counters_.lost;
       trace("cut", from, to, bytes, kind);
       if (recorder != nullptr) recorder->ended(recorded, Recording::Fate::cut);

@@ -43,6 +43,10 @@ class Network {
   // way when it is blocked are lost.
   void block(NodeIndex from, NodeIndex to) { ++blocked_[index_of(from, to)]; }
   void unblock(NodeIndex from, NodeIndex to) { --blocked_[index_of(from, to)]; }
+  // So many bytes a second; whoever begins last decides. When all have ended the connection is made
+  // anew: what is under way on it is lost.
+  void begin_drip(NodeIndex from, NodeIndex to, std::uint64_t bytes_per_second);
+  void end_drip(NodeIndex from, NodeIndex to);
   // From now on nothing is lost, repeated, reordered or spoiled; delays stay.
   void calm();
   bool calm_now() const { return calm_; }
@@ -55,9 +59,12 @@ class Network {
   struct Link {
     Luck luck{Random(0)};
     Duration median{0};
-    Duration last_arrival{0};  // no message in order arrives before
-    Duration free_at{0};       // when the bytes sent so far will have left
-    bool bad = false;          // loses what is sent (bursts of loss)
+    Duration last_arrival{0};      // no message in order arrives before
+    Duration free_at{0};           // when the bytes sent so far will have left
+    bool bad = false;              // loses what is sent (bursts of loss)
+    std::uint64_t drips = 0;       // under way,
+    std::uint64_t drip = 0;        // and their bytes a second
+    std::uint64_t connection = 0;  // what was sent on an earlier one is lost
     // Recorded: the bytes sent so far fill all opportunities before this one, and so much of it.
     const LinkTrace* recording = nullptr;
     std::uint64_t opportunity = 0;

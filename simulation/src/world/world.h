@@ -155,6 +155,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::vector<std::pair<const char*, std::uint64_t>> sent_kinds_;  // few, and found by address
   std::uint64_t idle_bytes_ = 0;
   std::uint64_t idle_messages_ = 0;
+  bool versions_differed_ = false;  // of two nodes that talked with each other, at any time
   NodeIndex next_deep_check_ = 0;
   Phase phase_ = Phase::storm;
   Duration phase_began_{0};

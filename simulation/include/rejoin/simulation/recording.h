@@ -56,7 +56,9 @@ struct Recording {
     slow,
     read_error,
     slow_sync,
-    lying_sync
+    lying_sync,
+    slow_drip,
+    other_version
   };
   // A time during which something was wrong with some nodes.
   struct Span {

@@ -149,8 +149,10 @@ enum class FaultKind {
   read_error,    // what is on the disk cannot be read now and then, and no node starts with it
   slow_sync,     // a durable write takes a hundred times longer
   lying_sync,  // a sync returns at once and does nothing: a power loss loses what it said was safe
+  slow_drip,   // a link carries a few bytes a second; then the connection is made anew
+  other_version,  // the process is restarted with another version of the protocol, and back again
 };
-inline constexpr int fault_kinds = 14;
+inline constexpr int fault_kinds = 16;
 // Those of a moment, which do not last.
 constexpr bool is_momentary(FaultKind kind) {
   return kind == FaultKind::clock_jump || kind == FaultKind::bit_flip;
@@ -162,7 +164,7 @@ struct PlannedFault {
   FaultKind kind = FaultKind::partition;
   Duration at{0};
   Duration lasts{0};  // of a crash or disk loss: until the restart; 0 for what is_momentary()
-  // partition: one side; one_way: from, to; link_cut, flapping: both ends; else: whom
+  // partition: one side; one_way: from, to; link_cut, flapping, slow_drip: both ends; else: whom
   std::vector<std::string> nodes;
   Duration jump{0};  // clock_jump: by how much, may be negative
 

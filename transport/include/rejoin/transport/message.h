@@ -146,7 +146,8 @@ const char* kind_name(const Body& body);
 // A message that breaks a limit or a rule that decode() enforces is a programmer error and aborts:
 // names are checked where they enter (is_valid_name), and whoever fills a message counts as it
 // goes. Only a Reject's reason is made to fit. O(size).
-std::string encode(const Message& message);
+// `version`: another one is for who tests that it is refused.
+std::string encode(const Message& message, std::uint16_t version = protocol_version);
 // `malformed` when the bytes do not parse, pass a limit or break a rule; `unsupported_version` when
 // they are of another protocol version (the error names both). Never throws, and takes memory in
 // proportion to the bytes it is given. The cluster is not compared with anything. `bytes` may lie
