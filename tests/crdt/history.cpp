@@ -1192,6 +1192,7 @@ void World::join_delta(Peer& peer, const Peer& from, Clock base) {
   if (fits && news) {
     require(*joined == Applied::applied, "a delta with news was not applied");
     merge(peer.model.known, from.model.known);
+    peer.forgot |= from.forgot;
   } else {
     require(*joined == (news ? Applied::missing : Applied::duplicate) ||
                 (!fits && *joined == Applied::missing),
@@ -1208,6 +1209,7 @@ void World::join_all(Peer& peer, const Peer& from) {
           "a whole state was taken for what it is not");
   merge(peer.model.known, from.model.known);
   peer.pruned.join(from.pruned);
+  peer.forgot |= from.forgot;
 }
 
 bool World::may_hear(const Peer& peer, std::size_t event) const {
@@ -1260,6 +1262,7 @@ void World::restart(Peer& peer) {
   }
   peer.model.known = peer.stored;
   peer.events.clear();
+  peer.compared.reset();
   peer.pruned = peer.stored_pruned;
   peer.document = load(peer, peer.model.self);
 }
@@ -1302,6 +1305,7 @@ void World::prune(Peer& peer, unsigned choice) {
   const Clock elements = disks_ == Disks::fall_back ? stable_in_copies(peer) : early;
   const std::size_t pruned = peer.document.prune(stable, early, elements);
   peer.pruned.join(early);
+  peer.forgot |= !early.empty();
   pruned_.join(stable);
   if (disks_ == Disks::fall_back) peer.document.forget_elements(elements);
   if (disks_ == Disks::safe || disks_ == Disks::lost_and_made_up_for) {
@@ -1329,8 +1333,8 @@ void World::compare(Peer& peer, std::size_t other, unsigned choice) {
   const auto there = by_hash(theirs);
   require(here != there || peer.document.hash() == theirs.hash(),
           "cells have the same hashes, and states differ");
-  require(here == there || peer.document.clock() != theirs.clock() || !peer.pruned.empty() ||
-              !this->peer(other).pruned.empty(),
+  require(here == there || peer.document.clock() != theirs.clock() || peer.forgot ||
+              this->peer(other).forgot,
           "the same is known, nothing is forgotten, and cells have other hashes");
   Peer::Compared& compared = peer.compared.emplace();
   for (const auto& [hash, place] : here) {
@@ -1370,6 +1374,7 @@ void World::join_compared(Peer& peer) {
   require(joined.ok() && *joined == (news ? Applied::applied : Applied::duplicate),
           "compared cells were taken for what they are not");
   if (news) peer.pruned.join(compared.theirs);
+  peer.forgot |= from.forgot || news;
   merge(peer.model.known, from.model.known);
 }
 
@@ -1391,6 +1396,7 @@ void World::lose_disk(Peer& peer, unsigned choice) {
   peer.header.clear();
   peer.stored.clear();
   peer.pruned = peer.stored_pruned = Clock{};
+  peer.forgot = false;
   peer.compared.reset();
   if (disks_ == Disks::lost_and_made_up_for) {
     begin_anew(peer);
@@ -1402,6 +1408,7 @@ void World::lose_disk(Peer& peer, unsigned choice) {
   require(joined.ok(), "a whole state was refused by one that has nothing");
   peer.model.known = sent.known;
   peer.pruned = sent.pruned;
+  peer.forgot = true;
 }
 
 void World::heal() {

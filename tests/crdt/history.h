@@ -155,6 +155,8 @@ class World {
     std::set<std::size_t> stored;  // what was known then
     Clock pruned;                  // up to where removals were forgotten, and what of it is stored
     Clock stored_pruned;
+    // Whether a removal was forgotten here, or by one whose cells were taken over since.
+    bool forgot = false;
     // A copy of an earlier one.
     struct Copy {
       std::map<std::string, std::string> rows;
