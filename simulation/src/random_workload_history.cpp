@@ -115,7 +115,9 @@ void RandomWorkload::restarted(NodeIndex node) {
 void RandomWorkload::finished() {
   for (auto& [name, space] : spaces_) {
     space.history->all_agree();
-    for (NodeIndex node = 0; node < cluster_->node_count(); ++node) look(node, name);
+    for (NodeIndex node = 0; node < cluster_->node_count(); ++node) {
+      if (cluster_->up(node)) look(node, name);
+    }
   }
 }
 

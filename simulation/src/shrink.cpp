@@ -238,6 +238,9 @@ class Shrinker {
     if (s.liveness && std::erase(s.liveness->core, node) > 0 && s.liveness->core.empty()) {
       s.liveness.reset();
     }
+    for (auto* changes : {&s.joins, &s.leaves}) {
+      std::erase_if(*changes, [&](const MemberChange& change) { return change.node == node; });
+    }
     std::erase_if(s.network.links, [&](const LinkOptions& link) {
       return std::find(link.nodes.begin(), link.nodes.end(), node) != link.nodes.end();
     });
@@ -309,6 +312,8 @@ class Shrinker {
     try_to([&](Scenario& s) { s.disk.uncertain_after_crash = Share{0}; });
     try_to([&](Scenario& s) { s.clocks = {}; });
     try_to([&](Scenario& s) { s.liveness.reset(); });
+    try_to([&](Scenario& s) { s.joins.clear(); });
+    try_to([&](Scenario& s) { s.leaves.clear(); });
     try_to([&](Scenario& s) { s.topology = Topology::mesh; });
     try_to([&](Scenario& s) { s.workload.ephemeral_space = false; });
     try_to([&](Scenario& s) { s.workload.keys = Range<std::uint64_t>::of(1); });

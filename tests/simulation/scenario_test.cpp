@@ -116,8 +116,14 @@ TEST(Scenario, is_written_so_that_it_reads_as_the_same) {
   scenario.planned.push_back({FaultKind::lying_sync, Duration(3), Duration(4), {"n1"}, {}});
   RandomFault crash{FaultKind::crash, {Duration(1'000'000), Duration(2'000'000)}, {}, {}};
   scenario.random.push_back(crash);
+  scenario.topology = Topology::mesh;
+  scenario.joins = {{"n3", {Duration(1'000), Duration(2'000'000)}}};
+  scenario.leaves = {{"n4", Range<Duration>::of(Duration(3'000'000))}};
+  expect_read_back(scenario);
+  scenario.leaves.clear();
   scenario.liveness.emplace();
   expect_read_back(scenario);
+  scenario.joins.clear();
   scenario.liveness->others = {Absence::cut, Absence::down};
   scenario.liveness->share = percent(25);
   expect_read_back(scenario);
@@ -182,6 +188,20 @@ TEST(Scenario, core_that_cannot_go_on_alone_is_refused) {
   expect_error(core("", "others = []"), {"x.toml:3", "liveness.others", "at least one"});
   expect_error(core("", "share = 2"), {"x.toml:3", "liveness.share", "from 0 to 1"});
   expect_error(core("", "cores = 2"), {"x.toml:3", "liveness.cores", "unknown key"});
+}
+
+TEST(Scenario, impossible_joins_and_leaves_are_refused) {
+  const std::string a = "[[join]]\nnode = \"a\"\nat = \"1s\"\n";
+  expect_error("[[join]]\nnode = \"a\"\n", {"x.toml:1", "join.at"});
+  expect_error("[[join]]\nnode = \"z\"\nat = \"1s\"\n", {"x.toml", "join", "\"z\""});
+  expect_error("[[leave]]\nnode = \"a\"\nat = \"99m\"\n", {"x.toml", "leave", "duration"});
+  expect_error(a + a, {"x.toml", "named twice"});
+  expect_error("nodes = [\"a\"]\n" + a, {"x.toml", "always there"});
+  expect_error("topology = \"line\"\n" + a, {"x.toml", "mesh"});
+  expect_error(a + "[[leave]]\nnode = \"a\"\nat = \"2s\"\n", {"x.toml", "\"a\" joins"});
+  expect_error("[liveness]\n[[leave]]\nnode = \"a\"\nat = \"2s\"\n", {"x.toml", "liveness"});
+  expect_error("[[join]]\nnode = \"a\"\nwhen = \"1s\"\nat = \"1s\"\n",
+               {"x.toml:3", "join.when", "unknown key"});
 }
 
 TEST(Scenario, impossible_times_and_unknown_nodes_are_refused) {

@@ -380,6 +380,39 @@ bool is_of_a_link(FaultKind kind) {
          kind == FaultKind::slow_drip;
 }
 
+// Why nodes cannot join and leave as they should; empty when they can.
+std::string why_no_change(const Scenario& scenario, const std::vector<MemberChange>& changes) {
+  std::set<std::string> changing;
+  for (const auto& change : changes) {
+    if (!changing.insert(change.node).second) return "\"" + change.node + "\" is named twice";
+    if (change.at.low < Duration(0) || change.at.high >= scenario.duration) {
+      return "at: must lie between 0s and the scenario's duration";
+    }
+    if (std::find(scenario.nodes.begin(), scenario.nodes.end(), change.node) ==
+        scenario.nodes.end()) {
+      return "node: there is no node \"" + change.node + "\"";
+    }
+  }
+  if (changing.size() >= scenario.nodes.size()) return "leave one node that is always there";
+  if (!changes.empty() && scenario.topology != Topology::mesh) {
+    return "expected the topology \"mesh\"";
+  }
+  return "";
+}
+
+void read_member_changes(TomlTable& top, const std::string& key, TomlProblems& problems,
+                         std::vector<MemberChange>& changes) {
+  for (const auto* entry : top.tables(key)) {
+    TomlTable table(*entry, key, problems);
+    MemberChange change;
+    table.read("node", change.node);
+    if (!table.has("at")) table.problem(key + ".at: say when");
+    table.read("at", change.at);
+    table.finish();
+    changes.push_back(std::move(change));
+  }
+}
+
 PlannedFault read_planned(TomlTable table, const Scenario& scenario) {
   PlannedFault fault;
   int kind = -1;
@@ -492,6 +525,8 @@ void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
     scenario.liveness.emplace();
     read_liveness(std::move(table), scenario, *scenario.liveness);
   });
+  read_member_changes(top, "join", problems, scenario.joins);
+  read_member_changes(top, "leave", problems, scenario.leaves);
   part("core", [&](TomlTable table) { read_core_options(table, scenario.core); });
   for (const auto* table : top.tables("fault")) {
     scenario.planned.push_back(read_planned(TomlTable(*table, "fault", problems), scenario));
@@ -550,6 +585,18 @@ Status Scenario::validate() const {
       return wrong("fault.nodes: a one_way fault names two nodes, from and to");
     }
   }
+  if (const std::string why = why_no_change(*this, joins); !why.empty()) {
+    return wrong("join: " + why);
+  }
+  if (const std::string why = why_no_change(*this, leaves); !why.empty()) {
+    return wrong("leave: " + why);
+  }
+  for (const auto& join : joins) {
+    if (std::ranges::find(leaves, join.node, &MemberChange::node) != leaves.end()) {
+      return wrong("leave: \"" + join.node + "\" joins; another node may leave");
+    }
+  }
+  if (liveness && !leaves.empty()) return wrong("liveness: expected none where nodes leave");
   if (liveness) {
     for (const auto& node : liveness->core) {
       if (!names.contains(node)) return wrong("liveness.core: there is no node \"" + node + "\"");

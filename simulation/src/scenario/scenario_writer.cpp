@@ -207,6 +207,11 @@ void write_liveness(Table table, const LivenessOptions& liveness) {
   table.line("others", written_list(others));
 }
 
+void write_member_change(Table table, const MemberChange& change) {
+  table.line("node", quoted(change.node));
+  table.line("at", written(change.at));
+}
+
 void write_core(Table table, const CoreKnobs& core) {
   const auto micros = [](std::uint64_t value) {
     return Duration(static_cast<std::int64_t>(value));
@@ -246,6 +251,8 @@ std::string Scenario::to_toml() const {
   write_workload(Table(out, "[workload]"), workload);
   if (liveness) write_liveness(Table(out, "[liveness]"), *liveness);
   write_core(Table(out, "[core]"), core);
+  for (const auto& join : joins) write_member_change(Table(out, "[[join]]"), join);
+  for (const auto& leave : leaves) write_member_change(Table(out, "[[leave]]"), leave);
   for (const auto& fault : planned) write_planned(Table(out, "[[fault]]"), fault);
   for (const auto& fault : random) write_random(Table(out, "[[random_fault]]"), fault);
   return out;

@@ -16,7 +16,9 @@ constexpr std::uint64_t idle_message_bytes_max = 400;
 
 std::vector<Host*> World::all_hosts() const {
   std::vector<Host*> all;
-  for (const auto& host : hosts_) all.push_back(host.get());
+  for (const auto& host : hosts_) {
+    if (!left_.contains(host->index())) all.push_back(host.get());
+  }
   return all;
 }
 
@@ -44,7 +46,7 @@ void World::heal_all() {
   if (failed()) return;
   for (const auto& space : services_->spaces) {
     Clock& alive = alive_at_heal_[space.name];
-    for (const auto& host : hosts_) alive.join(host->core().document(space.name).clock());
+    for (const Host* host : all_hosts()) alive.join(host->core().document(space.name).clock());
   }
   queue_.after(Duration(0), [this] { check_agreement(); });
   queue_.after(scenario_.converge_within, [this] {
@@ -92,7 +94,7 @@ void World::check_agreement() {
   result_.converged_after = queue_.now() - phase_began_;
   moment("agreed");
   for (const auto& space : services_->spaces) {
-    const Document& document = hosts_[0]->core().document(space.name);
+    const Document& document = all_hosts()[0]->core().document(space.name);
     if (!document.clock().includes(alive_at_heal_[space.name])) {
       fail(Promise::durability,
            "the nodes agreed on less than some of them knew when the faults ended, in " +
@@ -105,7 +107,7 @@ void World::check_agreement() {
 }
 
 std::string World::unsettled() const {
-  for (const auto& host : hosts_) {
+  for (const Host* host : all_hosts()) {
     for (const auto& space : services_->spaces) {
       const Document& document = host->core().document(space.name);
       const auto where = host->name() + " in " + space.name;
@@ -114,7 +116,7 @@ std::string World::unsettled() const {
       }
       // A node forgets removals once it has heard from every member itself.
       const bool hears_all = host->core_options().peers.size() + 1 == hosts_.size();
-      if (hears_all && document.remembers_removals()) {
+      if (hears_all && left_.empty() && document.remembers_removals()) {
         return "removals are still remembered, although every member has seen them, at " + where;
       }
       const auto status = host->core().status(space.name, host->local_now());
@@ -210,7 +212,7 @@ void World::check_end() {
 
 // The last word: what the disks hold is what was agreed.
 void World::restart_from_disk() {
-  for (auto& host : hosts_) {
+  for (Host* host : all_hosts()) {
     std::map<std::string, std::pair<Clock, StateHash>> before;
     for (const auto& space : services_->spaces) {
       const Document& document = host->core().document(space.name);
@@ -233,7 +235,7 @@ void World::restart_from_disk() {
 
 void World::deep_check(bool all_nodes) {
   if (all_nodes) {
-    for (auto& host : hosts_) {
+    for (Host* host : all_hosts()) {
       if (!failed()) deep_check(*host);
     }
   } else {

@@ -288,6 +288,13 @@ Result<node::Committed> Host::transact(const std::string& space, const std::stri
   return committed;
 }
 
+void Host::meet(const std::string& peer) {
+  options_.core.peers.push_back(peer);
+  if (!up()) return;
+  core_->add_peer(peer, local_now());
+  if (!paused_) pump();
+}
+
 Status Host::answer_requests(const std::string& space, const node::AnswerRule& rule) {
   return answers_.add(space, rule);
 }

@@ -110,6 +110,8 @@ class Host {
   // will learn from its peers that it must not; clients keep away until then.
   bool may_write() const;
 
+  // From now on also talks to this peer.
+  void meet(const std::string& peer);
   // Processes that start here speak a version of the protocol that the others do not know.
   bool other_version() const { return other_version_; }
   void set_other_version(bool other) { other_version_ = other; }

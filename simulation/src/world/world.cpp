@@ -20,6 +20,7 @@ enum Stream : std::uint64_t {
   for_options,
   for_topology,
   for_liveness,
+  for_members,
 };
 
 // Of a node's own generators: by its name, so that a cluster that lacks another draws the same.
@@ -82,8 +83,12 @@ void World::make_hosts() {
     Random options_random = random_.fork(for_options).fork(label);
     HostOptions options;
     options.core.name = scenario_.nodes[i];
-    options.core.members = scenario_.nodes;
-    for (const NodeIndex j : neighbours[i]) options.core.peers.push_back(scenario_.nodes[j]);
+    // Where members change they are whoever is a peer.
+    const bool fixed = scenario_.joins.empty() && scenario_.leaves.empty();
+    if (fixed) options.core.members = scenario_.nodes;
+    for (const NodeIndex j : neighbours[i]) {
+      if (!joins_later(j)) options.core.peers.push_back(scenario_.nodes[j]);
+    }
     draw_core_options(scenario_, options_random, options.core);
     options.disk = scenario_.disk;
     options.wall_skew = options_random.draw(scenario_.clocks.skew);
@@ -95,7 +100,10 @@ void World::make_hosts() {
 }
 
 RunResult World::run() {
-  for (auto& host : hosts_) host->start();
+  for (auto& host : hosts_) {
+    if (!joins_later(host->index())) host->start();
+  }
+  schedule_member_changes();
   workload_->start(*this);
   faults_->start();
   queue_.at(scenario_.duration, [this] { heal(); });
@@ -104,6 +112,41 @@ RunResult World::run() {
     fail(Promise::rest, "nothing is left to happen before the run has ended");
   finish();
   return std::move(result_);
+}
+
+bool World::joins_later(NodeIndex node) const {
+  return std::ranges::any_of(scenario_.joins, [&](const MemberChange& join) {
+    return join.node == scenario_.nodes[node];
+  });
+}
+
+void World::schedule_member_changes() {
+  Random random = random_.fork(for_members);
+  for (const auto& change : scenario_.joins) {
+    queue_.at(random.draw(change.at),
+              [this, node = services_->index_of.at(change.node)] { join(node); });
+  }
+  for (const auto& change : scenario_.leaves) {
+    queue_.at(random.draw(change.at),
+              [this, node = services_->index_of.at(change.node)] { leave(node); });
+  }
+}
+
+void World::join(NodeIndex node) {
+  moment(node_name(node) + " joins");
+  count("nodes joined", 1);
+  for (const auto& host : hosts_) {
+    if (host->index() != node && !failed()) host->meet(node_name(node));
+  }
+  if (!failed()) restart(node);
+}
+
+void World::leave(NodeIndex node) {
+  moment(node_name(node) + " leaves for good");
+  count("nodes left for good", 1);
+  left_.insert(node);
+  if (hosts_[node]->up()) crash(node, true);
+  workload_->disk_lost(node);  // nobody will see it again
 }
 
 void World::moment(const std::string& text) {
@@ -223,6 +266,7 @@ void World::crash(NodeIndex node, bool keep_disk) {
 }
 
 void World::restart(NodeIndex node) {
+  if (left_.contains(node)) return;
   Host& host = *hosts_[node];
   const std::uint64_t betrayals = host.disk_betrayals();
   const bool started = host.start();

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,10 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   // Tells the workload when the disk gave back less than it had acknowledged before.
   void check_disk(Host& host, std::uint64_t betrayals_before);
   void make_hosts();
+  void schedule_member_changes();
+  bool joins_later(NodeIndex node) const;
+  void join(NodeIndex node);
+  void leave(NodeIndex node);
   void moment(const std::string& text);
   bool deliver(NodeIndex from, NodeIndex to, std::string bytes);
   void step();
@@ -109,7 +114,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void start_all(const std::vector<Host*>& hosts);
   bool agree(const std::vector<Host*>& hosts) const;
   std::string disagreement(const std::vector<Host*>& hosts) const;
-  std::vector<Host*> all_hosts() const;
+  std::vector<Host*> all_hosts() const;  // but those that left
   void check_agreement();
   std::string unsettled() const;  // why the cluster is not at rest yet; empty when it is
   void check_settled(Duration deadline);
@@ -142,6 +147,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::map<std::string, CertificateChecker> certificates_;  // by space
   std::map<ReplicaId, Writer> writers_;
   std::map<std::string, Clock> alive_at_heal_;  // what some node knew then, by space
+  std::set<NodeIndex> left_;                    // for good
   // Who is healed first, in which state the others are meanwhile, and what must get through.
   std::vector<Host*> core_;
   std::map<NodeIndex, Absence> absent_;

@@ -202,6 +202,14 @@ struct LivenessOptions {
   friend bool operator==(const LivenessOptions&, const LivenessOptions&) = default;
 };
 
+// A node that joins the running cluster, or leaves it for good.
+struct MemberChange {
+  std::string node;
+  Range<Duration> at = Range<Duration>::of(Duration(0));
+
+  friend bool operator==(const MemberChange&, const MemberChange&) = default;
+};
+
 // Protocol options by the names they have in CoreOptions; times in microseconds.
 using CoreKnobs = std::map<std::string, Range<std::uint64_t>>;
 // What `core` in a scenario may name, with the range that `buggify` draws from.
@@ -242,6 +250,10 @@ struct Scenario {
   ClockOptions clocks;
   WorkloadOptions workload;
   std::optional<LivenessOptions> liveness;
+  // Nobody knows a node that joins until then (Core::add_peer). One that leaves stays a member in
+  // the eyes of the others, who wait for it before they forget removals: until
+  // CoreOptions::member_away_after. In a mesh, where who talks with whom says who the members are.
+  std::vector<MemberChange> joins, leaves;
   CoreKnobs core;
   std::vector<PlannedFault> planned;
   std::vector<RandomFault> random;
