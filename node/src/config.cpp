@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "rejoin/crdt/value.h"
+#include "rejoin/node/core.h"
 #include "rejoin/transport/message.h"
 
 namespace rejoin::node {
@@ -332,6 +333,12 @@ Check check(const NodeOptions& options) {
   for (const auto& [option, interval] : intervals) {
     if (interval.count() < 1) return Flaw{option, "must be at least 1"};
   }
+  const std::uint64_t budget = options.link_bytes_per_second;
+  if (budget != 0 && (budget < link_bytes_per_second_min || budget > link_bytes_per_second_max)) {
+    return Flaw{"link_bytes_per_second", "must be 0, for no bound, or between " +
+                                             std::to_string(link_bytes_per_second_min) + " and " +
+                                             std::to_string(link_bytes_per_second_max)};
+  }
   if (std::find(log_levels.begin(), log_levels.end(), options.log_level) == log_levels.end()) {
     return Flaw{"log_level", "\"" + options.log_level +
                                  "\" is none; expected trace, debug, info, warn, error or off"};
@@ -375,6 +382,9 @@ Result<NodeOptions> NodeOptions::from_toml(std::string_view text, const std::str
   top.milliseconds("member_away_after_ms", options.member_away_after);
   top.milliseconds("forget_elements_after_ms", options.forget_elements_after);
   top.milliseconds("clock_ahead_max_ms", options.clock_ahead_max);
+  std::int64_t link_bytes_per_second = 0;
+  top.integer("link_bytes_per_second", 0, link_bytes_per_second);
+  options.link_bytes_per_second = static_cast<std::uint64_t>(link_bytes_per_second);
   top.string("log_level", options.log_level);
   read_peers(top, parsing, options);
   read_spaces(top, parsing, options);

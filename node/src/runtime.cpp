@@ -46,6 +46,7 @@ CoreOptions core_options(const NodeOptions& options) {
   core.member_away_after = options.member_away_after;
   core.forget_elements_after = options.forget_elements_after;
   core.clock_ahead_max = options.clock_ahead_max;
+  core.link_bytes_per_second = options.link_bytes_per_second;
   std::random_device device;
   core.random_seed[0] = random_word(device);
   core.random_seed[1] = random_word(device);

@@ -24,6 +24,7 @@ peer_timeout_ms = 2
 member_away_after_ms = 4
 forget_elements_after_ms = 5
 clock_ahead_max_ms = 3
+link_bytes_per_second = 8192
 log_level = "off"
 [peers]
 b = "tcp://127.0.0.1:7001"

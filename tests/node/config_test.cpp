@@ -29,6 +29,7 @@ TEST(Config, a_name_is_enough_and_everything_else_has_the_documented_default) {
   EXPECT_EQ(options->member_away_after, std::chrono::hours(168));
   EXPECT_EQ(options->forget_elements_after, std::chrono::hours(24));
   EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(60000));
+  EXPECT_EQ(options->link_bytes_per_second, 0u);
   EXPECT_EQ(options->log_level, "info");
   EXPECT_TRUE(options->peers.empty() && options->members.empty() && options->spaces.empty());
 }
@@ -46,6 +47,7 @@ TEST(Config, every_key_reaches_its_option) {
     member_away_after_ms = 4
     forget_elements_after_ms = 5
     clock_ahead_max_ms = 3
+    link_bytes_per_second = 8192
     log_level = "off"
     [peers]
     b = "tcp://127.0.0.1:7001"
@@ -66,6 +68,7 @@ TEST(Config, every_key_reaches_its_option) {
   EXPECT_EQ(options->member_away_after, std::chrono::milliseconds(4));
   EXPECT_EQ(options->forget_elements_after, std::chrono::milliseconds(5));
   EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(3));
+  EXPECT_EQ(options->link_bytes_per_second, 8192u);
   EXPECT_EQ(options->log_level, "off");
   EXPECT_EQ(options->peers, (std::map<std::string, std::string>{{"b", "tcp://127.0.0.1:7001"}}));
   ASSERT_EQ(options->spaces.size(), 2u);
@@ -73,6 +76,14 @@ TEST(Config, every_key_reaches_its_option) {
   EXPECT_TRUE(options->spaces[0].durable);
   EXPECT_EQ(options->spaces[1].name, "y");
   EXPECT_FALSE(options->spaces[1].durable);
+}
+
+TEST(Config, a_budget_that_transfers_cannot_keep_to_is_refused) {
+  for (const char* budget : {"1", "8191", "1099511627777"}) {
+    EXPECT_EQ(refusal("name = \"a\"\nlink_bytes_per_second = " + std::string(budget)),
+              "node.toml:2: link_bytes_per_second: must be 0, for no bound, or between 8192 and "
+              "1099511627776");
+  }
 }
 
 TEST(Config, a_space_names_the_counters_whose_requests_are_answered) {

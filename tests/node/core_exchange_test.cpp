@@ -12,33 +12,6 @@ namespace {
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 
-std::uint64_t of_kind(const World& w, const std::string& kind) {
-  std::uint64_t bytes = 0;
-  for (const auto& [what, sent] : w.bytes_sent) bytes += what.second == kind ? sent : 0;
-  return bytes;
-}
-
-std::string text(Dice& dice, std::size_t size) {
-  std::string s;
-  while (s.size() < size) s += static_cast<char>('a' + dice.below(26));
-  return s;
-}
-
-void fill(World& w, const std::string& name, int keys, const std::string& prefix = "k",
-          std::size_t value_size = 16) {
-  for (int i = 0; i < keys;) {
-    w.write(name, [&](Transaction& t) {
-      for (int n = 0; n < 100 && i < keys; ++n, ++i) {
-        if (Status s = t.root().reg(prefix + std::to_string(i)).set(text(w.dice, value_size));
-            !s.ok()) {
-          return s;
-        }
-      }
-      return Status();
-    });
-  }
-}
-
 // ---- Idle ----
 
 TEST(CoreExchange, idle_peers_exchange_the_same_few_hundred_bytes_whatever_their_state) {
@@ -60,6 +33,23 @@ TEST(CoreExchange, idle_peers_exchange_the_same_few_hundred_bytes_whatever_their
   }
   EXPECT_EQ(totals[0], totals[1]);
   EXPECT_LE(totals[0], 100u * 300);  // both directions together, a second
+}
+
+TEST(CoreExchange, ten_thousand_spaces_cost_idle_peers_no_more_than_one) {
+  World w(1);
+  w.check_gate = false;
+  SpaceList spaces;
+  for (int i = 0; i < 10'000; ++i) spaces.emplace_back("space " + std::to_string(i), false);
+  w.add_mesh({"a", "b"}, {}, spaces);
+  for (int i = 0; i < 10'000; i += 100) w.put("a", "x", i, "space " + std::to_string(i));
+  w.run_for(seconds(10));
+  w.forget_traffic();
+  w.run_for(seconds(100));
+  for (const auto& [what, count] : w.messages_sent) {
+    EXPECT_EQ(what.second, "summary") << what.first << " sent " << count;
+  }
+  EXPECT_LE(w.sent_total(), 100u * 300);  // both directions together, a second
+  for (int i = 0; i < 10'000; i += 100) ASSERT_TRUE(w.converged("space " + std::to_string(i)));
 }
 
 TEST(CoreExchange, spaces_that_only_one_side_has_cost_nothing_when_idle) {

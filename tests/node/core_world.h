@@ -61,7 +61,8 @@ struct NetworkOptions {
   microseconds latency_max{2000};
   double loss = 0;
   double duplication = 0;
-  bool in_order = false;  // between two nodes, as ZeroMQ keeps it
+  bool in_order = false;               // between two nodes, as ZeroMQ keeps it
+  std::uint64_t bytes_per_second = 0;  // of each direction of each link; 0: without bound
 };
 
 using Adjust = std::function<void(CoreOptions&)>;
@@ -171,7 +172,38 @@ class World {
   std::uint64_t sent_ = 0;
   std::map<std::pair<microseconds, std::uint64_t>, Packet> packets_;
   std::map<std::pair<std::string, std::string>, microseconds> last_arrival_;
+  std::map<std::pair<std::string, std::string>, microseconds> free_at_;
 };
+
+// ---- What tests of several files do ----
+
+inline std::uint64_t of_kind(const World& w, const std::string& kind) {
+  std::uint64_t bytes = 0;
+  for (const auto& [what, sent] : w.bytes_sent) bytes += what.second == kind ? sent : 0;
+  return bytes;
+}
+
+inline std::string text(Dice& dice, std::size_t size) {
+  std::string s;
+  while (s.size() < size) s += static_cast<char>('a' + dice.below(26));
+  return s;
+}
+
+// Registers `prefix`0, `prefix`1, ..., a hundred an event.
+inline void fill(World& w, const std::string& name, int keys, const std::string& prefix = "k",
+                 std::size_t value_size = 16) {
+  for (int i = 0; i < keys;) {
+    w.write(name, [&](Transaction& t) {
+      for (int n = 0; n < 100 && i < keys; ++n, ++i) {
+        if (Status s = t.root().reg(prefix + std::to_string(i)).set(text(w.dice, value_size));
+            !s.ok()) {
+          return s;
+        }
+      }
+      return Status();
+    });
+  }
+}
 
 // ---- Implementation ----
 
@@ -400,8 +432,14 @@ inline void World::deliver(const std::string& from, const std::string& to,
   const int copies = dice.chance(network.duplication) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     if (dice.chance(network.loss)) continue;
+    microseconds departure = now;
+    if (network.bytes_per_second > 0) {
+      microseconds& free_at = free_at_[{from, to}];
+      departure = free_at = std::max(now, free_at) +
+                            microseconds(bytes.size() * 1'000'000 / network.bytes_per_second);
+    }
     microseconds arrival =
-        now + network.latency_min +
+        departure + network.latency_min +
         microseconds(dice.below(
             static_cast<std::uint64_t>((network.latency_max - network.latency_min).count()) + 1));
     if (network.in_order) {

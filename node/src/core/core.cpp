@@ -1,6 +1,7 @@
 #include "rejoin/node/core.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/impl.h"
@@ -342,7 +343,11 @@ void Core::add_peer(const std::string& peer, Now now) {
 
 std::vector<Send> Core::take_sends() {
   impl_->flush();
-  return impl_->outbox.take();
+  std::vector<Send> sends = impl_->outbox.take();
+  impl_->spend_budgets(sends);
+  impl_->send_chunks();
+  std::ranges::move(impl_->outbox.take(), std::back_inserter(sends));
+  return sends;
 }
 
 std::shared_ptr<const PersistBatch> Core::take_batch() { return impl_->take_batch(); }

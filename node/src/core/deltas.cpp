@@ -10,6 +10,8 @@ namespace rejoin::node {
 
 namespace {
 constexpr Micros transfer_pause_max = std::chrono::seconds(60);
+// Of a message that carries a chunk: at most so much is not the chunk, beside the names.
+constexpr std::uint64_t chunk_envelope_bytes = 224;
 }  // namespace
 
 // ---- Sending ----
@@ -30,33 +32,55 @@ void Core::Impl::start_transfer(Replica& replica, Peer& peer, Link& link, const 
   ++counters.deltas_sent;
   link.resend_goes_on = false;
   link.mark_sent(delta.clock, now.monotonic, resend_after(peer));
-  pump(replica, peer, link);
 }
 
-void Core::Impl::send_chunks(Replica& replica, Peer& peer, const OutgoingTransfer& transfer,
-                             const std::vector<ChunkRange>& chunks) {
-  for (const ChunkRange& chunk : chunks) {
-    send(peer,
-         transport::Chunk{replica.name, transfer.id, transfer.bytes.size(), chunk.offset,
-                          transfer.bytes.substr(chunk.offset, chunk.size)},
-         transfer.gate);
+void Core::Impl::spend_budgets(const std::vector<Send>& sends) {
+  if (options.link_bytes_per_second == 0) return;
+  for (const Send& send : sends) {
+    const auto slot = slots.find(send.to);
+    if (slot != slots.end()) peers[slot->second]->pace.spend(send.bytes.size(), now.monotonic);
   }
 }
 
-void Core::Impl::pump(Replica& replica, Peer& peer, Link& link) {
-  OutgoingTransfer& transfer = *link.outgoing;
-  if (transfer.gate <= queue.durable() || REJOIN_MUTATED(transfer_ignores_the_gate)) {
-    send_chunks(replica, peer, transfer, transfer.next(now.monotonic));
-  }
-  hurry(replica, now.monotonic + resend_after(peer));
-}
-
-// Transfers that could not begin because they hold writes that were not durable.
-void Core::Impl::open_gated_transfers() {
-  for (const auto& [index, slot] : transfers_out) {
+void Core::Impl::send_chunks() {
+  // In turns, so that none waits for another's end.
+  for (std::size_t at = 0; at < transfers_out.size();) {
+    const auto [index, slot] = transfers_out[at];
     Link& link = this->link(*replicas[index], *peers[slot]);
-    if (link.outgoing && link.outgoing->acked() == 0) pump(*replicas[index], *peers[slot], link);
+    if (!link.outgoing || !send_chunk(*replicas[index], *peers[slot], link)) {
+      ++at;
+      continue;
+    }
+    const auto served = transfers_out.begin() + static_cast<std::ptrdiff_t>(at);
+    std::rotate(served, served + 1, transfers_out.end());
+    at = 0;
   }
+}
+
+// False when there is none to send now.
+bool Core::Impl::send_chunk(Replica& replica, Peer& peer, Link& link) {
+  OutgoingTransfer& transfer = *link.outgoing;
+  if (transfer.gate > queue.durable() && !REJOIN_MUTATED(transfer_ignores_the_gate)) return false;
+  const std::uint64_t envelope =
+      chunk_envelope_bytes + options.cluster.size() + options.name.size() + replica.name.size();
+  const std::uint64_t burst = peer.pace.burst();
+  const auto chunk = transfer.next(!peer.pace.is_bounded() ? transport::chunk_bytes_max
+                                   : burst > envelope      ? burst - envelope
+                                                           : 1);
+  if (!chunk) return false;
+  const Micros wait = peer.pace.wait(chunk->size + envelope, now.monotonic);
+  if (wait > Micros{0}) {
+    hurry(replica, now.monotonic + wait);
+    return false;
+  }
+  send(peer,
+       transport::Chunk{replica.name, transfer.id, transfer.bytes.size(), chunk->offset,
+                        transfer.bytes.substr(chunk->offset, chunk->size)},
+       transfer.gate);
+  peer.pace.spend(chunk->size + envelope, now.monotonic);
+  transfer.sent(*chunk, now.monotonic);
+  hurry(replica, now.monotonic + resend_after(peer));
+  return true;
 }
 
 Micros Core::Impl::run_transfers(Replica& replica, Peer& peer, Link& link) {
@@ -70,9 +94,8 @@ Micros Core::Impl::run_transfers(Replica& replica, Peer& peer, Link& link) {
       // While the peer is silent the transfer stands still, and goes on where it was when it is
       // back soon enough.
       const Micros patience = resend_after(peer) * (1 << std::min(transfer.silences(), 5));
-      if (peer.alive && now.monotonic - transfer.sent_at() >= patience) {
+      if (peer.alive && transfer.is_in_flight() && now.monotonic - transfer.sent_at() >= patience) {
         transfer.rewind();
-        pump(replica, peer, link);
       }
       next = std::min(
           {next, now.monotonic + patience, transfer.progress_at() + options.transfer_timeout});
@@ -96,8 +119,10 @@ void Core::Impl::on_chunk_ack(Peer& peer, const transport::ChunkAck& message) {
   Link& link = this->link(*replica, peer);
   if (!link.outgoing || link.outgoing->id != message.transfer) return;
   OutgoingTransfer& transfer = *link.outgoing;
-  send_chunks(*replica, peer, transfer, transfer.acknowledged(message.received, now.monotonic));
-  if (!transfer.done()) return pump(*replica, peer, link);
+  if (const auto delay = transfer.acknowledged(message.received, now.monotonic)) {
+    peer.round_trip.sample(*delay);
+  }
+  if (!transfer.done()) return;
   link.transferred = transfer.clock;
   link.transfer_pause = std::clamp(link.transfer_pause * 2, options.exchange_interval,
                                    std::max(transfer_pause_max, options.exchange_interval));

@@ -213,6 +213,7 @@ Peer& Core::Impl::add_peer(const std::string& name, bool configured) {
   peer.name = name;
   peer.slot = slot;
   peer.configured = configured;
+  peer.pace = Pace(options.link_bytes_per_second);
   // The first exchange is due at once, and then a random part of the interval apart.
   peer.next_exchange = now.monotonic;
   slots.emplace(name, slot);
@@ -246,6 +247,7 @@ Peer* Core::Impl::peer_for(const std::string& name) {
   oldest->name = name;
   oldest->slot = slot;
   oldest->epoch = epoch;
+  oldest->pace = Pace(options.link_bytes_per_second);
   oldest->next_exchange = now.monotonic;
   slots.emplace(name, slot);
   return oldest;

@@ -252,7 +252,6 @@ void Core::Impl::persisted(std::uint64_t ticket, const Status& outcome) {
   // then has the events already.
   flush();
   outbox.release(queue.durable());
-  open_gated_transfers();
 }
 
 // ---- Out ----

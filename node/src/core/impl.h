@@ -55,7 +55,8 @@ struct Core::Impl {
   std::vector<Replica*> to_notify;
   std::vector<Notice> notices;
   std::map<std::string, Micros> limited;  // when something of this name last happened
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> transfers_out;  // (index, slot), may be over
+  // (index, slot), may be over; the one that sent a chunk least recently is the first.
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> transfers_out;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> transfers_in;
   std::uint64_t last_transfer = 0;
   Position last_own = 0;  // of any space
@@ -174,11 +175,12 @@ struct Core::Impl {
 
   // ---- deltas.cpp ----
   void start_transfer(Replica& replica, Peer& peer, Link& link, const Delta& delta);
-  void pump(Replica& replica, Peer& peer, Link& link);
-  void send_chunks(Replica& replica, Peer& peer, const OutgoingTransfer& transfer,
-                   const std::vector<ChunkRange>& chunks);
+  // Counts what leaves beside chunks.
+  void spend_budgets(const std::vector<Send>& sends);
+  // The chunks for which there is room: after everything else has been sent, and within the budget.
+  void send_chunks();
+  bool send_chunk(Replica& replica, Peer& peer, Link& link);
   Micros run_transfers(Replica& replica, Peer& peer, Link& link);
-  void open_gated_transfers();
   void on_chunk(Peer& peer, transport::Chunk& message);
   void on_chunk_ack(Peer& peer, const transport::ChunkAck& message);
   void join_incoming(Replica& replica, Peer& peer, Link& link);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/pace.h"
 #include "rejoin/crdt/id.h"
 
 namespace rejoin::node {
@@ -62,6 +63,7 @@ struct Peer {
   std::uint64_t agreed_view = 0;
   Micros agreed_at{-1};
 
+  Pace pace;  // of what we send to it
   RoundTrip round_trip;
   // One own write under way, to measure how long it takes until it is acknowledged.
   std::uint32_t sample_space = 0;

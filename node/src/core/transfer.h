@@ -3,9 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "core/persist_queue.h"
 #include "rejoin/crdt/clock.h"
@@ -21,27 +22,29 @@ struct ChunkRange {
 // The sending side: a window slides over the bytes. Acknowledgements are cumulative; three alike
 // mean that the chunk they wait for was lost (as in TCP's fast retransmit), and silence that all
 // were.
+//
+// The window follows the delay (as in LEDBAT): it grows while chunks are acknowledged hardly later
+// than the quickest one was, and shrinks when they begin to queue somewhere, so that whatever else
+// is sent waits behind a few chunks at most, on a thin link as well. Chunks are a part of the
+// window, for the same reason.
 class OutgoingTransfer {
  public:
   OutgoingTransfer(std::uint64_t id_in, std::string bytes_in, Clock clock_in, Position gate_in,
-                   std::size_t chunk_bytes, std::size_t chunk_window, std::chrono::microseconds now)
-      : id(id_in),
-        bytes(std::move(bytes_in)),
-        clock(std::move(clock_in)),
-        gate(gate_in),
-        chunk_bytes_(chunk_bytes),
-        window_bytes_(chunk_bytes * chunk_window),
-        progress_at_(now) {}
+                   std::size_t chunk_bytes, std::size_t chunk_window,
+                   std::chrono::microseconds now);
 
   const std::uint64_t id;
   const std::string bytes;
   const Clock clock;    // what the receiver has afterwards
   const Position gate;  // nothing is sent before this is durable
 
-  // What the window has room for now.
-  std::vector<ChunkRange> next(std::chrono::microseconds now);
-  // Takes note of an acknowledgement; what is to be sent again at once.
-  std::vector<ChunkRange> acknowledged(std::uint64_t received, std::chrono::microseconds now);
+  // The chunk to send next, of at most `bytes_max`; nothing while the window is full.
+  std::optional<ChunkRange> next(std::uint64_t bytes_max) const;
+  void sent(const ChunkRange& chunk, std::chrono::microseconds now);
+  // Takes note of an acknowledgement. How long it was on its way from sending to here, where it
+  // tells.
+  std::optional<std::chrono::microseconds> acknowledged(std::uint64_t received,
+                                                        std::chrono::microseconds now);
   // Nothing was heard for long: goes back to where the receiver is known to be.
   void rewind();
   // The receiver is back after a silence: what was in flight is lost.
@@ -49,19 +52,33 @@ class OutgoingTransfer {
   int silences() const { return silences_; }
 
   bool done() const { return acked_ >= bytes.size(); }
-  std::uint64_t acked() const { return acked_; }
+  bool is_in_flight() const { return !in_flight_.empty(); }
   std::chrono::microseconds sent_at() const { return sent_at_; }
   std::chrono::microseconds progress_at() const { return progress_at_; }
 
  private:
-  ChunkRange chunk_at(std::uint64_t offset) const;
+  struct InFlight {
+    ChunkRange chunk;
+    std::chrono::microseconds at;
+    bool again = false;  // sent more than once: its acknowledgement tells no delay
+  };
 
-  std::size_t chunk_bytes_;
-  std::size_t window_bytes_;
+  std::uint64_t sent_to() const;
+  void adjust_window(std::chrono::microseconds delay, std::chrono::microseconds sent_at,
+                     std::uint64_t acked, std::chrono::microseconds now);
+
+  std::size_t chunk_bytes_max_;
+  std::size_t chunk_bytes_min_;
+  std::size_t window_max_;
+  std::size_t window_;  // bytes in flight
   std::uint64_t acked_ = 0;
-  std::uint64_t next_ = 0;
-  int repeats_ = 0;   // acknowledgements of acked_ in a row
-  int silences_ = 0;  // in a row
+  std::uint64_t ever_sent_to_ = 0;
+  std::deque<InFlight> in_flight_;  // consecutive, from acked_ on
+  bool first_is_lost_ = false;      // of them, and not sent again yet
+  int repeats_ = 0;                 // acknowledgements of acked_ in a row
+  int silences_ = 0;                // in a row
+  std::chrono::microseconds delay_min_ = std::chrono::microseconds::max();
+  std::chrono::microseconds shrunk_at_ = std::chrono::microseconds::min();
   std::chrono::microseconds sent_at_{0};
   std::chrono::microseconds progress_at_;
 };

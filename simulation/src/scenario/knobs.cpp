@@ -93,6 +93,10 @@ const std::vector<Knob>& knobs_in_order() {
        false,
        {1, 64 * kib},
        [](CoreOptions& o, std::uint64_t v) { o.compare_from_bytes = size(v); }},
+      {"link_bytes_per_second",
+       false,
+       {128 * kib, 4 * mib},
+       [](CoreOptions& o, std::uint64_t v) { o.link_bytes_per_second = v; }},
   };
   return knobs;
 }

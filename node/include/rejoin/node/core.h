@@ -30,6 +30,10 @@ struct Now {
   std::uint64_t wall_millis = 0;
 };
 
+// Least and greatest budget of a link: enough for chunks that are not all envelope, and a terabyte.
+inline constexpr std::uint64_t link_bytes_per_second_min = 8192;
+inline constexpr std::uint64_t link_bytes_per_second_max = std::uint64_t{1} << 40;
+
 struct CoreOptions {
   std::string name;  // of this node
   std::string cluster = "rejoin";
@@ -63,8 +67,12 @@ struct CoreOptions {
   std::size_t recent_bytes_max = 32u << 20;  // events kept in memory a space, to resend
   std::size_t waiting_bytes_max = 8u << 20;  // events waiting for their dependencies, a space
   std::size_t catchup_bytes_max = 1u << 20;  // of events sent again before an answer
-  std::size_t chunk_bytes = 128u << 10;
-  std::size_t chunk_window = 8;            // chunks in flight a transfer
+  std::size_t chunk_bytes = 128u << 10;      // at most; less on a thin link
+  std::size_t chunk_window = 8;  // so many times chunk_bytes in flight a transfer, at most
+  // What may be sent to one peer within any second; 0: no bound. Transfers wait for it. What is new
+  // or small does not: it goes first, and leaves the transfers less. At least
+  // link_bytes_per_second_min.
+  std::uint64_t link_bytes_per_second = 0;
   std::size_t outgoing_transfers_max = 4;  // at a time; each holds an encoded delta
   std::size_t incoming_transfer_bytes_max = std::size_t{4} << 30;  // all incoming ones together
   // States smaller than this are sent whole to who is behind what is forgotten, larger ones are

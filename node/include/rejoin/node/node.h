@@ -49,6 +49,8 @@ struct NodeOptions {
   // where they are given, has kept the removal for so long. No disk may fall back by more.
   std::chrono::milliseconds forget_elements_after = std::chrono::hours(24);
   std::chrono::milliseconds clock_ahead_max{60000};
+  // What may be sent to one peer within any second; 0: no bound (CoreOptions).
+  std::uint64_t link_bytes_per_second = 0;
   std::string log_level = "info";  // trace, debug, info, warn, error, off
 
   // `admin_socket`, or where it is by default.
