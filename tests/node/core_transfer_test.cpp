@@ -91,7 +91,7 @@ TEST(CoreTransferPace, urgent_events_overtake_a_transfer_on_a_thin_link) {
     w.heal();
     // Latency and disk, and behind it what is in flight: a tenth of a second and what the window
     // grows in the time until it shows, or at its smallest 8 KiB.
-    const microseconds smallest(8'192 * 1'000'000 / bandwidth);
+    const microseconds smallest(std::uint64_t{8'192'000'000} / bandwidth);
     EXPECT_LT(slowest_event_during_transfer(w, seconds(3)), milliseconds(400) + smallest)
         << bandwidth << " bytes a second";
     w.tap = {};
@@ -167,9 +167,9 @@ TEST(CoreTransferPace, budget_of_a_link_is_kept_in_any_second_and_events_do_not_
     };
     w.heal();
     const microseconds begun = w.now;
-    EXPECT_LT(slowest_event_during_transfer(w, seconds(0)), milliseconds(20)) << "seed " << seed;
+    EXPECT_LT(slowest_event_during_transfer(w, seconds(3)), milliseconds(20)) << "seed " << seed;
     const double took = static_cast<double>((w.now - begun).count()) / 1e6;
-    EXPECT_LT(took, 2 + 1.5 * static_cast<double>(size) / static_cast<double>(budget));
+    EXPECT_LT(took, 4 + 1.5 * static_cast<double>(size) / static_cast<double>(budget));
     w.run_for(seconds(5));
     w.forget_traffic();
     w.run_for(seconds(10));
@@ -201,6 +201,112 @@ TEST(CoreTransferPace, transfers_that_share_a_budget_all_go_on) {
   for (const auto& [space, durable] : spaces) ASSERT_TRUE(w.converge(space));
   EXPECT_EQ(w.core("a").counters().transfers_abandoned, 0u);
   EXPECT_EQ(w.core("a").counters().deltas_sent, 3u);
+}
+
+// ---- Which way ----
+
+// What one that missed `writes` of a's is sent, and what it has then.
+struct CaughtUp {
+  std::uint64_t events_size = 0;  // what it lacks, encoded one way and the other
+  std::uint64_t delta_size = 0;
+  std::uint64_t sent = 0;  // by a, in events, chunks and sketches
+  std::uint64_t catchups = 0, deltas = 0, comparisons = 0;
+  std::string state;
+};
+
+CaughtUp catch_up(int writes, int cells, std::size_t value_size, const Adjust& adjust = {},
+                  int writes_an_event = 1) {
+  World w(1);
+  w.check_gate = false;
+  w.add_mesh({"a", "b"}, adjust);
+  w.run_for(seconds(1));
+  fill(w, "a", 1'000);
+  EXPECT_TRUE(w.converge());
+  w.run_for(seconds(2));
+  w.cut("a", "b");
+  CaughtUp outcome;
+  const auto count = [&](const Committed& committed) {
+    outcome.events_size += committed.event->encoded().size();
+  };
+  count(w.write("a", [](Transaction& t) { return t.root().remove("k999", Type::reg); }));
+  for (int i = 0; i < writes;) {
+    count(w.write("a", [&](Transaction& t) {
+      for (int n = 0; n < writes_an_event && i < writes; ++n, ++i) {
+        Status set = t.root().reg("k" + std::to_string(i % cells)).set(text(w.dice, value_size));
+        if (!set.ok()) return set;
+      }
+      return Status();
+    }));
+  }
+  w.run_for(seconds(20));
+  outcome.delta_size = w.document("a").delta_since(w.document("b").clock()).encoded().size();
+  const CoreCounters before = w.core("a").counters();
+  w.forget_traffic();
+  w.heal();
+  EXPECT_TRUE(w.converge());
+  const CoreCounters& after = w.core("a").counters();
+  outcome.catchups = after.event_catchups_sent - before.event_catchups_sent;
+  outcome.deltas = after.deltas_sent - before.deltas_sent;
+  outcome.comparisons = after.comparisons - before.comparisons;
+  for (const char* kind : {"events", "chunk", "sketch"}) outcome.sent += w.bytes_sent[{"a", kind}];
+  outcome.state = w.document("b").canonical_state();
+  w.check_everything();
+  return outcome;
+}
+
+void touches_are_gone(CoreOptions& o) {
+  o.member_away_after = seconds(5);
+  o.recent_bytes_max = 1;
+}
+
+// Deltas are estimated before they are packed: that is what the factor allows.
+TEST(CoreTransferPace, of_events_and_cells_what_is_less_is_sent) {
+  bool events = false, cells = false;
+  for (const auto& [value_size, an_event] : {std::pair{4u, 1}, {4u, 100}, {200u, 1}, {200u, 100}}) {
+    for (const int touched : {300, 200, 150, 100, 60, 30, 5}) {
+      const CaughtUp c = catch_up(300, touched, value_size, {}, an_event);
+      EXPECT_EQ(c.comparisons, 0u);
+      EXPECT_EQ((c.catchups > 0) + (c.deltas > 0), 1);
+      EXPECT_LT(c.sent, 2 * std::min(c.events_size, c.delta_size) + 1'500)
+          << touched << " cells of " << value_size << " bytes, " << an_event
+          << " writes an event: " << c.events_size << " bytes of events, " << c.delta_size
+          << " of cells";
+      events |= c.catchups > 0;
+      cells |= c.deltas > 0;
+    }
+  }
+  EXPECT_TRUE(events);
+  EXPECT_TRUE(cells);
+}
+
+// Around the size from which states are compared, with few cells that differ and with all.
+TEST(CoreTransferPace, whole_state_is_sent_or_compared_whichever_is_less) {
+  for (const int touched : {1, 30, 300, 900}) {
+    const CaughtUp compared = catch_up(touched, touched, 16, touches_are_gone);
+    const CaughtUp whole = catch_up(touched, touched, 16, [](CoreOptions& o) {
+      touches_are_gone(o);
+      o.compare_from_bytes = std::size_t{1} << 30;
+    });
+    EXPECT_EQ(compared.comparisons, 1u);
+    EXPECT_EQ(whole.comparisons, 0u);
+    EXPECT_EQ(compared.state, whole.state);
+    if (touched <= 30) {
+      EXPECT_LT(compared.sent, whole.sent / 2);
+    } else {
+      EXPECT_LT(compared.sent, 3 * whole.sent);  // too much differed for it to pay
+    }
+  }
+}
+
+TEST(CoreTransferPace, every_way_gives_the_same_state) {
+  const CaughtUp events = catch_up(100, 100, 16, {}, 100);
+  const CaughtUp cells = catch_up(
+      100, 100, 16, [](CoreOptions& o) { o.recent_bytes_max = 1; }, 100);
+  const CaughtUp compared = catch_up(100, 100, 16, touches_are_gone, 100);
+  EXPECT_EQ(events.catchups + cells.deltas + compared.comparisons, 3u);
+  EXPECT_EQ(events.deltas + cells.comparisons, 0u);
+  EXPECT_EQ(events.state, cells.state);
+  EXPECT_EQ(events.state, compared.state);
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ namespace {
 
 // Up to here missing events are sent without asking what the cells would cost.
 constexpr std::uint64_t few_event_bytes = 1024;
+// Deltas are seldom packed to less than this part of their estimate.
+constexpr std::uint64_t packing_max = 8;
 // After so many differing summaries in a row all spaces are compared, also those that were the same
 // when they were last compared: without a space that is known to differ, and with one.
 constexpr int differing_summaries_max = 3;
@@ -350,12 +352,26 @@ void Core::Impl::catch_up(Replica& replica, Peer& peer, Link& link, const Clock&
   const bool few = event_bytes && *event_bytes <= few_event_bytes;
   if (!few && now.monotonic < link.next_transfer_at) return;
   link.sent = base;
-  const bool events_are_cheaper =
-      few || (event_bytes && *event_bytes <= replica.document.delta_bytes_estimate(reported));
-  if (events_are_cheaper && send_missing_events(replica, peer, link, base)) return;
+  if (events_are_cheaper(replica, reported, event_bytes) &&
+      send_missing_events(replica, peer, link, base)) {
+    return;
+  }
   if (outgoing_transfers() >= options.outgoing_transfers_max) return;
   if (comparing_pays(replica, reported)) return start_comparison(replica, peer, link);
   start_transfer(replica, peer, link, replica.document.delta_since(reported));
+}
+
+// The estimate knows nothing of packing, which may take off most. Where that could decide, the
+// delta is made; it must save half, since events can be relayed and take effect one by one.
+bool Core::Impl::events_are_cheaper(const Replica& replica, const Clock& reported,
+                                    std::optional<std::uint64_t> event_bytes) const {
+  if (!event_bytes) return false;
+  if (*event_bytes <= few_event_bytes) return true;
+  const std::uint64_t estimate = replica.document.delta_bytes_estimate(reported);
+  if (*event_bytes > estimate) return false;
+  if (*event_bytes > options.catchup_bytes_max || estimate / packing_max > *event_bytes)
+    return true;
+  return replica.document.delta_since(reported).encoded().size() * 2 > *event_bytes;
 }
 
 bool Core::Impl::send_missing_events(Replica& replica, Peer& peer, Link& link, const Clock& base) {

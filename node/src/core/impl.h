@@ -171,6 +171,8 @@ struct Core::Impl {
   void confirm_identity(Replica& replica, const Peer& peer);
   void catch_up(Replica& replica, Peer& peer, Link& link, const Clock& reported, bool gap);
   Clock without_news(const Replica& replica, Clock have, Micros since) const;
+  bool events_are_cheaper(const Replica& replica, const Clock& reported,
+                          std::optional<std::uint64_t> event_bytes) const;
   bool send_missing_events(Replica& replica, Peer& peer, Link& link, const Clock& base);
 
   // ---- deltas.cpp ----
