@@ -209,5 +209,18 @@ TEST(Document, stored_cells_bring_back_the_document) {
   expect_equal(a, b);
 }
 
+// Whoever applies it must have seen what its writer had seen, under whatever id.
+TEST(Document, the_first_event_under_another_replica_id_depends_on_all_that_is_there) {
+  Site a(1), b(2);
+  a.receive(b.commit([](MapRef& r) { EXPECT_TRUE(r.reg("x").set("b").ok()); }));
+  ASSERT_TRUE(a.commit([](MapRef& r) { EXPECT_TRUE(r.reg("y").set("a").ok()); }));
+  const Clock before = a.document.clock();
+  a.document.become(replica(3));
+  const EventPtr first = a.commit([](MapRef& r) { EXPECT_TRUE(r.reg("z").set("c").ok()); });
+  EXPECT_EQ(first->dependencies(), before);
+  const EventPtr second = a.commit([](MapRef& r) { EXPECT_TRUE(r.reg("z").set("d").ok()); });
+  EXPECT_TRUE(second->dependencies().empty());
+}
+
 }  // namespace
 }  // namespace rejoin
