@@ -124,6 +124,23 @@ TEST(Core, receipts_say_who_keeps_a_write) {
   w.check_receipts("a", "s", dot);
 }
 
+// a and b agree on everything, also on what neither keeps yet.
+TEST(Core, agreeing_with_a_peer_says_no_more_than_what_both_keep) {
+  World w(10);
+  w.add_mesh({"a", "b", "c"});
+  w.run_for(milliseconds(100));
+  w.machine("a").disk_hangs = w.machine("b").disk_hangs = true;
+  const Dot dot = w.put("c", "x", 1).event->id();
+  const auto shown = [&](const char* name) { return w.document(name).clock().includes(dot); };
+  ASSERT_TRUE(w.run_until([&] { return shown("a") && shown("b"); }));
+  w.run_for(std::chrono::seconds(5));
+  EXPECT_FALSE(w.core("a").durable_here("s", dot));
+  EXPECT_THAT(w.core("a").durable_at("s", dot), ElementsAre("c"));
+  EXPECT_THAT(w.core("b").durable_at("s", dot), ElementsAre("c"));
+  w.machine("a").disk_hangs = w.machine("b").disk_hangs = false;
+  ASSERT_TRUE(w.run_until([&] { return w.core("a").durable_at("s", dot).size() == 2; }));
+}
+
 TEST(Core, receipts_resolve_although_every_acknowledgement_is_lost) {
   World w(8);
   w.add_mesh({"a", "b"});
