@@ -188,6 +188,8 @@ struct Core::Impl {
   void join_incoming(Replica& replica, Peer& peer, Link& link);
   std::size_t outgoing_transfers();
   std::size_t incoming_bytes();
+
+  // ---- forgetting.cpp ----
   void settle(Replica& replica, Link& link, const Clock& durable);
   // The same for elements: of a report, or an agreement, under the sender's view.
   void settle_in_view(Replica& replica, Link& link, const Clock& applied, const Clock& durable,
