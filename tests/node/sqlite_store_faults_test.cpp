@@ -449,6 +449,34 @@ TEST_F(SqliteStoreFaults, read_error_is_no_damage) {
   EXPECT_GT(failures, 100);
 }
 
+// SQLite says "wal" when a read fails while it takes that mode up, and keeps the former one, in
+// which a commit that is refused may have been made.
+TEST_F(SqliteStoreFaults, a_store_that_opens_while_reads_fail_writes_to_a_log) {
+  int opened = 0;
+  int refused = 0;
+  for (std::uint64_t trial = 0; trial < 400; ++trial) {
+    SCOPED_TRACE("trial " + std::to_string(trial));
+    const Run cut_short = write_workload_until(1 + trial % 12, 5, 1);
+    disk_.operations = 0;
+    disk_.read_errors = simulation::percent(25);
+    auto store = sqlite::Store::open(options());
+    disk_.read_errors = {};
+    if (!store.ok()) {
+      ASSERT_EQ(store.error().code, ErrorCode::io) << store.error().to_string();
+      ++refused;
+      continue;
+    }
+    ++opened;
+    PersistBatch batch;
+    batch.spaces.push_back(SpaceRecord{"space", ReplicaId::from_words(1, 2)});
+    const Status written = (*store)->write(batch);
+    ASSERT_TRUE(written.ok()) << written.error().to_string();
+    ASSERT_FALSE(disk_.contents()["/store/rejoin.db-wal"].empty());
+  }
+  EXPECT_GT(opened, 20);
+  EXPECT_GT(refused, 20);
+}
+
 // The checks of the sweeps above are worth something only if they see a store that does not sync.
 TEST_F(SqliteStoreFaults, power_loss_after_syncs_that_lied_loses_what_was_acknowledged) {
   simulation::Random random(3);

@@ -27,7 +27,7 @@ std::string acknowledged_path(const std::string& directory) { return directory +
 Result<std::unique_ptr<Store>> Store::open(SqliteOptions options) {
   std::unique_ptr<Store> store(new Store(std::move(options)));
   for (auto step : {&Store::prepare_directory, &Store::connect, &Store::configure,
-                    &Store::recognize, &Store::prepare_statements}) {
+                    &Store::recognize, &Store::confirm_log, &Store::prepare_statements}) {
     if (auto status = (store.get()->*step)(); !status.ok()) {
       Error error = std::move(status).error();
       if (error.code == ErrorCode::busy) error.where = store->options_.directory;
@@ -166,6 +166,19 @@ Status Store::recognize() {
   if (!torn.ok()) return std::move(torn).error();
   torn_end_ = *torn;
   return {};
+}
+
+// A read that fails while the mode is set leaves the former one, although "wal" was the answer; and
+// in that one a commit may have been made although it was refused.
+Status Store::confirm_log() {
+  if (options_.read_only) return {};
+  auto without = is_without_log(connection_->handle());
+  if (without.ok() && !*without) return {};
+  return make_error(ErrorCode::io,
+                    without.ok()
+                        ? "no write-ahead log could be begun: check the disk, and try again"
+                        : without.error().message,
+                    connection_->path());
 }
 
 Status Store::create() {

@@ -45,6 +45,7 @@ class Store {
   Status connect();
   Status configure();
   Status recognize();
+  Status confirm_log();
   Status create();
   Status prepare_statements();
   Status judge_tail();

@@ -171,6 +171,21 @@ sqlite3_file* log_of(sqlite3* db) {
 
 }  // namespace
 
+Result<bool> is_without_log(sqlite3* db) {
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  if (file == nullptr || file->pMethods == nullptr) return true;
+  // The versions of the format for writers and readers: https://www.sqlite.org/fileformat2.html
+  char versions[2];
+  const int code = file->pMethods->xRead(file, versions, sizeof versions, 18);
+  if (code == SQLITE_IOERR_SHORT_READ) return false;
+  if (code != SQLITE_OK) {
+    return make_error(ErrorCode::io, std::string("the database's header cannot be read: ") +
+                                         sqlite3_errstr(code) + "; check the disk");
+  }
+  return versions[0] == 1 && versions[1] == 1;
+}
+
 Status sync_log(sqlite3* db) {
   sqlite3_file* const file = log_of(db);
   const int code = file == nullptr ? SQLITE_OK : file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);

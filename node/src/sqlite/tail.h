@@ -61,6 +61,9 @@ class AcknowledgedFile {
 // false when it has none.
 Result<bool> has_torn_end(sqlite3* db);
 
+// Whether the header of the database that `db` has open says that it has no write-ahead log.
+Result<bool> is_without_log(sqlite3* db);
+
 // Forces the write-ahead log that `db` has open to disk, if it has one.
 Status sync_log(sqlite3* db);
 
