@@ -70,6 +70,8 @@ const char* to_string(Recording::SpanKind kind) {
       return "link drips";
     case Recording::SpanKind::other_version:
       return "other version";
+    case Recording::SpanKind::priority_schedule:
+      return "order by priority";
   }
   return "unknown";
 }

@@ -246,7 +246,7 @@ class Shrinker {
     });
     std::erase_if(s.planned, [&](PlannedFault& fault) {
       const bool named = std::erase(fault.nodes, node) > 0;
-      const bool one_end = fault.kind == FaultKind::one_way && named;
+      const bool one_end = is_of_a_link(fault.kind) && named;
       const bool no_side =
           fault.kind == FaultKind::partition && fault.nodes.size() >= s.nodes.size();
       return fault.nodes.empty() || one_end || no_side;
@@ -356,7 +356,7 @@ class Shrinker {
       }
       for (std::size_t n = at_.scenario.planned[i].nodes.size(); n-- > 0;) {
         const PlannedFault& fault = at_.scenario.planned[i];
-        if (fault.kind == FaultKind::one_way || fault.nodes.size() == 1) break;
+        if (is_of_a_link(fault.kind) || fault.nodes.size() == 1) break;
         try_to([&](Scenario& s) {
           auto& nodes = s.planned[i].nodes;
           nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(n));

@@ -129,6 +129,12 @@ class Teller {
         both(StoryLine::Kind::process, first + " speaks another version of the protocol",
              first + " speaks the same version as the others again");
         break;
+      case Kind::priority_schedule: {
+        const std::string what = "what " + listed(names(span.nodes)) + " send and write";
+        both(StoryLine::Kind::fault, what + " takes turns by priority",
+             what + " is as fast as before");
+        break;
+      }
       case Kind::slow:
         both(StoryLine::Kind::process, first + " works in moments only, and stands still between",
              first + " works as fast as it should");

@@ -79,12 +79,12 @@ class Link : public ::testing::Test {
  protected:
   Network& network() {
     if (!network_) {
-      network_ =
-          std::make_unique<Network>(options_, std::vector<std::string>{"a", "b"}, Random(seed_),
-                                    queue_, trace_, [this](NodeIndex, NodeIndex to, std::string) {
-                                      (to == 1 ? at_b_ : at_a_).push_back(queue_.now());
-                                      return true;
-                                    });
+      network_ = std::make_unique<Network>(options_, std::vector<std::string>{"a", "b"},
+                                           Random(seed_), queue_, schedule_, trace_,
+                                           [this](NodeIndex, NodeIndex to, std::string) {
+                                             (to == 1 ? at_b_ : at_a_).push_back(queue_.now());
+                                             return true;
+                                           });
     }
     return *network_;
   }
@@ -105,6 +105,7 @@ class Link : public ::testing::Test {
   NetworkOptions options_;
   std::uint64_t seed_ = 1;
   EventQueue queue_;
+  PrioritySchedule schedule_{queue_};
   Trace trace_{nullptr, false, nullptr};
   std::unique_ptr<Network> network_;
   std::vector<Duration> at_a_, at_b_;

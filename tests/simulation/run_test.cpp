@@ -46,6 +46,7 @@ TEST(Run, seeds_of_gray_failure_pass) { expect_seeds_pass("gray_failure", 10); }
 TEST(Run, seeds_of_disk_faults_pass) { expect_seeds_pass("disk_faults", 12); }
 TEST(Run, seeds_of_mixed_versions_pass) { expect_seeds_pass("mixed_versions", 10); }
 TEST(Run, seeds_of_join_leave_pass) { expect_seeds_pass("join_leave", 10); }
+TEST(Run, seeds_of_rare_orders_pass) { expect_seeds_pass("rare_orders", 10); }
 TEST(Run, seeds_of_core_only_pass) { expect_seeds_pass("core_only", 10); }
 TEST(Run, seeds_of_everything_pass) { expect_seeds_pass("everything", 20); }
 

@@ -43,7 +43,7 @@ removal = 0.1               # share of writes that remove something
 
 # At a stated time: the edge is offline for ten seconds. (Kinds of faults: partition, one_way,
 # crash, disk_loss, pause, clock_jump, disk_failure, link_cut, flapping, slow, bit_flip,
-# read_error, slow_sync, lying_sync, slow_drip, other_version.)
+# read_error, slow_sync, lying_sync, slow_drip, other_version, priority_schedule.)
 [[fault]]
 kind = "partition"
 nodes = ["edge"]

@@ -375,11 +375,6 @@ void read_liveness(TomlTable table, const Scenario& scenario, LivenessOptions& l
   table.finish();
 }
 
-bool is_of_a_link(FaultKind kind) {
-  return kind == FaultKind::one_way || kind == FaultKind::link_cut || kind == FaultKind::flapping ||
-         kind == FaultKind::slow_drip;
-}
-
 // Why nodes cannot join and leave as they should; empty when they can.
 std::string why_no_change(const Scenario& scenario, const std::vector<MemberChange>& changes) {
   std::set<std::string> changing;
@@ -581,8 +576,9 @@ Status Scenario::validate() const {
     for (const auto& node : fault.nodes) {
       if (!names.contains(node)) return wrong("fault.nodes: there is no node \"" + node + "\"");
     }
-    if (fault.kind == FaultKind::one_way && fault.nodes.size() != 2) {
-      return wrong("fault.nodes: a one_way fault names two nodes, from and to");
+    if (is_of_a_link(fault.kind) && fault.nodes.size() != 2) {
+      return wrong("fault.nodes: a " + std::string(to_string(fault.kind)) +
+                   " fault names two nodes");
     }
   }
   if (const std::string why = why_no_change(*this, joins); !why.empty()) {

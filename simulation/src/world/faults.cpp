@@ -1,5 +1,6 @@
 #include "world/faults.h"
 
+#include <numeric>
 #include <utility>
 
 #include "rejoin/crdt/assert.h"
@@ -52,6 +53,8 @@ std::string_view to_string(FaultKind kind) {
       return "slow_drip";
     case FaultKind::other_version:
       return "other_version";
+    case FaultKind::priority_schedule:
+      return "priority_schedule";
   }
   return "unknown";
 }
@@ -69,12 +72,14 @@ bool is_of_a_disk(FaultKind kind) {
 }  // namespace
 
 Faults::Faults(const Scenario& scenario, Random random, EventQueue& queue, Network& network,
-               Trace& trace, std::vector<std::unique_ptr<Host>>& hosts, FaultTargets& targets)
+               PrioritySchedule& schedule, Trace& trace, std::vector<std::unique_ptr<Host>>& hosts,
+               FaultTargets& targets)
     : scenario_(scenario),
       random_(random),
       luck_(random.fork(~std::uint64_t{0})),
       queue_(queue),
       network_(network),
+      schedule_(schedule),
       trace_(trace),
       hosts_(hosts),
       targets_(targets) {}
@@ -119,6 +124,12 @@ void Faults::start() {
         case FaultKind::slow_drip:
           drip(index_of(fault.nodes[0]), index_of(fault.nodes[1]), fault.lasts);
           break;
+        case FaultKind::priority_schedule: {
+          std::vector<NodeIndex> nodes;
+          for (const auto& name : fault.nodes) nodes.push_back(index_of(name));
+          prioritize(nodes, fault.lasts);
+          break;
+        }
         default:
           for (const auto& name : fault.nodes) {
             const NodeIndex node = index_of(name);
@@ -181,6 +192,12 @@ void Faults::strike(Recurring& recurring) {
     case FaultKind::other_version:
       change_version(node, lasts);
       break;
+    case FaultKind::priority_schedule: {
+      std::vector<NodeIndex> all(hosts_.size());
+      std::iota(all.begin(), all.end(), NodeIndex{0});
+      prioritize(all, lasts);
+      break;
+    }
     case FaultKind::slow:
       slow_down(node, lasts);
       break;
@@ -418,6 +435,23 @@ void Faults::slow_down(NodeIndex node, Duration lasts) {
         *on = false;
         turn(false);
       });
+}
+
+void Faults::prioritize(const std::vector<NodeIndex>& nodes, Duration lasts) {
+  Random random = luck_.at(queue_.now());
+  PrioritySchedule::Options options;
+  options.gap = random.draw(Range<Duration>{Duration(100), std::chrono::milliseconds(20)});
+  options.round = random.draw(Range<std::uint64_t>{8, 256});
+  options.changes = random.below(4);
+  PlannedFault fault{FaultKind::priority_schedule, {}, lasts, {}, {}};
+  std::string text = "priority_schedule";
+  for (const NodeIndex node : nodes) {
+    fault.nodes.push_back(hosts_[node]->name());
+    text += ' ' + hosts_[node]->name();
+  }
+  hold(
+      std::move(fault), Recording::SpanKind::priority_schedule, nodes, text,
+      [&] { schedule_.begin(nodes, options, random); }, [this, nodes] { schedule_.end(nodes); });
 }
 
 void Faults::stop_process(NodeIndex node, bool keep_disk, Duration lasts) {

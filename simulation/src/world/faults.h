@@ -14,6 +14,7 @@
 #include "world/host.h"
 #include "world/luck.h"
 #include "world/network.h"
+#include "world/priority_schedule.h"
 #include "world/trace.h"
 
 namespace rejoin::simulation {
@@ -28,8 +29,9 @@ class FaultTargets {
 
 class Faults {
  public:
-  Faults(const Scenario& scenario, Random random, EventQueue& queue, Network& network, Trace& trace,
-         std::vector<std::unique_ptr<Host>>& hosts, FaultTargets& targets);
+  Faults(const Scenario& scenario, Random random, EventQueue& queue, Network& network,
+         PrioritySchedule& schedule, Trace& trace, std::vector<std::unique_ptr<Host>>& hosts,
+         FaultTargets& targets);
 
   void start();
   // Ends every fault: all nodes up, all links open, all disks writable. Wrong clocks stay wrong.
@@ -64,6 +66,7 @@ class Faults {
   void drip(NodeIndex a, NodeIndex b, Duration lasts);
   void change_version(NodeIndex node, Duration lasts);
   void slow_down(NodeIndex node, Duration lasts);
+  void prioritize(const std::vector<NodeIndex>& nodes, Duration lasts);
   // Calls turn(true), turn(false) and so on at times of their own, until `*on` is false.
   void alternate(std::shared_ptr<bool> on, bool begins, std::function<void(bool)> turn,
                  Duration average);
@@ -83,6 +86,7 @@ class Faults {
   Luck luck_;  // of what goes on within a fault
   EventQueue& queue_;
   Network& network_;
+  PrioritySchedule& schedule_;
   Trace& trace_;
   std::vector<std::unique_ptr<Host>>& hosts_;
   FaultTargets& targets_;

@@ -371,15 +371,20 @@ void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {
   auto delay =
       disk_luck_.at(services_.queue.now())
           .lognormal(static_cast<std::uint64_t>(sync_median_.count()), options_.disk.spread_ppm);
-  if (disk_->has(DiskFault::slow)) delay *= slow_sync_factor;
-  services_.queue.after(Duration(static_cast<std::int64_t>(delay)), [this, life = life_] {
+  auto written = [this, life = life_] {
     if (life != life_) return;
     if (paused_) {
       write_done_while_paused_ = true;
     } else {
       finish_writing();
     }
-  });
+  };
+  if (disk_->has(DiskFault::slow)) {
+    delay *= slow_sync_factor;
+  } else if (services_.schedule.holds({index_, index_})) {
+    return services_.schedule.hold({index_, index_}, services_.queue.now(), std::move(written));
+  }
+  services_.queue.after(Duration(static_cast<std::int64_t>(delay)), std::move(written));
 }
 
 void Host::finish_writing() {

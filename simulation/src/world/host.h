@@ -18,6 +18,7 @@
 #include "world/event_queue.h"
 #include "world/luck.h"
 #include "world/network.h"
+#include "world/priority_schedule.h"
 #include "world/trace.h"
 
 namespace rejoin::simulation {
@@ -44,6 +45,7 @@ class HostObserver {
 // What is the same for all hosts of a run.
 struct HostServices {
   EventQueue& queue;
+  PrioritySchedule& schedule;
   Network& network;
   Trace& trace;
   HostObserver& observer;

@@ -46,11 +46,12 @@ void spoil(std::string& bytes, Random& random) {
 }  // namespace
 
 Network::Network(const NetworkOptions& options, std::vector<std::string> names, Random random,
-                 EventQueue& queue, Trace& trace, Deliver deliver)
+                 EventQueue& queue, PrioritySchedule& schedule, Trace& trace, Deliver deliver)
     : options_(options),
       names_(std::move(names)),
       random_(random),
       queue_(queue),
+      schedule_(schedule),
       trace_(trace),
       deliver_(std::move(deliver)),
       links_(names_.size() * names_.size()),
@@ -205,29 +206,33 @@ void Network::send(NodeIndex from, NodeIndex to, std::string bytes, const char* 
     return;
   }
   Duration arrival = *departs + draw_delay(line, random);
+  const bool held = !reordered && schedule_.holds({from, to});
   if (reordered) {
     arrival += draw_delay(line, random);
   } else {
-    arrival = std::max(arrival, line.last_arrival);
+    arrival = std::max(held ? *departs : arrival, line.last_arrival);
     line.last_arrival = arrival;
   }
   if (duplicated) {
     ++counters_.duplicated;
-    carry(from, to, bytes, kind, arrival + draw_delay(line, random), false,
-          recorder == nullptr ? 0 : recorder->sent_again(recorded));
+    queue_.at(arrival + draw_delay(line, random),
+              arrival_of(from, to, bytes, kind, false,
+                         recorder == nullptr ? 0 : recorder->sent_again(recorded)));
   }
   if (spoiled) {
     ++counters_.corrupted;
     spoil(bytes, random);
   }
-  carry(from, to, std::move(bytes), kind, arrival, spoiled, recorded);
+  auto arrive = arrival_of(from, to, std::move(bytes), kind, spoiled, recorded);
+  held ? schedule_.hold({from, to}, arrival, std::move(arrive))
+       : queue_.at(arrival, std::move(arrive));
 }
 
-void Network::carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind,
-                    Duration arrival, bool spoiled, std::size_t recorded) {
+EventQueue::Action Network::arrival_of(NodeIndex from, NodeIndex to, std::string bytes,
+                                       const char* kind, bool spoiled, std::size_t recorded) {
   const bool from_before = !calm_;
-  auto arrive = [this, from, to, bytes = std::move(bytes), kind, spoiled, recorded, from_before,
-                 connection = link(from, to).connection]() mutable {
+  return [this, from, to, bytes = std::move(bytes), kind, spoiled, recorded, from_before,
+          connection = link(from, to).connection]() mutable {
     Recorder* const recorder = trace_.recorder();
     const bool abandoned = from_before && calm_ && queue_.now() > calmed_at_ + stalled_max;
     if (blocked(from, to) || abandoned || connection != link(from, to).connection) {
@@ -246,7 +251,6 @@ void Network::carry(NodeIndex from, NodeIndex to, std::string bytes, const char*
                               : spoiled ? Recording::Fate::damaged
                                         : Recording::Fate::delivered);
   };
-  queue_.at(arrival, std::move(arrive));
 }
 
 void Network::trace(const char* what, NodeIndex from, NodeIndex to, const std::string& bytes,

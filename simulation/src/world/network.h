@@ -16,6 +16,7 @@
 #include "rejoin/simulation/scenario.h"
 #include "world/event_queue.h"
 #include "world/luck.h"
+#include "world/priority_schedule.h"
 #include "world/trace.h"
 
 namespace rejoin::simulation {
@@ -35,7 +36,7 @@ class Network {
   using Deliver = std::function<bool(NodeIndex from, NodeIndex to, std::string bytes)>;
 
   Network(const NetworkOptions& options, std::vector<std::string> names, Random random,
-          EventQueue& queue, Trace& trace, Deliver deliver);
+          EventQueue& queue, PrioritySchedule& schedule, Trace& trace, Deliver deliver);
 
   void send(NodeIndex from, NodeIndex to, std::string bytes, const char* kind);
 
@@ -85,8 +86,9 @@ class Network {
   std::optional<Duration> departure(Link& link, std::uint64_t bytes) const;
   std::optional<Duration> recorded_departure(Link& link, std::uint64_t bytes) const;
   Duration draw_delay(const Link& link, Random& random);
-  void carry(NodeIndex from, NodeIndex to, std::string bytes, const char* kind, Duration arrival,
-             bool spoiled, std::size_t recorded);
+  // What it does when the message arrives.
+  EventQueue::Action arrival_of(NodeIndex from, NodeIndex to, std::string bytes, const char* kind,
+                                bool spoiled, std::size_t recorded);
   void trace(const char* what, NodeIndex from, NodeIndex to, const std::string& bytes,
              const char* kind);
 
@@ -94,6 +96,7 @@ class Network {
   std::vector<std::string> names_;
   Random random_;
   EventQueue& queue_;
+  PrioritySchedule& schedule_;
   Trace& trace_;
   Deliver deliver_;
   // By index_of(). Most pairs of a large cluster never talk: their links are not made.

@@ -39,18 +39,18 @@ World::World(const Scenario& scenario, const RunOptions& options)
       trace_(options.trace, options.hash_trace, recorder_.get()) {
   result_.seed = options.seed;
   workload_ = options.workload ? options.workload() : make_random_workload(scenario.workload);
-  network_ =
-      std::make_unique<Network>(scenario.network, scenario.nodes, random_.fork(for_network), queue_,
-                                trace_, [this](NodeIndex from, NodeIndex to, std::string bytes) {
-                                  return deliver(from, to, std::move(bytes));
-                                });
+  network_ = std::make_unique<Network>(scenario.network, scenario.nodes, random_.fork(for_network),
+                                       queue_, schedule_, trace_,
+                                       [this](NodeIndex from, NodeIndex to, std::string bytes) {
+                                         return deliver(from, to, std::move(bytes));
+                                       });
   services_ = std::make_unique<HostServices>(
-      HostServices{queue_, *network_, trace_, *this, workload_->spaces(), {}});
+      HostServices{queue_, schedule_, *network_, trace_, *this, workload_->spaces(), {}});
   for (NodeIndex i = 0; i < scenario.nodes.size(); ++i) services_->index_of[scenario.nodes[i]] = i;
   for (const auto& space : services_->spaces) certificates_[space.name];
   make_hosts();
-  faults_ = std::make_unique<Faults>(scenario, random_.fork(for_faults), queue_, *network_, trace_,
-                                     hosts_, *this);
+  faults_ = std::make_unique<Faults>(scenario, random_.fork(for_faults), queue_, *network_,
+                                     schedule_, trace_, hosts_, *this);
 }
 
 World::~World() = default;

@@ -13,6 +13,7 @@
 #include "world/faults.h"
 #include "world/host.h"
 #include "world/network.h"
+#include "world/priority_schedule.h"
 #include "world/trace.h"
 
 namespace rejoin::simulation {
@@ -137,6 +138,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   Random workload_random_;  // of the step under way
   Random liveness_random_;
   EventQueue queue_;
+  PrioritySchedule schedule_{queue_};
   std::unique_ptr<Recorder> recorder_;  // null when nobody records
   Trace trace_;
   std::unique_ptr<Workload> workload_;

@@ -58,7 +58,8 @@ struct Recording {
     slow_sync,
     lying_sync,
     slow_drip,
-    other_version
+    other_version,
+    priority_schedule
   };
   // A time during which something was wrong with some nodes.
   struct Span {

@@ -151,11 +151,19 @@ enum class FaultKind {
   lying_sync,  // a sync returns at once and does nothing: a power loss loses what it said was safe
   slow_drip,   // a link carries a few bytes a second; then the connection is made anew
   other_version,  // the process is restarted with another version of the protocol, and back again
+  // What nodes send and write is done by the priorities of causal chains of messages, not by its
+  // latency: "probabilistic concurrency testing".
+  priority_schedule,
 };
-inline constexpr int fault_kinds = 16;
+inline constexpr int fault_kinds = 17;
 // Those of a moment, which do not last.
 constexpr bool is_momentary(FaultKind kind) {
   return kind == FaultKind::clock_jump || kind == FaultKind::bit_flip;
+}
+// Those between two nodes.
+constexpr bool is_of_a_link(FaultKind kind) {
+  return kind == FaultKind::one_way || kind == FaultKind::link_cut || kind == FaultKind::flapping ||
+         kind == FaultKind::slow_drip;
 }
 std::string_view to_string(FaultKind kind);
 
