@@ -51,6 +51,14 @@ TEST(LinkTrace, finds_the_first_opportunity_that_has_not_passed) {
   }
 }
 
+TEST(LinkTrace, knows_its_worst_stretch) {
+  const LinkTrace trace = trace_of("2\n2\n7\n10\n");
+  EXPECT_EQ(trace.longest(0), milliseconds(0));
+  EXPECT_EQ(trace.longest(1'500), milliseconds(5));  // from 2 to 7
+  EXPECT_EQ(trace.longest(1'501), milliseconds(8));  // from 2 to 10
+  EXPECT_EQ(trace.longest(6'000), milliseconds(10));
+}
+
 TEST(LinkTrace, that_is_none_is_refused_with_its_line) {
   const auto error_of = [](const std::string& text) {
     const auto trace = LinkTrace::parse(text, "x.up");
@@ -150,6 +158,16 @@ TEST_F(Link, recordings_end_with_the_faults) {
   EXPECT_EQ(at_b_, std::vector<Duration>{Duration(0)});
 }
 
+TEST_F(Link, recordings_that_stay_do_not_end_with_the_faults) {
+  use("1000\n");
+  options_.links[0].stays = true;
+  send(0, 1'500);
+  network().calm();
+  send(0, 1'500);
+  run();
+  EXPECT_EQ(at_b_, (std::vector<Duration>{milliseconds(1'000), milliseconds(2'000)}));
+}
+
 TEST_F(Link, draws_each_direction_for_itself_where_links_are_asymmetric) {
   options_.spread_ppm = 0;
   options_.slow = Range<Share>::of(Share{0});
@@ -208,6 +226,38 @@ class RecordedScenario : public ::testing::Test {
   fs::path folder_;
 };
 
+// All faults end while the link is dead for another 14 s.
+TEST_F(RecordedScenario, convergence_has_the_time_that_a_recording_that_stays_needs) {
+  std::string times;
+  for (int ms = 10; ms <= 6'000; ms += 10) times += std::to_string(ms) + '\n';
+  write("outage", times + "20000\n");
+  const auto scenario = read(R"(
+nodes = ["a", "b"]
+duration = "6s"
+converge_within = "2s"
+buggify = false
+[[link]]
+nodes = ["a", "b"]
+up = "outage"
+down = "outage"
+stays = true
+[[fault]]
+kind = "link_cut"
+at = "4s"
+lasts = "2s"
+nodes = ["a", "b"]
+)");
+  ASSERT_TRUE(scenario.ok()) << scenario.error().to_string();
+  RunOptions options;
+  options.seed = 1;
+  const RunResult result = run(*scenario, options);
+  EXPECT_EQ(result.failure, "");
+  EXPECT_GT(result.converged_after, milliseconds(13'000));
+  auto without = *scenario;
+  without.network.links[0].stays = false;
+  EXPECT_LT(run(without, options).converged_after, milliseconds(2'000));
+}
+
 const std::string with_links = R"(nodes = ["a", "b", "c"]
 duration = "5s"
 [network]
@@ -219,6 +269,7 @@ c = "there"
 nodes = ["a", "b"]
 up = "slow.up.gz"
 down = "slow.down"
+stays = true
 up_delay = ["1ms", "5ms"]
 )";
 

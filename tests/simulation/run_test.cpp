@@ -44,6 +44,7 @@ TEST(Run, seeds_of_big_catch_up_pass) { expect_seeds_pass("big_catch_up", 10); }
 TEST(Run, seeds_of_year_away_pass) { expect_seeds_pass("year_away", 1); }
 TEST(Run, seeds_of_gray_failure_pass) { expect_seeds_pass("gray_failure", 10); }
 TEST(Run, seeds_of_disk_faults_pass) { expect_seeds_pass("disk_faults", 12); }
+TEST(Run, seeds_of_edge_link_pass) { expect_seeds_pass("edge_link", 10); }
 TEST(Run, seeds_of_mixed_versions_pass) { expect_seeds_pass("mixed_versions", 10); }
 TEST(Run, seeds_of_join_leave_pass) { expect_seeds_pass("join_leave", 10); }
 TEST(Run, seeds_of_rare_orders_pass) { expect_seeds_pass("rare_orders", 10); }

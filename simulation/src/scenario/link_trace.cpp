@@ -104,6 +104,15 @@ std::uint64_t LinkTrace::first_from(Duration time) const {
   return round * times_ms_.size() + static_cast<std::uint64_t>(found - times_ms_.begin());
 }
 
+Duration LinkTrace::longest(std::uint64_t bytes) const {
+  const std::uint64_t needed = (bytes + opportunity_bytes - 1) / opportunity_bytes;
+  Duration longest{0};
+  for (std::uint64_t missed = 0; missed < times_ms_.size(); ++missed) {
+    longest = std::max(longest, at(missed + needed) - at(missed));
+  }
+  return longest;
+}
+
 Result<RegionLatency> RegionLatency::parse(std::string_view text, const std::string& source) {
   RegionLatency latency;
   const auto lines = lines_of(text);

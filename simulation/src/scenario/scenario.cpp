@@ -202,6 +202,7 @@ LinkOptions read_link(TomlTable table, const Scenario& scenario) {
   table.read("nodes", link.nodes);
   read_recorded(table, "up", scenario.source, link.up);
   read_recorded(table, "down", scenario.source, link.down);
+  table.read("stays", link.stays);
   read_delay(table, "up_delay", link.up_delay);
   read_delay(table, "down_delay", link.down_delay);
   for (const auto& name : link.nodes) {

@@ -155,6 +155,7 @@ void write_link(Table table, const LinkOptions& link) {
   table.line("nodes", written_list(link.nodes));
   if (!link.up.file.empty()) table.line("up", quoted(link.up.file));
   if (!link.down.file.empty()) table.line("down", quoted(link.down.file));
+  if (link.stays) table.line("stays", "true");
   if (link.up_delay) table.line("up_delay", written(*link.up_delay));
   if (link.down_delay) table.line("down_delay", written(*link.down_delay));
 }

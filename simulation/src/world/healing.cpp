@@ -25,6 +25,7 @@ std::vector<Host*> World::all_hosts() const {
 void World::heal() {
   phase_ = Phase::converging;
   faults_->heal();
+  converge_within_ = scenario_.converge_within + time_on_recorded_links();
   if (draw_core()) {
     heal_core();
   } else {
@@ -49,13 +50,38 @@ void World::heal_all() {
     for (const Host* host : all_hosts()) alive.join(host->core().document(space.name).clock());
   }
   queue_.after(Duration(0), [this] { check_agreement(); });
-  queue_.after(scenario_.converge_within, [this] {
+  queue_.after(converge_within_, [this] {
     if (phase_ == Phase::converging) {
       fail(Promise::convergence, "the nodes do not agree " +
-                                     std::to_string(scenario_.converge_within.count() / 1'000'000) +
+                                     std::to_string(converge_within_.count() / 1'000'000) +
                                      " s after all faults ended: " + disagreement(all_hosts()));
     }
   });
+}
+
+Duration World::time_on_recorded_links() const {
+  const auto& links = scenario_.network.links;
+  if (std::ranges::none_of(links, &LinkOptions::stays)) return Duration(0);
+  std::uint64_t state_bytes = 0;
+  for (const auto& space : services_->spaces) {
+    std::uint64_t largest = 0;
+    for (const Host* host : all_hosts()) {
+      if (!host->up()) continue;
+      largest = std::max<std::uint64_t>(largest,
+                                        host->core().document(space.name).canonical_state().size());
+    }
+    state_bytes += largest;
+  }
+  Duration longest{0};
+  for (const auto& link : links) {
+    if (!link.stays) continue;
+    for (const auto& recording : {link.up.content, link.down.content}) {
+      if (!recording) continue;
+      longest =
+          std::max(longest, recording->longest(scenario_.network.queue_bytes + 2 * state_bytes));
+    }
+  }
+  return longest;
 }
 
 bool World::agree(const std::vector<Host*>& hosts) const {
@@ -103,7 +129,7 @@ void World::check_agreement() {
     }
     result_.state += document.hash();
   }
-  check_settled(queue_.now() + scenario_.converge_within);
+  check_settled(queue_.now() + converge_within_);
 }
 
 std::string World::unsettled() const {
@@ -132,8 +158,7 @@ void World::check_settled(Duration deadline) {
   const std::string why_not = unsettled();
   if (why_not.empty()) {
     moment("settled");
-    listen(Phase::idle, all_hosts(), queue_.now() + scenario_.converge_within,
-           [this] { check_end(); });
+    listen(Phase::idle, all_hosts(), queue_.now() + converge_within_, [this] { check_end(); });
   } else if (queue_.now() >= deadline) {
     fail(Promise::rest, "the cluster does not come to rest: " + why_not);
   } else {

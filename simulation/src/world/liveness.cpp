@@ -60,7 +60,7 @@ void World::heal_core() {
       }
     }
   }
-  if (!failed()) check_core(queue_.now() + scenario_.converge_within);
+  if (!failed()) check_core(queue_.now() + converge_within_);
 }
 
 std::string World::who_is_alone() const {
@@ -101,14 +101,14 @@ void World::check_core(Duration deadline) {
   const std::string lag = core_lags();
   if (lag.empty()) {
     moment("the core agrees");
-    listen(Phase::core_idle, core_, queue_.now() + scenario_.converge_within, [this] {
+    listen(Phase::core_idle, core_, queue_.now() + converge_within_, [this] {
       count("cores that went on alone", 1);
       faults_->end_absences();
       if (!failed()) heal_all();
     });
   } else if (queue_.now() >= deadline) {
     fail(Promise::progress, "the core does not go on" + who_is_alone() + ": " + lag + ' ' +
-                                std::to_string(scenario_.converge_within.count() / 1'000'000) +
+                                std::to_string(converge_within_.count() / 1'000'000) +
                                 " s after it was healed");
   } else {
     queue_.after(std::chrono::milliseconds(250), [this, deadline] { check_core(deadline); });

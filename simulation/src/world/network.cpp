@@ -67,8 +67,8 @@ Network::Network(const NetworkOptions& options, std::vector<std::string> names, 
   };
   for (const auto& link : options_.links) {
     const NodeIndex first = node(link.nodes[0]), second = node(link.nodes[1]);
-    stated_[index_of(first, second)] = {link.up.content.get(), link.up_delay};
-    stated_[index_of(second, first)] = {link.down.content.get(), link.down_delay};
+    stated_[index_of(first, second)] = {link.up.content.get(), link.stays, link.up_delay};
+    stated_[index_of(second, first)] = {link.down.content.get(), link.stays, link.down_delay};
   }
 }
 
@@ -88,6 +88,7 @@ Network::Link Network::make_link(NodeIndex from, NodeIndex to) const {
   }
   if (const auto stated = stated_.find(index_of(from, to)); stated != stated_.end()) {
     link.recording = stated->second.recording;
+    link.stays = stated->second.stays;
   }
   return link;
 }
@@ -111,7 +112,7 @@ void Network::calm() {
   // Connections that stalled are made anew: nobody waits behind a message from before, and what is
   // still under way on them after a while is lost.
   for (const auto& line : links_) {
-    if (line) line->last_arrival = queue_.now();
+    if (line && !line->stays) line->last_arrival = queue_.now();
   }
   calmed_at_ = queue_.now();
 }
@@ -144,7 +145,9 @@ bool Network::draw_loss(Link& link, Random& random) const {
 
 std::optional<Duration> Network::departure(Link& link, std::uint64_t bytes) const {
   const bool drips = link.drips > 0;
-  if (link.recording != nullptr && !calm_ && !drips) return recorded_departure(link, bytes);
+  if (link.recording != nullptr && (!calm_ || link.stays) && !drips) {
+    return recorded_departure(link, bytes);
+  }
   const std::uint64_t rate = drips ? link.drip : bandwidth_;
   if (rate == 0) return queue_.now();
   const Duration start = std::max(queue_.now(), link.free_at);

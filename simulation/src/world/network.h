@@ -48,7 +48,8 @@ class Network {
   // anew: what is under way on it is lost.
   void begin_drip(NodeIndex from, NodeIndex to, std::uint64_t bytes_per_second);
   void end_drip(NodeIndex from, NodeIndex to);
-  // From now on nothing is lost, repeated, reordered or spoiled; delays stay.
+  // From now on nothing is lost, repeated, reordered or spoiled; delays stay, and recordings of
+  // links that do.
   void calm();
   bool calm_now() const { return calm_; }
   // Whether a message was ever spoiled: receivers may then complain.
@@ -68,6 +69,7 @@ class Network {
     std::uint64_t connection = 0;  // what was sent on an earlier one is lost
     // Recorded: the bytes sent so far fill all opportunities before this one, and so much of it.
     const LinkTrace* recording = nullptr;
+    bool stays = false;  // the recording, when all is calm
     std::uint64_t opportunity = 0;
     std::uint64_t filled = 0;
   };
@@ -105,6 +107,7 @@ class Network {
   // What NetworkOptions::links say of single directions, by index_of().
   struct Stated {
     const LinkTrace* recording = nullptr;
+    bool stays = false;
     std::optional<Range<Duration>> delay;
   };
   std::map<std::size_t, Stated> stated_;

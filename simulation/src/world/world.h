@@ -112,6 +112,8 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::string core_lags() const;  // why; empty when it does not
   std::string who_is_alone() const;
   void heal_all();
+  // What links whose recordings stay need to carry a full queue and, twice, the state.
+  Duration time_on_recorded_links() const;
   void start_all(const std::vector<Host*>& hosts);
   bool agree(const std::vector<Host*>& hosts) const;
   std::string disagreement(const std::vector<Host*>& hosts) const;
@@ -167,6 +169,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   NodeIndex next_deep_check_ = 0;
   Phase phase_ = Phase::storm;
   Duration phase_began_{0};
+  Duration converge_within_{0};
   RunResult result_;
 };
 

@@ -30,6 +30,8 @@ class LinkTrace {
   Duration at(std::uint64_t opportunity) const;
   // The first that is not before this time. O(log of the recording's length).
   std::uint64_t first_from(Duration time) const;
+  // The longest that so many bytes take, whenever they begin. O(length of the recording).
+  Duration longest(std::uint64_t bytes) const;
 
  private:
   std::vector<std::uint32_t> times_ms_;  // not empty; the last is the period, and not 0

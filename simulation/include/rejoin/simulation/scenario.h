@@ -43,6 +43,9 @@ struct LinkOptions {
   // Until the faults end, bytes leave when the recording says; they wait in a queue of
   // NetworkOptions::queue_bytes, and no bandwidth applies.
   Recorded<LinkTrace> up, down;
+  // Until the run ends. Scenario::converge_within is then longer by what the recording takes, at
+  // its worst, to carry a full queue and the state that the nodes have then, twice.
+  bool stays = false;
   std::optional<Range<Duration>> up_delay, down_delay;  // the median, instead of any other
 
   friend bool operator==(const LinkOptions&, const LinkOptions&) = default;
