@@ -24,7 +24,9 @@ constexpr std::array<Words, promises> words = {{
     {"token", "a client reads what it wrote and read wherever its causal token goes"},
     {"causality", "whoever sees a write sees what its writer had seen"},
     {"receipt", "what a receipt says is true of the disks"},
-    {"good_faith", "nodes find no fault with each other's undamaged messages and states"},
+    {"good_faith",
+     "nodes find no fault with each other's undamaged messages and states, and refuse those of "
+     "another version"},
     {"invariants", "the kernel's and the protocol's invariants hold, and buffers are bounded"},
     {"progress", "a healed core acknowledges, agrees and falls silent without the other nodes"},
     {"convergence", "all nodes agree in time once the faults have ended"},

@@ -20,6 +20,7 @@
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/hash.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::transport {
 namespace {
@@ -392,7 +393,7 @@ Result<Message> read(capnp::MessageReader& in) {
   const auto envelope = in.getRoot<wire::Envelope>();
   const std::uint16_t version = envelope.getProtocolVersion();
   if (version == 0) return malformed("states no protocol version");
-  if (version != protocol_version) {
+  if (REJOIN_MUTANT(other_version_is_understood, version != protocol_version, false)) {
     return make_error(ErrorCode::unsupported_version,
                       "the message is of protocol version " + std::to_string(version) +
                           " and this node speaks version " + std::to_string(protocol_version) +

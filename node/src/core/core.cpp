@@ -334,7 +334,7 @@ void Core::add_peer(const std::string& peer, Now now) {
   if (peer.empty() || peer == impl_->options.name) return;
   const auto it = impl_->slots.find(peer);
   if (it == impl_->slots.end()) {
-    impl_->add_peer(peer, true);
+    impl_->add_peer(peer, REJOIN_MUTANT(newcomer_stays_a_stranger, true, false));
   } else if (!impl_->peers[it->second]->configured) {
     impl_->peers[it->second]->configured = true;
     impl_->options.peers.push_back(peer);

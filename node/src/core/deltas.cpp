@@ -93,7 +93,9 @@ Micros Core::Impl::run_transfers(Replica& replica, Peer& peer, Link& link) {
     } else {
       // While the peer is silent the transfer stands still, and goes on where it was when it is
       // back soon enough.
-      const Micros patience = resend_after(peer) * (1 << std::min(transfer.silences(), 5));
+      const Micros patience =
+          resend_after(peer) *
+          (1 << REJOIN_MUTANT(silence_is_asked_at_once, std::min(transfer.silences(), 5), 0));
       if (peer.alive && transfer.is_in_flight() && now.monotonic - transfer.sent_at() >= patience) {
         transfer.rewind();
       }

@@ -44,7 +44,7 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
       while (!is_valid_utf8(reason)) reason.pop_back();
     }
     ++counters.messages_rejected;
-    if (!limit("reject " + from, notice_interval)) return;
+    if (!limit("reject " + from, notice_interval) && !REJOIN_MUTATED(each_refusal_is_told)) return;
     notice(Notice::Kind::rejected, "", from, reason);
     outbox.add(Send{from, encode(0, transport::Reject{code, reason}), "reject"}, 0,
                queue.durable());

@@ -233,7 +233,9 @@ void Core::Impl::ask(Replica& replica, Peer& peer, Link& link) {
   if (link.asked_at >= Micros{0} && now.monotonic - link.asked_at < resend_after(peer)) return;
   link.asked_at = now.monotonic;
   replica.asked_slot = peer.slot;
-  replica.asked_until = now.monotonic + resend_after(peer);
+  replica.asked_until =
+      now.monotonic +
+      REJOIN_MUTANT(who_was_asked_is_waited_for, resend_after(peer), Micros{std::chrono::hours(1)});
   send_report(replica, peer, link, true, false);
 }
 

@@ -52,7 +52,8 @@ void Core::Impl::forget_soon(Replica& replica) {
 // A member that was never heard is away since we began.
 bool Core::Impl::is_away(const Peer* member) const {
   const Micros heard_at = std::max(started_at, member ? member->last_heard : Micros{0});
-  return now.monotonic - heard_at >= options.member_away_after;
+  return now.monotonic - heard_at >= options.member_away_after &&
+         !REJOIN_MUTATED(who_left_is_waited_for);
 }
 
 void Core::Impl::prune(Replica& replica) {

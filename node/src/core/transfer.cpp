@@ -79,7 +79,7 @@ std::optional<std::chrono::microseconds> OutgoingTransfer::acknowledged(
     first_is_lost_ = false;
     repeats_ = 0;
     silences_ = 0;
-    progress_at_ = now;
+    if (!REJOIN_MUTATED(transfer_must_end_in_time)) progress_at_ = now;
   } else if (received < acked_ && silences_ > 0) {
     // After a silence, and not just an old acknowledgement that was overtaken: the receiver has
     // given the transfer up meanwhile and begins anew.
@@ -98,7 +98,7 @@ void OutgoingTransfer::adjust_window(std::chrono::microseconds delay,
                                      std::chrono::microseconds sent_at, std::uint64_t acked,
                                      std::chrono::microseconds now) {
   delay_min_ = std::min(delay_min_, delay);
-  if (delay - delay_min_ <= queueing_max) {
+  if (delay - delay_min_ <= queueing_max || REJOIN_MUTATED(window_never_shrinks)) {
     window_ = std::min<std::size_t>(window_max_, window_ + acked);  // twice as much a round trip
     return;
   }

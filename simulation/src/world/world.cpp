@@ -26,6 +26,9 @@ enum Stream : std::uint64_t {
 // Of a node's own generators: by its name, so that a cluster that lacks another draws the same.
 std::uint64_t label_of(const std::string& name) { return hash_bytes(name).low; }
 
+// A process tells another once a second of its own clock that it refuses its messages.
+constexpr Duration refusal_pause_min = std::chrono::milliseconds(500);
+
 }  // namespace
 
 World::World(const Scenario& scenario, const RunOptions& options)
@@ -174,13 +177,24 @@ void World::fail(Promise promise, const std::string& what) {
 }
 
 bool World::deliver(NodeIndex from, NodeIndex to, std::string bytes) {
-  if (hosts_[from]->other_version() != hosts_[to]->other_version()) {
-    // Each sees a version that is not its own.
-    const auto message = transport::decode(bytes);
-    if (message.ok()) bytes = transport::encode(*message, transport::protocol_version + 1);
-    versions_differed_ = true;
+  Host& receiver = *hosts_[to];
+  if (hosts_[from]->other_version() == receiver.other_version()) {
+    return receiver.receive(node_name(from), std::move(bytes));
   }
-  return hosts_[to]->receive(hosts_[from]->name(), std::move(bytes));
+  versions_differed_ = true;
+  // Each sees a version that is not its own.
+  const auto message = transport::decode(bytes);
+  if (message.ok()) bytes = transport::encode(*message, transport::protocol_version + 1);
+  const auto refused = [&] {
+    return receiver.up() ? receiver.core().counters().messages_rejected : 0;
+  };
+  const std::uint64_t before = refused();
+  const bool received = receiver.receive(node_name(from), std::move(bytes));
+  if (received && message.ok() && !receiver.paused() && refused() == before) {
+    fail(Promise::good_faith, receiver.name() + " takes a message of " + node_name(from) +
+                                  ", which speaks another version of the protocol");
+  }
+  return received;
 }
 
 Result<node::Committed> World::transact(NodeIndex node, const std::string& space,
@@ -226,10 +240,22 @@ void World::answered(Host& host, const node::RightsAnswers::Answer& answer) {
 
 void World::sending(Host& from, NodeIndex to, const node::Send& send) {
   if (phase_ == Phase::idle || phase_ == Phase::core_idle) overhear(from.index(), to, send);
+  if (std::string_view(send.kind) == "reject") check_refusal(from.index(), to);
   auto known = std::find_if(sent_kinds_.begin(), sent_kinds_.end(),
                             [&](const auto& sent) { return sent.first == send.kind; });
   if (known == sent_kinds_.end()) known = sent_kinds_.insert(known, {send.kind, 0});
   ++known->second;
+}
+
+// Otherwise two nodes that refuse each other's refusals would never stop.
+void World::check_refusal(NodeIndex from, NodeIndex to) {
+  const auto [last, first] = refused_at_.try_emplace({from, to}, now());
+  if (!first && now() - last->second < refusal_pause_min) {
+    fail(Promise::good_faith, node_name(from) + " tells " + node_name(to) + " twice within " +
+                                  std::to_string((now() - last->second).count() / 1'000) +
+                                  " ms that it refuses its messages");
+  }
+  last->second = now();
 }
 
 void World::writes_as(Host& host, const std::string& space, const ReplicaId& replica) {
@@ -248,6 +274,7 @@ void World::crash(NodeIndex node, bool keep_disk) {
   }
   const std::uint64_t betrayals = host.disk_betrayals();
   host.crash(keep_disk);
+  std::erase_if(refused_at_, [&](const auto& refusal) { return refusal.first.first == node; });
   workload_->crashed(node);
   if (keep_disk) {
     check_disk(host, betrayals);

@@ -124,6 +124,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   // Calls `then` once the hosts, who agree, say nothing but the fixed exchange; until `deadline`.
   void listen(Phase phase, const std::vector<Host*>& hosts, Duration deadline,
               const std::function<void()>& then);
+  void check_refusal(NodeIndex from, NodeIndex to);
   void overhear(NodeIndex from, NodeIndex to, const node::Send& send);
   std::string idle_noise(const std::vector<Host*>& hosts, Duration listened) const;
   void check_end();
@@ -166,6 +167,8 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::uint64_t idle_bytes_ = 0;
   std::uint64_t idle_messages_ = 0;
   bool versions_differed_ = false;  // of two nodes that talked with each other, at any time
+  // When a process last told another that it refuses its messages.
+  std::map<std::pair<NodeIndex, NodeIndex>, Duration> refused_at_;
   NodeIndex next_deep_check_ = 0;
   Phase phase_ = Phase::storm;
   Duration phase_began_{0};
