@@ -21,7 +21,7 @@ void add_sim_command(CLI::App& app, int& exit_code) {
       "  rejoin sim partition_heal --seed 7               one run (the same as: rejoin sim run "
       "...)\n"
       "  rejoin sim everything --seeds 1..2000            many, on all cores\n"
-      "  rejoin sim shrink everything --seed 397          the smallest scenario that fails alike\n"
+      "  rejoin sim shrink my.toml --seed 7               the smallest scenario that fails alike\n"
       "  rejoin sim replay FILE --story story.html        what happened, in words and as a "
       "picture\n"
       "  rejoin sim new my.toml                           a scenario to begin with\n\n"

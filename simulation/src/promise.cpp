@@ -35,6 +35,7 @@ constexpr std::array<Words, promises> words = {{
     {"accepted_writes",
      "a correct transaction is accepted, and a failed one leaves nothing behind"},
     {"workload", "what the workload expects"},
+    {"survival", "no assertion fails, and nothing else ends the process"},
 }};
 
 }  // namespace

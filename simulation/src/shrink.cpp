@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "trial.h"
+
 namespace rejoin::simulation {
 
 namespace {
@@ -121,6 +123,7 @@ class Shrinker {
     return runs_ >= options_.runs_max || std::chrono::steady_clock::now() >= deadline_;
   }
 
+  // All of the run when it breaks the promise; otherwise only which one it breaks, if any.
   RunResult run(const Scenario& candidate) {
     if (options_.trying) {
       options_.trying(candidate,
@@ -131,7 +134,13 @@ class Shrinker {
     RunOptions options;
     options.seed = *candidate.seed;
     options.workload = options_.workload;
-    return simulation::run(candidate, options);
+    // A process for each run costs more than most of the runs do.
+    if (promise_ && promise_ != Promise::survival) return simulation::run(candidate, options);
+    const Trial trial(candidate, options);
+    if (!promise_ || trial.promise() == promise_) return trial.result();
+    RunResult another;
+    another.promise = trial.promise();
+    return another;
   }
 
   // What goes on for much longer than a run that is known does not break the promise.
@@ -395,9 +404,9 @@ class Shrinker {
 
   const ShrinkOptions& options_;
   const std::chrono::steady_clock::time_point deadline_;
-  Shrunk at_;    // where the descent is
-  Shrunk best_;  // the smallest one so far
-  Promise promise_{};
+  Shrunk at_;                       // where the descent is
+  Shrunk best_;                     // the smallest one so far
+  std::optional<Promise> promise_;  // of the first run
   std::string pass_ = "the run itself";
   std::uint64_t runs_ = 0;
   std::uint64_t smaller_ = 0;  // how often something could go

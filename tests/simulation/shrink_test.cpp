@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
+#include "rejoin/crdt/assert.h"
 #include "rejoin/simulation/workload.h"
 
 namespace rejoin::simulation {
@@ -15,7 +18,9 @@ using std::chrono::seconds;
 // write at the node "b" within a second after its restart, in a cluster of at least so many nodes.
 class Touchy final : public Workload {
  public:
-  explicit Touchy(std::size_t nodes_min) : nodes_min_(nodes_min) {}
+  enum class Breaks { promise, assertion, memory };
+  explicit Touchy(std::size_t nodes_min, Breaks how = Breaks::promise)
+      : nodes_min_(nodes_min), how_(how) {}
   void start(Cluster& cluster) override {
     cluster_ = &cluster;
     for (std::uint64_t client = 0; client < 5; ++client) {
@@ -42,12 +47,15 @@ class Touchy final : public Workload {
       });
       if (client == 3 && cluster_->node_count() >= nodes_min_ && restarted_at_ &&
           cluster_->now() - *restarted_at_ < seconds(1)) {
+        REJOIN_ASSERT(how_ != Breaks::assertion);
+        if (how_ == Breaks::memory) std::raise(SIGSEGV);
         cluster_->fail("client 3 wrote too early");
       }
     }
   }
 
   std::size_t nodes_min_;
+  Breaks how_;
   Cluster* cluster_ = nullptr;
   std::optional<Duration> restarted_at_;
 };
@@ -69,10 +77,11 @@ Scenario storm() {
   return scenario;
 }
 
-ShrinkOptions touchy_options(std::size_t nodes_min = 1) {
+ShrinkOptions touchy_options(std::size_t nodes_min = 1,
+                             Touchy::Breaks how = Touchy::Breaks::promise) {
   ShrinkOptions options;
   options.budget = std::chrono::minutes(5);
-  options.workload = [nodes_min] { return std::make_unique<Touchy>(nodes_min); };
+  options.workload = [nodes_min, how] { return std::make_unique<Touchy>(nodes_min, how); };
   return options;
 }
 
@@ -111,6 +120,51 @@ TEST(Shrink, what_it_writes_replays_alone) {
   EXPECT_EQ(result.promise, Promise::workload);
   EXPECT_EQ(result.failure, shrunk->result.failure);
   EXPECT_EQ(result.failed_at, shrunk->result.failed_at);
+}
+
+// The same client's step, and the same fault, are left when the step ends the process.
+TEST(Shrink, makes_a_run_small_that_dies_by_an_assertion_or_a_signal) {
+  for (const auto how : {Touchy::Breaks::assertion, Touchy::Breaks::memory}) {
+    ShrinkOptions options = touchy_options(1, how);
+    options.keep_seed = true;
+    const auto shrunk = shrink(storm(), 1, options);
+    ASSERT_TRUE(shrunk.ok()) << shrunk.error().to_string();
+    EXPECT_TRUE(shrunk->complete);
+    EXPECT_EQ(shrunk->scenario.breaks, Promise::survival);
+    EXPECT_EQ(shrunk->scenario.nodes, std::vector<std::string>{"b"});
+    EXPECT_TRUE(shrunk->scenario.random.empty());
+    ASSERT_EQ(shrunk->scenario.planned.size(), 1u);
+    EXPECT_EQ(shrunk->scenario.planned[0].kind, FaultKind::crash);
+    ASSERT_EQ(shrunk->result.client_steps.size(), 1u);
+    EXPECT_EQ(shrunk->result.client_steps[0].client, 3u);
+    const std::string expected = how == Touchy::Breaks::memory
+                                     ? "Segmentation fault"
+                                     : "`how_ != Breaks::assertion` failed at";
+    EXPECT_NE(shrunk->result.failure.find(expected), std::string::npos) << shrunk->result.failure;
+  }
+}
+
+TEST(Shrink, run_that_dies_is_told_up_to_its_last_step) {
+  const ShrinkOptions dying = touchy_options(1, Touchy::Breaks::assertion);
+  const ShrinkOptions failing = touchy_options();
+  Recording told[2];
+  RunResult results[2];
+  for (int i = 0; i < 2; ++i) {
+    RunOptions options;
+    options.seed = 1;
+    options.workload = (i == 0 ? dying : failing).workload;
+    options.recording = &told[i];
+    results[i] = run_apart(storm(), options);
+  }
+  EXPECT_EQ(results[0].promise, Promise::survival);
+  EXPECT_EQ(results[1].promise, Promise::workload);
+  EXPECT_EQ(results[0].failed_at, results[1].failed_at);
+  EXPECT_EQ(results[0].client_steps, results[1].client_steps);
+  EXPECT_EQ(results[0].struck, results[1].struck);
+  // But for what the last step itself did: the commit before the assertion.
+  EXPECT_GT(told[0].messages.size(), 10u);
+  EXPECT_EQ(told[0].messages.size(), told[1].messages.size());
+  EXPECT_EQ(told[0].marks.size() + 1, told[1].marks.size());
 }
 
 TEST(Shrink, keeps_the_seed_when_it_is_told_to_and_never_passes_its_budget_of_runs) {

@@ -72,7 +72,7 @@ int replay(const ReplayArguments& arguments) {
   options.seed = *scenario.seed;
   if (is_trace) options.trace = &lines;
   remember_run(replay_command(scenario, options.seed));
-  const RunResult result = simulation::run(scenario, options);
+  const RunResult result = simulation::run_apart(scenario, options);
   if (is_trace && arguments.seed.empty()) {
     if (const std::size_t line = first_difference(trace.lines, lines.str())) {
       return fail("this program does not repeat the run: line " + std::to_string(line) +

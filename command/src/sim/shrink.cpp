@@ -109,10 +109,12 @@ void add_sim_shrink(CLI::App& sim, int& exit_code) {
                     "try no smaller runs of other seeds that break the same promise");
   command->footer(
       "Leaves out faults, nodes, clients, steps, types, lost messages, ..., and shortens what is\n"
-      "left, as long as the run still breaks the same promise. The file carries its seed.\n\n"
+      "left, as long as the run still breaks the same promise. A run that ends the process, by an\n"
+      "assertion or a signal, breaks one too. The file carries its seed.\n\n"
       "Examples:\n"
-      "  rejoin sim shrink everything --seed 397                   writes everything-397.toml\n"
-      "  rejoin sim replay everything-397.toml --story 397.html    what happens in it\n\n"
+      "  rejoin sim shrink my.toml --seed 7                            seed 7 fails; writes\n"
+      "                                                                my_scenario-7.toml\n"
+      "  rejoin sim replay my_scenario-7.toml --story my_scenario.html what happens in it\n\n"
       "Exit codes: 0 written, 1 the seed does not fail or the file cannot be written, 2 wrong "
       "usage.");
   command->callback([arguments, &exit_code] { exit_code = shrink(*arguments); });

@@ -165,7 +165,7 @@ bool write_story(const simulation::Scenario& scenario, const std::string& path) 
   simulation::RunOptions options;
   options.seed = scenario.seed.value();
   options.recording = &recording;
-  const RunResult result = simulation::run(scenario, options);
+  const RunResult result = simulation::run_apart(scenario, options);
   if (!write_file(path, story_page(scenario, recording, result))) return false;
   std::printf("  story:  %s\n", path.c_str());
   return true;

@@ -1,6 +1,7 @@
 #include "world/world.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "rejoin/transport/message.h"
@@ -33,6 +34,8 @@ constexpr Duration refusal_pause_min = std::chrono::milliseconds(500);
 
 World::World(const Scenario& scenario, const RunOptions& options)
     : scenario_(scenario),
+      place_(options.place),
+      steps_end_(options.steps.value_or(std::numeric_limits<std::uint64_t>::max())),
       random_(options.seed),
       workload_random_(random_.fork(for_workload)),
       liveness_random_(random_.fork(for_liveness)),
@@ -61,7 +64,13 @@ World::~World() = default;
 bool World::begin_step(std::uint64_t client, std::uint64_t step) {
   workload_random_ = random_.fork(for_workload).fork(client).fork(step);
   if (!scenario_.workload.takes_step(client, step)) return false;
-  if (step > 0) result_.client_steps.push_back({client, step});
+  if (step > 0) {
+    result_.client_steps.push_back({client, step});
+    if (place_ != nullptr) {
+      place_->last_client_step = {client, step};
+      ++place_->client_steps;
+    }
+  }
   return true;
 }
 
@@ -110,8 +119,9 @@ RunResult World::run() {
   workload_->start(*this);
   faults_->start();
   queue_.at(scenario_.duration, [this] { heal(); });
-  while (!failed() && phase_ != Phase::done && !queue_.empty()) step();
-  if (!failed() && phase_ != Phase::done)
+  const auto broken_off = [&] { return result_.steps >= steps_end_; };
+  while (!failed() && phase_ != Phase::done && !queue_.empty() && !broken_off()) step();
+  if (!failed() && phase_ != Phase::done && !broken_off())
     fail(Promise::rest, "nothing is left to happen before the run has ended");
   finish();
   return std::move(result_);
@@ -159,6 +169,10 @@ void World::moment(const std::string& text) {
 
 void World::step() {
   const auto action = queue_.pop();
+  if (place_ != nullptr) {
+    place_->step = result_.steps + 1;
+    place_->now = queue_.now();
+  }
   action();
   ++result_.steps;
   if (result_.steps % scenario_.deep_check_every == 0 && !failed()) deep_check(false);

@@ -137,6 +137,8 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void finish();
 
   const Scenario& scenario_;
+  RunPlace* const place_;
+  const std::uint64_t steps_end_;  // the run is broken off there
   Random random_;
   Random workload_random_;  // of the step under way
   Random liveness_random_;

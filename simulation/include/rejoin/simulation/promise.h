@@ -26,8 +26,9 @@ enum class Promise {
   silence,             // idle peers say nothing but the fixed exchange
   accepted_writes,     // a correct transaction is accepted, and a failed one leaves nothing behind
   workload,            // what a workload of your own expects
+  survival,            // no assertion fails, and no signal ends the process
 };
-inline constexpr int promises = 19;
+inline constexpr int promises = 20;
 
 std::string_view to_string(Promise promise);  // "durable_first"
 // "nothing is shown elsewhere before it is durable where it was written"

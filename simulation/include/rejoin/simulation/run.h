@@ -19,6 +19,14 @@
 
 namespace rejoin::simulation {
 
+// How far a run has come. May lie in memory that another process shares.
+struct RunPlace {
+  std::uint64_t step = 0;  // under way; 0: not begun
+  Duration now{0};
+  std::uint64_t client_steps = 0;  // taken so far,
+  ClientStep last_client_step;     // and the last of them
+};
+
 struct RunOptions {
   std::uint64_t seed = 0;
   // Where the trace goes, line by line; null: nowhere.
@@ -29,6 +37,10 @@ struct RunOptions {
   Recording* recording = nullptr;
   // Makes the workload; empty: the built-in one.
   std::function<std::unique_ptr<Workload>()> workload;
+  // Kept up to date while the run goes on; null: nobody wants to know.
+  RunPlace* place = nullptr;
+  // The run is broken off after so many steps, and has neither passed nor failed then.
+  std::optional<std::uint64_t> steps;
 };
 
 struct RunResult {
@@ -59,5 +71,11 @@ struct RunResult {
 // Runs `scenario` to its end or its first failure. Deterministic: the result, and every byte of the
 // trace, depend on the arguments alone. Any number of runs may go on in different threads.
 RunResult run(const Scenario& scenario, const RunOptions& options);
+
+// The same for a run that may end its process, by an assertion or a signal: tries it in a child
+// process first (fork), which must find the other threads holding no lock. When the child dies the
+// run has failed: it breaks Promise::survival, `failure` is what the child said last, and trace and
+// recording go up to the last step before.
+RunResult run_apart(const Scenario& scenario, const RunOptions& options);
 
 }  // namespace rejoin::simulation
