@@ -158,7 +158,12 @@ void World::check_settled(Duration deadline) {
   const std::string why_not = unsettled();
   if (why_not.empty()) {
     moment("settled");
-    listen(Phase::idle, all_hosts(), queue_.now() + converge_within_, [this] { check_end(); });
+    // Who did not hear of a transfer's end goes on with it until it is given up.
+    Duration quiet_within = converge_within_;
+    for (const Host* host : all_hosts()) {
+      quiet_within = std::max(quiet_within, host->core_options().transfer_timeout);
+    }
+    listen(Phase::idle, all_hosts(), queue_.now() + quiet_within, [this] { check_end(); });
   } else if (queue_.now() >= deadline) {
     fail(Promise::rest, "the cluster does not come to rest: " + why_not);
   } else {
