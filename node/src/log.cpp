@@ -26,6 +26,12 @@ const char* words_for(Notice::Kind kind) {
       return "dropped a malformed message";
     case Notice::Kind::rejected:
       return "not talking to a peer";
+    case Notice::Kind::member_suspected:
+      return "a member may be dead";
+    case Notice::Kind::member_dead:
+      return "a member is dead";
+    case Notice::Kind::member_alive:
+      return "a member is alive after all";
     case Notice::Kind::peer_up:
     case Notice::Kind::peer_down:
     case Notice::Kind::changed:
@@ -58,9 +64,12 @@ int log_level_of(Notice::Kind kind) {
     case Notice::Kind::clock_ahead:
     case Notice::Kind::malformed_message:
     case Notice::Kind::rejected:
+    case Notice::Kind::member_dead:
       return log_warn;
     case Notice::Kind::peer_up:
     case Notice::Kind::peer_down:
+    case Notice::Kind::member_suspected:
+    case Notice::Kind::member_alive:
       return log_info;
     case Notice::Kind::changed:
     case Notice::Kind::progress:

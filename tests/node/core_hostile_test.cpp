@@ -115,6 +115,8 @@ TEST_F(CoreHostile, flipped_bits_and_cut_ends_never_harm) {
       transport::ChunkAck{"s", 1, 50},
       transport::Sketch{"s", 1, clock(event->writer(), 4), 1, 0, std::string(26, 's')},
       transport::SketchAnswer{"s", 1, 64, false, {}},
+      transport::Neighbour{transport::Neighbour::Step::part},
+      transport::Rumours{{{"b", 1, transport::Life::dead}}},
       transport::Reject{ErrorCode::invalid_argument, "no"}};
   for (const auto& body : bodies) {
     const std::string good = message(body);

@@ -122,6 +122,8 @@ TEST(Message, kinds_have_names) {
   EXPECT_STREQ(kind_name(Chunk{}), "chunk");
   EXPECT_STREQ(kind_name(ChunkAck{}), "chunk_ack");
   EXPECT_STREQ(kind_name(Reject{}), "reject");
+  EXPECT_STREQ(kind_name(Neighbour{}), "neighbour");
+  EXPECT_STREQ(kind_name(Rumours{}), "rumours");
 }
 
 TEST(Message, names_are_short_plain_text) {
@@ -150,6 +152,9 @@ TEST(Message, small_messages_are_small) {
   EXPECT_LE(size(Hello{.challenge = hash.low}), 70u);
   EXPECT_LE(size(Hello{.challenge = hash.low, .answer = hash.high}), 80u);
   EXPECT_LE(size(Summary{.of_all = hash, .spaces = 3, .view = hash.low}), 96u);
+  EXPECT_LE(size(Summary{.of_all = hash, .spaces = 3, .view = hash.low, .life = hash.high}), 106u);
+  EXPECT_LE(size(Neighbour{.step = Neighbour::Step::accept}), 70u);
+  EXPECT_LE(size(Rumours{{{.member = "frankfurt", .number = 3, .life = Life::dead}}}), 90u);
   EXPECT_LE(size(Digests{{{.space = space, .clock = hash, .state = hash}}, hash.low}), 132u);
   EXPECT_LE(size(ClockReport{.space = space,
                              .applied = one,

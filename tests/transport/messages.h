@@ -28,7 +28,7 @@ inline std::string to_text(const Message& message) {
     }
     std::string operator()(const Summary& b) {
       return b.of_all.to_string() + " of " + std::to_string(b.spaces) + ", view " +
-             std::to_string(b.view);
+             std::to_string(b.view) + ", life " + std::to_string(b.life);
     }
     std::string operator()(const Digests& b) {
       return items(b.digests,
@@ -45,7 +45,10 @@ inline std::string to_text(const Message& message) {
     std::string operator()(const Events& b) {
       return b.space + ": " + items(b.events, [](const EventPtr& e) { return e->encoded(); });
     }
-    std::string operator()(const Ack& b) { return b.space + ": " + b.durable.to_string(); }
+    std::string operator()(const Ack& b) {
+      return b.space + ": " + b.durable.to_string() + ", enough of " +
+             items(b.enough, [](const ReplicaId& writer) { return writer.to_string(); });
+    }
     std::string operator()(const Chunk& b) {
       return b.space + ": " + std::to_string(b.transfer) + " of " + std::to_string(b.total_bytes) +
              " at " + std::to_string(b.offset) + ": " + b.bytes;
@@ -61,6 +64,18 @@ inline std::string to_text(const Message& message) {
       return b.space + ": " + std::to_string(b.comparison) + " has " + std::to_string(b.have) +
              (b.done ? " done: " : ": ") +
              items(b.wanted, [](std::uint64_t hash) { return std::to_string(hash); });
+    }
+    std::string operator()(const Neighbour& b) {
+      return std::to_string(static_cast<int>(b.step)) + (b.urgent ? ", urgent" : "") +
+             (b.leaf ? ", leaf" : "") + ", at " + b.endpoint +
+             items(b.others,
+                   [](const Neighbour::Contact& c) { return c.name + " at " + c.endpoint; });
+    }
+    std::string operator()(const Rumours& b) {
+      return items(b.rumours, [](const Rumour& r) {
+        return r.member + " at " + std::to_string(r.number) + " is " +
+               std::to_string(static_cast<int>(r.life));
+      });
     }
     std::string operator()(const Reject& b) {
       return std::string(to_string(b.code)) + ": " + b.reason;
@@ -140,16 +155,22 @@ inline rc::Gen<transport::Body> body() {
     return written_events(*rc::gen::inRange<std::size_t>(1, 5),
                           *rc::gen::element<std::size_t>(0, 1, 100, 40'000));
   });
+  const auto writer = rc::gen::apply(&ReplicaId::from_words, number, number);
+  const auto rumour =
+      rc::gen::construct<Rumour>(name(), rc::gen::inRange<std::uint64_t>(0, rumour_number_max),
+                                 rc::gen::element(Life::alive, Life::suspected, Life::dead));
   return rc::gen::oneOf(
       as_body(rc::gen::construct<Hello>(number, number)),
-      as_body(
-          rc::gen::construct<Summary>(state_hash(), rc::gen::arbitrary<std::uint32_t>(), number)),
+      as_body(rc::gen::construct<Summary>(state_hash(), rc::gen::arbitrary<std::uint32_t>(), number,
+                                          number)),
       as_body(rc::gen::construct<Digests>(rc::gen::container<std::vector<SpaceDigest>>(digest),
                                           number)),
       as_body(rc::gen::construct<ClockReport>(name(), clock(), clock(), state_hash(), boolean,
                                               boolean, number)),
       as_body(rc::gen::construct<Events>(name(), events)),
-      as_body(rc::gen::construct<Ack>(name(), clock())), chunk(),
+      as_body(rc::gen::construct<Ack>(name(), clock(),
+                                      rc::gen::container<std::vector<ReplicaId>>(writer))),
+      chunk(),
       as_body(rc::gen::construct<ChunkAck>(
           name(), number, rc::gen::inRange<std::uint64_t>(0, limits::delta_bytes_max + 1))),
       as_body(rc::gen::construct<Sketch>(name(), number, clock(), number,
@@ -158,6 +179,13 @@ inline rc::Gen<transport::Body> body() {
       as_body(rc::gen::construct<SketchAnswer>(name(), number, rc::gen::arbitrary<std::uint32_t>(),
                                                boolean,
                                                rc::gen::arbitrary<std::vector<std::uint64_t>>())),
+      as_body(rc::gen::construct<Neighbour>(
+          rc::gen::element(Neighbour::Step::ask, Neighbour::Step::accept, Neighbour::Step::refuse,
+                           Neighbour::Step::part),
+          boolean, boolean, name(),
+          rc::gen::resize(10, rc::gen::container<std::vector<Neighbour::Contact>>(
+                                  rc::gen::construct<Neighbour::Contact>(name(), name()))))),
+      as_body(rc::gen::construct<Rumours>(rc::gen::container<std::vector<Rumour>>(rumour))),
       as_body(rc::gen::construct<Reject>(
           rc::gen::map(rc::gen::inRange(0, 14), [](int code) { return ErrorCode(code); }),
           rc::gen::container<std::string>(rc::gen::inRange(' ', '~')))));

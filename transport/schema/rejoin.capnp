@@ -28,6 +28,8 @@ struct Envelope {
     reject @12 :Reject;
     sketch @13 :Sketch;
     sketchAnswer @14 :SketchAnswer;
+    neighbour @16 :Neighbour;
+    rumours @17 :Rumours;
   }
 
   receiver @15 :UInt64;       # incarnation that it is meant for; 0 in a hello and a reject
@@ -47,6 +49,7 @@ struct Summary {
   ofAllHigh @1 :UInt64;
   spaces @2 :UInt32;
   view @3 :UInt64;            # hash of the sender's view of the members; 0: it does not know all
+  life @4 :UInt64;            # hash of what it believes of who is alive
 }
 
 struct SpaceDigest {
@@ -81,6 +84,7 @@ struct Events {
 struct Ack {
   space @0 :Text;
   durable @1 :Data;           # a clock
+  enough @2 :Data;            # 16 bytes a replica id
 }
 
 struct Chunk {
@@ -112,6 +116,29 @@ struct SketchAnswer {
   have @2 :UInt32;
   done @3 :Bool;
   wanted @4 :Data;            # 8 bytes a hash, little-endian
+}
+
+struct Neighbour {
+  step @0 :UInt8;             # 0 ask, 1 accept, 2 refuse, 3 part
+  urgent @1 :Bool;
+  leaf @2 :Bool;
+  others @3 :List(Contact);
+  endpoint @4 :Text;
+}
+
+struct Contact {
+  name @0 :Text;
+  endpoint @1 :Text;
+}
+
+struct Rumours {
+  rumours @0 :List(Rumour);
+}
+
+struct Rumour {
+  member @0 :Text;
+  number @1 :UInt64;
+  life @2 :UInt8;             # 0 alive, 1 suspected, 2 dead
 }
 
 struct Reject {

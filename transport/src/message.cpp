@@ -47,6 +47,16 @@ std::size_t words_max(const Message& message) {
         if constexpr (requires { body.applied; }) words += clock(body.applied);
         if constexpr (requires { body.durable; }) words += clock(body.durable);
         if constexpr (requires { body.clock; }) words += clock(body.clock);
+        if constexpr (requires { body.enough; }) words += text(body.enough.size() * 16);
+        if constexpr (requires { body.endpoint; }) words += text(body.endpoint.size());
+        if constexpr (requires { body.others; }) {
+          for (const auto& contact : body.others) {
+            words += 2 + text(contact.name.size()) + text(contact.endpoint.size());
+          }
+        }
+        if constexpr (requires { body.rumours; }) {
+          for (const Rumour& r : body.rumours) words += 3 + text(r.member.size());
+        }
         if constexpr (requires { body.wanted; }) words += text(body.wanted.size() * 8);
         if constexpr (requires { body.bytes; }) words += text(body.bytes.size());
         if constexpr (requires { body.reason; }) words += text(reject_reason_bytes_max);
@@ -79,6 +89,7 @@ void write(const Summary& body, wire::Envelope::Body::Builder out) {
   summary.setOfAllHigh(body.of_all.high);
   summary.setSpaces(body.spaces);
   summary.setView(body.view);
+  summary.setLife(body.life);
 }
 
 void write(const Digests& body, wire::Envelope::Body::Builder out) {
@@ -120,6 +131,11 @@ void write(const Ack& body, wire::Envelope::Body::Builder out) {
   auto ack = out.initAck();
   ack.setSpace(text_of(body.space));
   ack.setDurable(data_of(body.durable.encoded()));
+  std::string enough;
+  for (const ReplicaId& writer : body.enough) {
+    enough.append(reinterpret_cast<const char*>(writer.bytes.data()), writer.bytes.size());
+  }
+  ack.setEnough(data_of(enough));
 }
 
 void write(const Chunk& body, wire::Envelope::Body::Builder out) {
@@ -158,6 +174,33 @@ void write(const SketchAnswer& body, wire::Envelope::Body::Builder out) {
   Writer hashes(wanted);
   for (const std::uint64_t hash : body.wanted) hashes.fixed64(hash);
   answer.setWanted(data_of(wanted));
+}
+
+void write(const Neighbour& body, wire::Envelope::Body::Builder out) {
+  auto neighbour = out.initNeighbour();
+  neighbour.setStep(static_cast<std::uint8_t>(body.step));
+  neighbour.setUrgent(body.urgent);
+  neighbour.setLeaf(body.leaf);
+  if (!body.endpoint.empty()) neighbour.setEndpoint(text_of(body.endpoint));
+  if (body.others.empty()) return;
+  auto others = neighbour.initOthers(static_cast<capnp::uint>(body.others.size()));
+  capnp::uint at = 0;
+  for (const Neighbour::Contact& from : body.others) {
+    auto contact = others[at++];
+    contact.setName(text_of(from.name));
+    contact.setEndpoint(text_of(from.endpoint));
+  }
+}
+
+void write(const Rumours& body, wire::Envelope::Body::Builder out) {
+  auto rumours = out.initRumours().initRumours(static_cast<capnp::uint>(body.rumours.size()));
+  capnp::uint at = 0;
+  for (const Rumour& from : body.rumours) {
+    auto rumour = rumours[at++];
+    rumour.setMember(text_of(from.member));
+    rumour.setNumber(from.number);
+    rumour.setLife(static_cast<std::uint8_t>(from.life));
+  }
 }
 
 // The numbers of error codes are part of the protocol.
@@ -257,7 +300,8 @@ Result<Body> read(wire::Hello::Reader in) {
 Result<Body> read(wire::Summary::Reader in) {
   return Body(Summary{.of_all = {.low = in.getOfAllLow(), .high = in.getOfAllHigh()},
                       .spaces = in.getSpaces(),
-                      .view = in.getView()});
+                      .view = in.getView(),
+                      .life = in.getLife()});
 }
 
 Result<Body> read(wire::Digests::Reader in) {
@@ -307,7 +351,17 @@ Result<Body> read(wire::Events::Reader in) {
 Result<Body> read(wire::Ack::Reader in) {
   auto durable = clock_of(in.getDurable());
   if (!durable) return std::move(durable).error();
-  return Body(Ack{.space = string_of(in.getSpace()), .durable = *std::move(durable)});
+  const auto enough = in.getEnough();
+  constexpr std::size_t id_bytes = sizeof(ReplicaId);
+  if (enough.size() % id_bytes != 0 || enough.size() / id_bytes > writers_enough_max) {
+    return malformed("has enough of writers that are too many or cut off");
+  }
+  Ack ack{.space = string_of(in.getSpace()), .durable = *std::move(durable), .enough = {}};
+  ack.enough.resize(enough.size() / id_bytes);
+  for (std::size_t i = 0; i < ack.enough.size(); ++i) {
+    std::memcpy(&ack.enough[i], enough.begin() + i * id_bytes, id_bytes);
+  }
+  return Body(std::move(ack));
 }
 
 Result<Body> read(wire::Chunk::Reader in) {
@@ -352,6 +406,38 @@ Result<Body> read(wire::SketchAnswer::Reader in) {
   return Body(std::move(answer));
 }
 
+Result<Body> read(wire::Neighbour::Reader in) {
+  if (in.getStep() > static_cast<std::uint8_t>(Neighbour::Step::part)) {
+    return malformed("wants an unknown step of neighbours, " + std::to_string(in.getStep()));
+  }
+  Neighbour neighbour{.step = static_cast<Neighbour::Step>(in.getStep()),
+                      .urgent = in.getUrgent(),
+                      .leaf = in.getLeaf(),
+                      .endpoint = string_of(in.getEndpoint())};
+  const auto others = in.getOthers();
+  if (others.size() > contacts_max) return malformed("names too many others");
+  for (const auto& contact : others) {
+    neighbour.others.push_back({string_of(contact.getName()), string_of(contact.getEndpoint())});
+  }
+  return Body(std::move(neighbour));
+}
+
+Result<Body> read(wire::Rumours::Reader in) {
+  const auto list = in.getRumours();
+  if (list.size() > rumours_max) return malformed("holds too many rumours");
+  Rumours rumours;
+  rumours.rumours.reserve(list.size());
+  for (const auto& rumour : list) {
+    if (rumour.getLife() > static_cast<std::uint8_t>(Life::dead)) {
+      return malformed("tells of an unknown state of life, " + std::to_string(rumour.getLife()));
+    }
+    rumours.rumours.push_back(Rumour{.member = string_of(rumour.getMember()),
+                                     .number = rumour.getNumber(),
+                                     .life = static_cast<Life>(rumour.getLife())});
+  }
+  return Body(std::move(rumours));
+}
+
 Result<Body> read(wire::Reject::Reader in) {
   if (in.getCode() > static_cast<std::uint16_t>(last_code)) {
     return malformed("rejects with the unknown code " + std::to_string(in.getCode()));
@@ -384,6 +470,10 @@ Result<Body> read(wire::Envelope::Body::Reader in) {
       return read(in.getSketch());
     case wire::Envelope::Body::SKETCH_ANSWER:
       return read(in.getSketchAnswer());
+    case wire::Envelope::Body::NEIGHBOUR:
+      return read(in.getNeighbour());
+    case wire::Envelope::Body::RUMOURS:
+      return read(in.getRumours());
   }
   return malformed("holds a body of unknown kind " +
                    std::to_string(static_cast<unsigned>(in.which())));

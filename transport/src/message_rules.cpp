@@ -10,9 +10,9 @@ namespace rejoin::transport {
 namespace {
 
 // By alternative: names of bodies in the order of Body.
-constexpr const char* kind_names[] = {"hello",  "summary", "digests",      "clock_report",
-                                      "events", "ack",     "chunk",        "chunk_ack",
-                                      "reject", "sketch",  "sketch_answer"};
+constexpr const char* kind_names[] = {
+    "hello",     "summary", "digests", "clock_report",  "events",    "ack",    "chunk",
+    "chunk_ack", "reject",  "sketch",  "sketch_answer", "neighbour", "rumours"};
 static_assert(std::size(kind_names) == std::variant_size_v<Body>);
 
 bool has_control_characters(std::string_view text) {
@@ -23,7 +23,32 @@ bool has_control_characters(std::string_view text) {
 const char* broken(const Hello&) { return nullptr; }
 const char* broken(const Summary&) { return nullptr; }
 const char* broken(const ClockReport&) { return nullptr; }
-const char* broken(const Ack&) { return nullptr; }
+const char* broken(const Neighbour& body) {
+  const auto can_be = [](const std::string& endpoint) {
+    return endpoint.size() <= endpoint_bytes_max && is_valid_utf8(endpoint) &&
+           !has_control_characters(endpoint);
+  };
+  if (!can_be(body.endpoint)) return "names an endpoint that cannot be one";
+  if (body.others.size() > contacts_max) return "names too many others";
+  for (const Neighbour::Contact& contact : body.others) {
+    if (!is_valid_name(contact.name)) return "names a node without a valid name";
+    if (!can_be(contact.endpoint)) return "names an endpoint that cannot be one";
+  }
+  return nullptr;
+}
+
+const char* broken(const Ack& body) {
+  return body.enough.size() > writers_enough_max ? "has enough of too many writers" : nullptr;
+}
+
+const char* broken(const Rumours& body) {
+  if (body.rumours.size() > rumours_max) return "holds too many rumours";
+  for (const Rumour& rumour : body.rumours) {
+    if (!is_valid_name(rumour.member)) return "holds a rumour of nobody";
+    if (rumour.number > rumour_number_max) return "holds a rumour of too high a number";
+  }
+  return nullptr;
+}
 
 const char* broken(const Digests& body) {
   if (body.digests.size() > digests_max) return "holds too many digests";

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t notices_max = 4096;
 constexpr std::size_t limited_names_max = 1024;
+// Who the members are is read again so long after a change: many may join together.
+constexpr Micros members_read_delay = std::chrono::milliseconds(50);
+constexpr Micros members_read_delay_each = std::chrono::milliseconds(1);
 
 Status check_space_name(const std::string& name) {
   if (transport::is_valid_name(name)) return {};
@@ -39,6 +42,10 @@ Core::Impl::Impl(CoreOptions options_in, Now now_in)
   options.digests_per_message =
       std::clamp<std::size_t>(options.digests_per_message, 1, transport::digests_max);
   options.chunk_window = std::max<std::size_t>(options.chunk_window, 1);
+  if (options.overlay) {
+    overlay = std::make_unique<Overlay>(options.name);
+    return;
+  }
   const std::vector<std::string> names = std::exchange(options.peers, {});
   for (const std::string& name : names) {
     if (name != options.name && !slots.contains(name)) add_peer(name, true);
@@ -186,6 +193,11 @@ std::shared_ptr<const PersistBatch> Core::Impl::take_batch() {
 void Core::Impl::state_changed(Replica& replica) {
   replica.changed = true;
   progress(replica);
+  if (overlay && replica.name == members_space) {
+    overlay->stale = true;
+    tend_soon(members_read_delay +
+              members_read_delay_each * static_cast<std::int64_t>(overlay->members.size()));
+  }
 }
 
 void Core::Impl::progress(Replica& replica) {
@@ -263,7 +275,8 @@ Status Core::open_space(StoredSpace stored, Now now) {
     replica.recent.add(std::move(event), 0, RecentEvents::from_here, now.monotonic);
   }
   replica.recent.keep_only(replica.document.clock());
-  const bool alone = impl_->options.members.empty()
+  const bool alone = impl_->overlay ? false
+                     : impl_->options.members.empty()
                          ? impl_->peers.empty()
                          : std::ranges::all_of(impl_->options.members, [&](const auto& member) {
                              return member == impl_->options.name;
@@ -332,6 +345,12 @@ void Core::track_changes(const std::string& space, bool enabled) {
 void Core::add_peer(const std::string& peer, Now now) {
   impl_->now = now;
   if (peer.empty() || peer == impl_->options.name) return;
+  if (impl_->overlay) {
+    if (std::ranges::find(impl_->options.peers, peer) == impl_->options.peers.end()) {
+      impl_->options.peers.push_back(peer);
+    }
+    return impl_->tend_soon(Micros{0});
+  }
   const auto it = impl_->slots.find(peer);
   if (it == impl_->slots.end()) {
     impl_->add_peer(peer, REJOIN_MUTANT(newcomer_stays_a_stranger, true, false));

@@ -13,6 +13,8 @@ namespace {
 
 constexpr Micros notice_interval = std::chrono::seconds(1);
 constexpr Micros waiting_age_max = std::chrono::seconds(10);
+// Of an overlay: how many places of peers there are before those of former ones are given away.
+constexpr std::size_t peers_kept = 32;
 
 template <class... F>
 struct Overloaded : F... {
@@ -81,6 +83,7 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
   }
   Peer* peer = peer_for(from);
   if (!peer) return;
+  peer->last_message = now.monotonic;
   if (const auto* hello = std::get_if<transport::Hello>(&message.body)) {
     return on_hello(*peer, message.incarnation, *hello);
   }
@@ -96,6 +99,12 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
     ++counters.messages_stale;
     return;
   }
+  if (const auto* neighbour = std::get_if<transport::Neighbour>(&message.body)) {
+    return on_neighbour(*peer, *neighbour);
+  }
+  if (peer->standing == Standing::none) return tell_parted(*peer);
+  // That it took us was lost on the way.
+  if (peer->standing == Standing::candidate) become_neighbours(*peer);
   heard(*peer);
   std::visit(Overloaded{
                  [&](const transport::Summary& m) { on_summary(*peer, m); },
@@ -107,6 +116,8 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
                  [&](const transport::ChunkAck& m) { on_chunk_ack(*peer, m); },
                  [&](const transport::Sketch& m) { on_sketch(*peer, m); },
                  [&](const transport::SketchAnswer& m) { on_sketch_answer(*peer, m); },
+                 [&](const transport::Rumours& m) { on_rumours(*peer, m); },
+                 [](const transport::Neighbour&) {},
                  [](const transport::Hello&) {},
                  [](const transport::Reject&) {},
              },
@@ -157,20 +168,15 @@ void Core::Impl::on_hello(Peer& peer, std::uint64_t sender, const transport::Hel
     // The other side first learns who we are, and then hears the rest.
     send_hello(peer, {.challenge = confirmed ? 0 : challenge_for(peer), .answer = hello.challenge});
   }
-  if (confirmed) heard(peer);
+  if (!confirmed) return;
+  if (peer.standing == Standing::candidate) ask_to_be_neighbour(peer);
+  if (peer.standing == Standing::neighbour) heard(peer);
 }
 
 void Core::Impl::confirm(Peer& peer, std::uint64_t seen) {
   if (peer.incarnation == seen) return;
   if (peer.incarnation != 0 && !REJOIN_MUTATED(incarnation_is_ignored)) {
-    // It may have lost anything: all knowledge begins anew.
-    ++peer.epoch;
-    peer.unagreed.clear();
-    peer.all_unagreed = true;
-    peer.lacking.clear();
-    peer.differing_summaries = 0;
-    peer.digests_sent_at = Micros{-1};
-    peer.sample = Dot{};
+    forget(peer);  // it may have lost anything
     peer.alive = false;
   }
   peer.incarnation = seen;
@@ -182,24 +188,39 @@ void Core::Impl::confirm(Peer& peer, std::uint64_t seen) {
   }
 }
 
+void Core::Impl::forget(Peer& peer) {
+  ++peer.epoch;
+  peer.unagreed.clear();
+  peer.all_unagreed = true;
+  peer.lacking.clear();
+  peer.differing_summaries = 0;
+  peer.digests_sent_at = Micros{-1};
+  peer.agreed_view = 0;
+  peer.agreed_at = Micros{-1};
+  peer.sample = Dot{};
+}
+
 bool Core::Impl::shares_view(std::uint64_t their_view) const {
   return view != 0 && REJOIN_MUTANT(views_are_ignored, their_view == view, true);
 }
 
 void Core::Impl::refresh_view() {
   view = 0;
-  std::vector<std::string> names = options.members;
+  const auto known = [&](const std::string& name) {
+    const auto slot = slots.find(name);
+    if (name == options.name) return incarnation;
+    return slot == slots.end() ? 0 : peers[slot->second]->incarnation;
+  };
+  const auto& members = options.members;
+  if (std::ranges::any_of(members, [&](const auto& name) { return known(name) == 0; })) return;
+  std::vector<std::string> names = members;
   std::ranges::sort(names);
   std::string bytes;
   Writer out(bytes);
   for (const std::string& name : names) {
-    const auto slot = slots.find(name);
-    std::uint64_t known = name == options.name ? incarnation : 0;
-    if (slot != slots.end()) known = peers[slot->second]->incarnation;
-    if (known == 0) return;
     out.varint(name.size());
     out.raw(name);
-    out.fixed64(known);
+    out.fixed64(known(name));
   }
   if (!names.empty()) view = hash_bytes(bytes).low;
 }
@@ -207,12 +228,22 @@ void Core::Impl::refresh_view() {
 // ---- Peers ----
 
 Peer& Core::Impl::add_peer(const std::string& name, bool configured) {
+  if (overlay && peers.size() >= peers_kept) {
+    Peer* oldest = nullptr;
+    for (const auto& peer : peers) {
+      const bool is_silent = now.monotonic - peer->last_message >= options.peer_timeout;
+      if (peer->standing != Standing::none || !is_silent) continue;
+      if (!oldest || peer->last_message < oldest->last_message) oldest = peer.get();
+    }
+    if (oldest) return reuse(*oldest, name);
+  }
   const auto slot = static_cast<std::uint32_t>(peers.size());
   peers.push_back(std::make_unique<Peer>());
   Peer& peer = *peers.back();
   peer.name = name;
   peer.slot = slot;
   peer.configured = configured;
+  if (overlay) peer.standing = Standing::none;
   peer.pace = Pace(options.link_bytes_per_second);
   // The first exchange is due at once, and then a random part of the interval apart.
   peer.next_exchange = now.monotonic;
@@ -229,7 +260,7 @@ Peer* Core::Impl::peer_for(const std::string& name) {
   for (const auto& peer : peers) {
     if (peer->configured) continue;
     ++strangers;
-    if (!peer->alive && (!oldest || peer->last_heard < oldest->last_heard)) oldest = peer.get();
+    if (!peer->alive && (!oldest || peer->last_message < oldest->last_message)) oldest = peer.get();
   }
   if (strangers < options.strangers_max) return &add_peer(name, false);
   if (!oldest) {
@@ -239,18 +270,22 @@ Peer* Core::Impl::peer_for(const std::string& name) {
     }
     return nullptr;
   }
-  // Its slot goes to the newcomer, and what was known of it is void.
-  slots.erase(oldest->name);
-  const std::uint32_t slot = oldest->slot;
-  const std::uint32_t epoch = oldest->epoch + 1;
-  *oldest = Peer{};
-  oldest->name = name;
-  oldest->slot = slot;
-  oldest->epoch = epoch;
-  oldest->pace = Pace(options.link_bytes_per_second);
-  oldest->next_exchange = now.monotonic;
+  return &reuse(*oldest, name);
+}
+
+Peer& Core::Impl::reuse(Peer& peer, const std::string& name) {
+  slots.erase(peer.name);
+  const std::uint32_t slot = peer.slot;
+  const std::uint32_t epoch = peer.epoch + 1;
+  peer = Peer{};
+  peer.name = name;
+  peer.slot = slot;
+  peer.epoch = epoch;
+  if (overlay) peer.standing = Standing::none;
+  peer.pace = Pace(options.link_bytes_per_second);
+  peer.next_exchange = now.monotonic;
   slots.emplace(name, slot);
-  return oldest;
+  return peer;
 }
 
 void Core::Impl::heard(Peer& peer) {
@@ -280,6 +315,7 @@ void Core::Impl::gone(Peer& peer) {
                                                                                   peer.last_heard)
                                 .count()) +
              " ms");
+  if (overlay) lost_neighbour(peer);
 }
 
 Link& Core::Impl::link(Replica& replica, Peer& peer) {
@@ -316,9 +352,11 @@ void Core::Impl::tick() {
     storage_retry_at = never;
     storage_retry_allowed = true;
   }
+  if (overlay && overlay->due <= now.monotonic) tend_overlay();
   for (std::size_t slot = 0; slot < peers.size(); ++slot) {
     Peer& peer = *peers[slot];
     if (peer.alive && now.monotonic - peer.last_heard >= options.peer_timeout) gone(peer);
+    if (probe_due(peer) <= now.monotonic) challenge(peer);
     if (peer.next_exchange <= now.monotonic) exchange(peer);
   }
   while (!timers.empty() && timers.begin()->first <= now.monotonic) {
@@ -327,10 +365,11 @@ void Core::Impl::tick() {
 }
 
 Micros Core::Impl::next_deadline() const {
-  Micros earliest = storage_retry_at;
+  Micros earliest = overlay ? std::min(storage_retry_at, overlay->due) : storage_retry_at;
   for (const auto& peer : peers) {
     earliest = std::min(earliest, peer->next_exchange);
     if (peer->alive) earliest = std::min(earliest, peer->last_heard + options.peer_timeout);
+    earliest = std::min(earliest, probe_due(*peer));
   }
   if (!timers.empty()) earliest = std::min(earliest, timers.begin()->first);
   return earliest;

@@ -67,6 +67,9 @@ Core::Impl::Outcome Core::Impl::apply(Replica& replica, const EventPtr& event, P
   Link& link = this->link(replica, from);
   if (clock_here.includes(event->id())) {
     ++counters.events_duplicate;
+    if (!has_full_mesh() && link.applied.get(event->writer()) < event->first()) {
+      link.enough.insert(event->writer());  // it came by another branch
+    }
     link.applied.advance(event->id());
     return Outcome::duplicate;
   }
@@ -101,10 +104,8 @@ Core::Impl::Outcome Core::Impl::apply(Replica& replica, const EventPtr& event, P
   }
   replica.recent.add(event, 0, from.slot, now.monotonic);
   for (std::uint32_t slot = 0; slot < replica.links.size(); ++slot) {
-    const auto& at_once = replica.links[slot].relay_at_once_until;
-    if (at_once.empty() || slot == from.slot) continue;
-    const auto it = at_once.find(event->writer());
-    if (it == at_once.end() || it->second <= now.monotonic) continue;
+    if (slot == from.slot) continue;
+    if (!relays_at_once(*peers[slot], replica.links[slot], event->writer())) continue;
     replica.relays[slot].push_back(event);
     want_flush(replica);
   }
@@ -176,6 +177,10 @@ void Core::Impl::on_ack(Peer& peer, const transport::Ack& message) {
   Link::absorb(link.durable, message.durable, replica->document.clock());
   Link::absorb(link.applied, message.durable, replica->document.clock());
   sample_round_trip(*replica, peer, message.durable);
+  for (const ReplicaId& writer : message.enough) {
+    const bool is_known = replica->document.clock().get(writer) > 0;
+    if (is_known && !REJOIN_MUTATED(branches_are_not_pruned)) link.lazy.insert(writer);
+  }
   // The next portion; or what was kept back meanwhile.
   if (link.resend_goes_on || (had_to_take_over && !link.must_take_over())) {
     link.resend_goes_on = false;
@@ -203,9 +208,14 @@ void Core::Impl::send_ack(Replica& replica, Peer& peer, Link& link) {
   link.ack_due = never;
   link.ack_now = false;
   link.ack_wanted = replica.durable && durable != replica.document.clock();
-  if (changed.empty()) return;
+  if (changed.empty() && link.enough.empty()) return;
   link.acked = durable;
-  send(peer, transport::Ack{replica.name, std::move(changed)}, 0);
+  transport::Ack ack{replica.name, std::move(changed)};
+  const auto count = std::min(link.enough.size(), transport::writers_enough_max);
+  const auto told = link.enough.begin() + static_cast<std::ptrdiff_t>(count);
+  ack.enough.assign(link.enough.begin(), told);
+  link.enough.erase(link.enough.begin(), told);
+  send(peer, std::move(ack), 0);
 }
 
 void Core::Impl::sample_round_trip(const Replica& replica, Peer& peer, const Clock& durable) {
@@ -263,6 +273,7 @@ void Core::Impl::want_flush(Replica& replica) {
 }
 
 void Core::Impl::flush() {
+  if (overlay) tell_news();
   for (Replica* replica : to_flush) {
     replica->to_flush = false;
     push(*replica);
@@ -337,6 +348,16 @@ void Core::Impl::send_events(Replica& replica, Peer& peer, Link& link,
   send_group();
 }
 
+// Plumtree (Leitao, Pereira and Rodrigues, "Epidemic Broadcast Trees", 2007), with a tree for each
+// writer: events go on at once by all links but those on which they would be the second to come. An
+// acknowledgement is the announcement of what one has; who does not announce it in time is sent it
+// after all, and its link is a branch again.
+bool Core::Impl::relays_at_once(const Peer& peer, const Link& link, const ReplicaId& writer) const {
+  if (!has_full_mesh()) return peer.alive && !link.lazy.contains(writer);
+  const auto until = link.relay_at_once_until.find(writer);
+  return until != link.relay_at_once_until.end() && until->second > now.monotonic;
+}
+
 void Core::Impl::relay_at_once(Replica& replica) {
   for (auto& [slot, events] : std::exchange(replica.relays, {})) {
     Peer& peer = *peers[slot];
@@ -376,8 +397,12 @@ Micros Core::Impl::relay(Replica& replica, Peer& peer, Link& link) {
     }
     due.push_back(entry.event);
     reach.advance(entry.event->id());
-    link.relay_at_once_until[writer] =
-        now.monotonic + relay_at_once_intervals * options.exchange_interval;
+    if (has_full_mesh()) {
+      link.relay_at_once_until[writer] =
+          now.monotonic + relay_at_once_intervals * options.exchange_interval;
+    } else if (!REJOIN_MUTATED(branches_do_not_grow_again)) {
+      link.lazy.erase(writer);
+    }
   }
   if (!due.empty() && !REJOIN_MUTATED(relays_are_dropped)) {
     counters.events_relayed += due.size();

@@ -83,14 +83,16 @@ transport::Summary Core::Impl::summary_for(Peer& peer) {
   refresh_digests();
   StateHash of_all = summary_of_all;
   for (const std::uint32_t index : peer.lacking) of_all -= replicas[index]->summary_part;
-  return transport::Summary{
-      of_all, static_cast<std::uint32_t>(replicas.size() - peer.lacking.size()), view};
+  return transport::Summary{of_all,
+                            static_cast<std::uint32_t>(replicas.size() - peer.lacking.size()), view,
+                            overlay ? overlay->liveness.hash() : 0};
 }
 
 void Core::Impl::send_summary(Peer& peer) { send(peer, summary_for(peer), last_own); }
 
 void Core::Impl::on_summary(Peer& peer, const transport::Summary& message) {
   const transport::Summary ours = summary_for(peer);
+  if (overlay && message.life != ours.life) tell_beliefs(peer);
   if (ours.of_all != message.of_all || ours.spaces != message.spaces ||
       REJOIN_MUTATED(summaries_never_match)) {
     ++peer.differing_summaries;
@@ -202,6 +204,7 @@ void Core::Impl::agree(Replica& replica, Peer& peer, Link& link, std::uint64_t t
                clock_here);
   settle(replica, link, durable);
   settle_in_view(replica, link, clock_here, durable, their_view);
+  if (!shares_view(their_view)) peer.agreed_view = 0;  // it is to be said again when they do
   confirm_identity(replica, peer);
   progress_of_peer(replica);
 }

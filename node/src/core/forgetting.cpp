@@ -49,6 +49,10 @@ void Core::Impl::forget_soon(Replica& replica) {
   hurry(replica, replica.prune_due);
 }
 
+bool Core::Impl::may_not_know_all() const {
+  return overlay && !REJOIN_MUTATED(members_known_here_count_as_all);
+}
+
 // A member that was never heard is away since we began.
 bool Core::Impl::is_away(const Peer* member) const {
   const Micros heard_at = std::max(started_at, member ? member->last_heard : Micros{0});
@@ -80,6 +84,13 @@ void Core::Impl::prune(Replica& replica) {
     if (!away) early.meet(link->settled);
     all_here = all_here && !away;
   }
+  if (may_not_know_all()) {
+    // There may be more members than are known here, unless all mean the same ones.
+    Micros confirmed_at{0};
+    std::optional<Replica::Kept> kept = kept_by_all(replica, confirmed_at);
+    stable = kept ? std::move(kept->clock) : Clock{};
+    early.join(stable);
+  }
   const bool forget = !options.members.empty() && advance_forgetting(replica);
   if (stable == replica.pruned_to && early == replica.pruned_early_to && !forget) return;
   replica.pruned_to = stable;
@@ -99,6 +110,8 @@ void Core::Impl::prune(Replica& replica) {
 // not heard for the longest. Nothing while one has not said so.
 std::optional<Replica::Kept> Core::Impl::kept_by_all(const Replica& replica,
                                                      Micros& confirmed_at) const {
+  // Who finds the others has not found them yet.
+  if (may_not_know_all() && options.members.size() < 2) return std::nullopt;
   Replica::Kept kept{replica.durable_part(), Micros{0}};
   confirmed_at = now.monotonic;
   for (const std::string& member : options.members) {

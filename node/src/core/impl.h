@@ -8,6 +8,7 @@
 //   exchange.cpp    summaries, digests, clock reports, and how a peer is caught up
 //   deltas.cpp      transfers of deltas
 //   comparing.cpp   finding out which cells differ, for one that is behind what is forgotten
+//   overlay.cpp     who the members are, who is a neighbour, who is alive
 //   forgetting.cpp  removals, and what orders elements, that every member has seen
 #pragma once
 
@@ -20,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/liveness.h"
 #include "core/outbox.h"
 #include "core/peer.h"
 #include "core/persist_queue.h"
@@ -75,6 +77,24 @@ struct Core::Impl {
   Micros storage_pause{0};
   bool storage_retry_allowed = false;
 
+  // Where members come and go.
+  struct Overlay {
+    explicit Overlay(const std::string& self) : liveness(self) {}
+
+    Liveness liveness;
+    std::map<std::string, MemberStatus, std::less<>> members;  // as the space has them
+    bool stale = true;                                         // the space has changed since
+    bool leaving = false;
+    Micros due{0};                        // when to tend it
+    Micros next_probe{0};                 // of one that is believed dead
+    std::map<std::string, Micros> tried;  // when one was no candidate any more, and was not taken
+    std::map<std::string, std::string> referred;         // whom others named: endpoints
+    int refusals = 0;                                    // since this node had a neighbour
+    std::vector<std::pair<Rumour, std::uint32_t>> news;  // not told yet, and the slot it came from
+    std::vector<Dial> dials;
+  };
+  std::unique_ptr<Overlay> overlay;  // null without
+
   // ---- core.cpp ----
   Replica* find(std::string_view space);
   const Replica* find(std::string_view space) const;
@@ -99,6 +119,10 @@ struct Core::Impl {
   void malformed(const std::string& from, const std::string& space, const std::string& reason);
   Peer* peer_for(const std::string& name);  // null when there are too many strangers
   Peer& add_peer(const std::string& name, bool configured);
+  // Gives the place of one who is silent to another.
+  Peer& reuse(Peer& peer, const std::string& name);
+  // All knowledge of the peer's process begins anew.
+  void forget(Peer& peer);
   void send_hello(const Peer& peer, const transport::Hello& hello);
   void challenge(Peer& peer);
   std::uint64_t challenge_for(Peer& peer);  // the one that is not answered yet, or a new one
@@ -147,6 +171,7 @@ struct Core::Impl {
   Micros relay_wait(const Peer& peer) const {
     return options.relay_delay + 2 * peer.round_trip.estimate();
   }
+  bool relays_at_once(const Peer& peer, const Link& link, const ReplicaId& writer) const;
   void relay_at_once(Replica& replica);
   // Relays what is due to one peer; returns when to look again.
   Micros relay(Replica& replica, Peer& peer, Link& link);
@@ -189,12 +214,39 @@ struct Core::Impl {
   std::size_t outgoing_transfers();
   std::size_t incoming_bytes();
 
+  // ---- overlay.cpp ----
+  bool has_full_mesh() const;  // everybody talks with everybody, or with whom options.peers says
+  void tend_overlay();
+  void tend_soon(Micros delay);
+  void read_members();
+  void enter_self();
+  // When to ask a neighbour whether it is there, before it is suspected; `never` when it was asked.
+  Micros probe_due(const Peer& peer) const;
+  void confirm_deaths();
+  void seek_neighbours();
+  void make_candidate(const std::string& name, const std::string& endpoint);
+  void ask_to_be_neighbour(Peer& peer);
+  void on_neighbour(Peer& peer, const transport::Neighbour& message);
+  void become_neighbours(Peer& peer);
+  void part(Peer& peer, bool tell);
+  void tell_parted(Peer& peer);
+  void turn_away(Peer& peer, transport::Neighbour::Step step);
+  void lost_neighbour(Peer& peer);
+  void on_rumours(Peer& peer, const transport::Rumours& message);
+  void spread(const std::optional<Rumour>& rumour, std::uint32_t from);
+  void tell_news();
+  void tell_beliefs(Peer& peer);
+  std::size_t count_neighbours(bool leaves, bool candidates) const;
+  std::size_t wanted_neighbours() const;
+  std::size_t neighbours_max() const;
+
   // ---- forgetting.cpp ----
   void settle(Replica& replica, Link& link, const Clock& durable);
   // The same for elements: of a report, or an agreement, under the sender's view.
   void settle_in_view(Replica& replica, Link& link, const Clock& applied, const Clock& durable,
                       std::uint64_t their_view);
   void forget_soon(Replica& replica);
+  bool may_not_know_all() const;  // who finds the members has perhaps not found all of them
   bool is_away(const Peer* member) const;
   std::optional<Replica::Kept> kept_by_all(const Replica& replica, Micros& confirmed_at) const;
   bool advance_forgetting(Replica& replica);

@@ -31,13 +31,28 @@ class RoundTrip {
   Micros estimate_{0};
 };
 
+// What a peer is in the overlay. Without one all are neighbours.
+enum class Standing {
+  none,       // talks to us, or did; nothing but hello and neighbour is exchanged
+  candidate,  // is asked whether it wants to be our neighbour
+  neighbour,
+};
+
 struct Peer {
   std::string name;
   std::uint32_t slot = 0;   // index in the core's list, and of its Link in each Replica
   bool configured = false;  // we talk to it of our own accord; others only while they talk to us
-  bool heard = false;       // ever
-  bool alive = false;       // heard within peer_timeout
+  Standing standing = Standing::neighbour;
+  bool leaf = false;     // of the overlay: cannot be dialled
+  std::string endpoint;  // of the overlay: as it said, or who named it
+  Micros candidate_since{0};
+  Micros parted_at{-1};         // when it was told that it is no neighbour; negative: never
+  std::uint64_t life_told = 0;  // hash of the beliefs of who is alive that were sent to it last
+  Micros life_told_at{-1};
+  bool heard = false;  // ever
+  bool alive = false;  // heard within peer_timeout
   Micros last_heard{0};
+  Micros last_message{0};  // of whatever kind, believed or not
   Micros alive_since{0};
   Micros next_exchange{0};
 

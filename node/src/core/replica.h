@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/container/flat_map.hpp>
+#include <boost/container/flat_set.hpp>
 #include <deque>
 #include <map>
 #include <memory>
@@ -69,6 +70,11 @@ struct Link {
   std::uint64_t relayed_to = 0;  // number in RecentEvents up to which relaying is done
   // Writers whose events this peer was seen to lack: relayed at once until then.
   boost::container::flat_map<ReplicaId, Micros> relay_at_once_until;
+
+  // Where events travel along a tree: writers whose events the peer has from elsewhere, so that
+  // they are not relayed to it at once; and those of whom it is to be told the same.
+  boost::container::flat_set<ReplicaId> lazy;
+  boost::container::flat_set<ReplicaId> enough;
 
   std::unique_ptr<OutgoingTransfer> outgoing;
   std::unique_ptr<IncomingTransfer> incoming;

@@ -390,8 +390,10 @@ std::string why_no_change(const Scenario& scenario, const std::vector<MemberChan
     }
   }
   if (changing.size() >= scenario.nodes.size()) return "leave one node that is always there";
-  if (!changes.empty() && scenario.topology != Topology::mesh) {
-    return "expected the topology \"mesh\"";
+  const bool can_change =
+      scenario.topology == Topology::mesh || scenario.topology == Topology::overlay;
+  if (!changes.empty() && !can_change) {
+    return "expected the topology \"mesh\" or \"overlay\"";
   }
   return "";
 }
@@ -481,7 +483,7 @@ void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
   read_replay(top, scenario);
   read_nodes(top, scenario);
   int topology = static_cast<int>(scenario.topology);
-  top.read_choice("topology", {"mesh", "line", "ring", "star", "random"}, topology);
+  top.read_choice("topology", {"mesh", "line", "ring", "star", "random", "overlay"}, topology);
   scenario.topology = static_cast<Topology>(topology);
   top.read("degree", scenario.degree);
   if (scenario.degree < 2) top.problem("degree", "degree: expected at least 2");

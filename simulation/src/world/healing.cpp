@@ -132,8 +132,26 @@ void World::check_agreement() {
   check_settled(queue_.now() + converge_within_);
 }
 
+// Whom the host takes for a member, or for dead, and should not; empty when there is nobody.
+std::string World::misbelief(const Host& host) const {
+  if (scenario_.topology != Topology::overlay) return {};
+  std::set<std::string> known;
+  for (const node::MemberStatus& member : host.core().members()) {
+    const bool left = left_.contains(services_->index_of.at(member.name));
+    const bool alive = member.life == transport::Life::alive;
+    if (left == alive) {
+      return host.name() + " takes " + member.name + " for " + (alive ? "alive" : "dead");
+    }
+    if (!left) known.insert(member.name);
+  }
+  if (known.size() == all_hosts().size()) return {};
+  return host.name() + " knows of " + std::to_string(known.size()) +
+         " members that are there, of " + std::to_string(all_hosts().size());
+}
+
 std::string World::unsettled() const {
   for (const Host* host : all_hosts()) {
+    if (auto wrong = misbelief(*host); !wrong.empty()) return wrong;
     for (const auto& space : services_->spaces) {
       const Document& document = host->core().document(space.name);
       const auto where = host->name() + " in " + space.name;
@@ -141,7 +159,7 @@ std::string World::unsettled() const {
         return "not everything is durable at " + where;
       }
       // A node forgets removals once it has heard from every member itself.
-      const bool hears_all = host->core_options().peers.size() + 1 == hosts_.size();
+      const bool hears_all = host->neighbours().size() + 1 == hosts_.size();
       if (hears_all && left_.empty() && document.remembers_removals()) {
         return "removals are still remembered, although every member has seen them, at " + where;
       }
@@ -220,7 +238,7 @@ std::string World::idle_noise(const std::vector<Host*>& hosts, Duration listened
   std::uint64_t allowed = 0;
   for (const Host* host : hosts) {
     const auto intervals = listened / host->core_options().exchange_interval + 2;
-    allowed += 2 * host->core_options().peers.size() * static_cast<std::uint64_t>(intervals);
+    allowed += 2 * host->neighbours().size() * static_cast<std::uint64_t>(intervals);
   }
   if (idle_messages_ > allowed) {
     return std::to_string(idle_messages_) + " messages in " +
@@ -303,6 +321,7 @@ void World::deep_check(Host& host) {
   }
   check_peers_claims(host);
   for (const auto& space : services_->spaces) {
+    if (!is_of_workload(space.name)) continue;
     if (auto wrong = workload_->wrong_state(host.index(), space.name)) {
       fail(Promise::state, host.name() + " shows a wrong state of " + space.name + ": " + *wrong);
       return;

@@ -288,6 +288,12 @@ Result<node::Committed> Host::transact(const std::string& space, const std::stri
   return committed;
 }
 
+bool Host::take_out(const std::string& member) {
+  const bool done = core_->remove_member(member, "operator", local_now()).ok();
+  if (done) pump();
+  return done;
+}
+
 void Host::meet(const std::string& peer) {
   options_.core.peers.push_back(peer);
   if (!up()) return;
@@ -337,6 +343,7 @@ void Host::pump_once() {
     services_.observer.sending(*this, to->second, send);
     services_.network.send(index_, to->second, std::move(send.bytes), send.kind);
   }
+  core_->take_dials();  // there is nothing to connect
   if (auto batch = core_->take_batch()) {
     if (writing_) {
       services_.observer.broken(Promise::invariants,

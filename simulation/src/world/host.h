@@ -87,6 +87,10 @@ class Host {
   node::Core& core() { return *core_; }
   const node::Core& core() const { return *core_; }
   const node::CoreOptions& core_options() const { return options_.core; }
+  // With whom it talks of its own accord; while it is down, with whom it would begin.
+  std::vector<std::string> neighbours() const {
+    return up() ? core_->neighbours() : options_.core.peers;
+  }
   const std::map<std::string, SpaceView>& spaces() const { return spaces_; }
   const SpaceView& space(const std::string& name) const { return spaces_.at(name); }
   node::Now local_now() const;
@@ -112,6 +116,8 @@ class Host {
   // will learn from its peers that it must not; clients keep away until then.
   bool may_write() const;
 
+  // From the members of an overlay; false when it is none.
+  bool take_out(const std::string& member);
   // From now on also talks to this peer.
   void meet(const std::string& peer);
   // Processes that start here speak a version of the protocol that the others do not know.

@@ -24,7 +24,7 @@ bool World::draw_core() {
       if (inside[node]) continue;
       inside[node] = true;
       ++many;
-      for (const auto& peer : hosts_[node]->core_options().peers) {
+      for (const auto& peer : hosts_[node]->neighbours()) {
         next.push_back(services_->index_of.at(peer));
       }
     }
@@ -54,7 +54,7 @@ void World::heal_core() {
   for (const Host* host : core_) {
     for (const auto& space : services_->spaces) {
       // Who does not know yet that its disk lied may not write, and hears it from others.
-      if (failed() || !reachable(host->index())) continue;
+      if (failed() || !reachable(host->index()) || !is_of_workload(space.name)) continue;
       if (const auto dot = workload_->write_at(host->index(), space.name)) {
         proofs_.push_back({host->index(), space.name, *dot});
       }
@@ -87,7 +87,7 @@ std::string World::core_lags() const {
     }
     const auto holders = writer.core().durable_at(proof.space, proof.dot);
     for (const Host* host : core_) {
-      const auto& peers = writer.core_options().peers;
+      const auto peers = writer.neighbours();
       if (std::ranges::find(peers, host->name()) == peers.end()) continue;
       if (std::ranges::find(holders, host->name()) == holders.end()) {
         return what + " is not acknowledged by " + host->name();

@@ -111,6 +111,29 @@ struct Words {
            (answer.done ? "wants " + std::to_string(answer.wanted.size()) + " cells"
                         : "has " + std::to_string(answer.have) + " symbols");
   }
+  std::string operator()(const transport::Neighbour& neighbour) const {
+    switch (neighbour.step) {
+      case transport::Neighbour::Step::ask:
+        return neighbour.urgent ? "wants it as a neighbour, urgently" : "wants it as a neighbour";
+      case transport::Neighbour::Step::accept:
+        return "takes it as a neighbour";
+      case transport::Neighbour::Step::refuse:
+        return "has neighbours enough";
+      case transport::Neighbour::Step::part:
+        return "is not its neighbour any more";
+    }
+    return {};
+  }
+  std::string operator()(const transport::Rumours& rumours) const {
+    constexpr const char* lives[] = {" is alive", " is suspected", " is dead"};
+    std::string text;
+    for (const auto& rumour : rumours.rumours) {
+      if (text.size() > 200) return text + ", ...";
+      text += (text.empty() ? "" : ", ") + rumour.member + lives[static_cast<int>(rumour.life)] +
+              " at " + std::to_string(rumour.number);
+    }
+    return text;
+  }
   std::string operator()(const transport::Reject& reject) const { return reject.reason; }
 };
 

@@ -11,6 +11,8 @@ namespace rejoin::simulation {
 
 namespace {
 
+constexpr NodeIndex overlay_seeds = 3;
+
 using Neighbours = std::vector<std::vector<NodeIndex>>;
 
 void connect(Neighbours& all, NodeIndex a, NodeIndex b) {
@@ -53,6 +55,13 @@ Neighbours neighbours_of(const Scenario& scenario, const Random& random) {
       break;
     case Topology::star:
       for (NodeIndex a = 1; a < count; ++a) connect(all, 0, a);
+      break;
+    case Topology::overlay:
+      for (NodeIndex a = 1; a < count; ++a) {
+        for (NodeIndex seed = 0; seed < std::min<NodeIndex>(a, overlay_seeds); ++seed) {
+          connect(all, a, seed);
+        }
+      }
       break;
     case Topology::line:
     case Topology::ring:

@@ -10,7 +10,8 @@
 namespace rejoin::simulation {
 
 // The neighbours of each node, in ascending order: a is one of b's when b is one of a's, and all
-// nodes are connected. A random topology depends on the generator and on the nodes' names.
+// nodes are connected. In an overlay they are those whom it knows at first. A random topology
+// depends on the generator and on the nodes' names.
 std::vector<std::vector<NodeIndex>> neighbours_of(const Scenario& scenario, const Random& random);
 
 }  // namespace rejoin::simulation

@@ -52,6 +52,9 @@ World::World(const Scenario& scenario, const RunOptions& options)
                                        });
   services_ = std::make_unique<HostServices>(
       HostServices{queue_, schedule_, *network_, trace_, *this, workload_->spaces(), {}});
+  if (scenario.topology == Topology::overlay) {
+    services_->spaces.push_back({.name = node::members_space, .durable = true});
+  }
   for (NodeIndex i = 0; i < scenario.nodes.size(); ++i) services_->index_of[scenario.nodes[i]] = i;
   for (const auto& space : services_->spaces) certificates_[space.name];
   make_hosts();
@@ -97,7 +100,11 @@ void World::make_hosts() {
     options.core.name = scenario_.nodes[i];
     // Where members change they are whoever is a peer.
     const bool fixed = scenario_.joins.empty() && scenario_.leaves.empty();
-    if (fixed) options.core.members = scenario_.nodes;
+    if (scenario_.topology == Topology::overlay) {
+      options.core.overlay = node::OverlayOptions{};
+    } else if (fixed) {
+      options.core.members = scenario_.nodes;
+    }
     for (const NodeIndex j : neighbours[i]) {
       if (!joins_later(j)) options.core.peers.push_back(scenario_.nodes[j]);
     }
@@ -149,12 +156,37 @@ void World::join(NodeIndex node) {
   moment(node_name(node) + " joins");
   count("nodes joined", 1);
   for (const auto& host : hosts_) {
+    if (scenario_.topology == Topology::overlay) break;  // it is found
     if (host->index() != node && !failed()) host->meet(node_name(node));
   }
   if (!failed()) restart(node);
 }
 
 void World::leave(NodeIndex node) {
+  if (scenario_.topology != Topology::overlay) return gone_for_good(node);
+  Random random = random_.fork(for_members).fork(label_of(node_name(node)));
+  switch (random.below(3)) {
+    case 0:
+      return gone_for_good(node);
+    case 1:
+      gone_for_good(node);
+      queue_.after(std::chrono::seconds(5), [this, node] { take_out(node_name(node)); });
+      return;
+    default:
+      if (reachable(node)) hosts_[node]->take_out(node_name(node));
+      queue_.after(std::chrono::seconds(2), [this, node] { gone_for_good(node); });
+  }
+}
+
+void World::take_out(const std::string& member) {
+  for (const auto& host : hosts_) {
+    if (failed() || left_.contains(host->index()) || !reachable(host->index())) continue;
+    if (host->take_out(member)) return moment(host->name() + " takes " + member + " out");
+  }
+}
+
+void World::gone_for_good(NodeIndex node) {
+  if (failed()) return;
   moment(node_name(node) + " leaves for good");
   count("nodes left for good", 1);
   left_.insert(node);
@@ -302,7 +334,7 @@ void World::crash(NodeIndex node, bool keep_disk) {
     if (written[space.name] <= kept) continue;
     certificates_[space.name].forget();
     count("writes lost in crashes", written[space.name] - kept);
-    workload_->lost(node, space.name, view.writer, kept);
+    if (is_of_workload(space.name)) workload_->lost(node, space.name, view.writer, kept);
   }
 }
 
@@ -352,7 +384,7 @@ void World::clock_moved(Host& host, const std::string& space) {
           host.core().document(space).hash().to_string());
   }
   if (failed()) return;
-  workload_->changed(host.index(), space);
+  if (is_of_workload(space)) workload_->changed(host.index(), space);
   if (phase_ == Phase::converging) queue_.after(Duration(0), [this] { check_agreement(); });
 }
 
@@ -361,6 +393,7 @@ void World::check_certificate(Host& host, const std::string& space) {
   auto wrong = certificates_[space].observe(host.name(), document.clock(), document.hash());
   if (!wrong) return;
   for (const auto& other : hosts_) {
+    if (!is_of_workload(space)) break;
     if (!other->up() || other->core().document(space).clock() != document.clock()) continue;
     const auto state = workload_->wrong_state(other->index(), space);
     *wrong += "; at " + other->name() + ' ' + state.value_or("everything reads as it should");
@@ -429,6 +462,15 @@ void World::notice(Host& host, const node::Notice& notice) {
       break;
     case Kind::peer_down:
       count("peers down", 1);
+      break;
+    case Kind::member_suspected:
+      count("members suspected", 1);
+      break;
+    case Kind::member_dead:
+      count("members dead", 1);
+      break;
+    case Kind::member_alive:
+      count("members alive after all", 1);
       break;
     case Kind::replica_id_changed:
     case Kind::changed:

@@ -95,6 +95,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   void restart(NodeIndex node) override;
 
   bool is_durable(const std::string& space) const;
+  static bool is_of_workload(const std::string& space) { return space != node::members_space; }
   // Tells the workload when the disk gave back less than it had acknowledged before.
   void check_disk(Host& host, std::uint64_t betrayals_before);
   void make_hosts();
@@ -102,6 +103,9 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   bool joins_later(NodeIndex node) const;
   void join(NodeIndex node);
   void leave(NodeIndex node);
+  void gone_for_good(NodeIndex node);
+  // By an operator, at some other node.
+  void take_out(const std::string& member);
   void moment(const std::string& text);
   bool deliver(NodeIndex from, NodeIndex to, std::string bytes);
   void step();
@@ -119,6 +123,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::string disagreement(const std::vector<Host*>& hosts) const;
   std::vector<Host*> all_hosts() const;  // but those that left
   void check_agreement();
+  std::string misbelief(const Host& host) const;
   std::string unsettled() const;  // why the cluster is not at rest yet; empty when it is
   void check_settled(Duration deadline);
   // Calls `then` once the hosts, who agree, say nothing but the fixed exchange; until `deadline`.

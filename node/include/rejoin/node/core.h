@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,26 @@ struct Now {
 inline constexpr std::uint64_t link_bytes_per_second_min = 8192;
 inline constexpr std::uint64_t link_bytes_per_second_max = std::uint64_t{1} << 40;
 
+// The space in which a cluster with an overlay keeps who its members are: a map by node name.
+inline constexpr char members_space[] = "rejoin.members";
+// Up to so many members everybody talks with everybody.
+inline constexpr std::size_t mesh_members_max = 8;
+
+// Members that come and go, and find each other. Who they are is replicated state like any other
+// (members_space): a node enters itself when it starts, and anybody may take one out. Each talks
+// with a few, in the manner of HyParView's active view (Leitao, Pereira and Rodrigues, "HyParView",
+// 2007), chosen from all; those are the branches on which events travel (see docs/protocol.md).
+struct OverlayOptions {
+  std::string endpoint;  // at which others dial this node; what it says is up to the transport
+  // Cannot be dialled: talks with others of its own accord only.
+  bool leaf = false;
+  std::size_t neighbours = 5;   // that are sought; up to twice as many are taken, leaves beside
+  std::size_t leaves_max = 32;  // that are taken as neighbours
+  // A neighbour that was not heard for CoreOptions::peer_timeout is suspected. If it has not denied
+  // that by then it is dead.
+  std::chrono::microseconds refute_within = std::chrono::seconds(3);
+};
+
 struct CoreOptions {
   std::string name;  // of this node
   std::string cluster = "rejoin";
@@ -41,6 +62,8 @@ struct CoreOptions {
   // Every member's name, this node's included: removals are forgotten when all have seen them.
   // Empty: this node and its peers.
   std::vector<std::string> members;
+  // Where there is one, `peers` are asked first who the members are, and `members` is found out.
+  std::optional<OverlayOptions> overlay;
 
   // Every interval and threshold is an option, so that a simulation's seed may draw it.
   std::chrono::microseconds exchange_interval = std::chrono::seconds(1);
@@ -117,6 +140,9 @@ struct Notice {
     storage_failed,      // a batch could not be written; it is retried
     peer_up,
     peer_down,
+    member_suspected,  // `peer` may be dead: its neighbours do not hear it
+    member_dead,
+    member_alive,  // after one of these
   };
   Kind kind;
   std::string space;  // where it concerns one
@@ -172,6 +198,21 @@ struct SpaceStatus {
   std::vector<PeerStatus> peers;
 };
 
+// How a member is to be reached, for the transport.
+struct Dial {
+  std::string peer;
+  std::string endpoint;
+  bool hang_up = false;  // it is no neighbour any more
+};
+
+struct MemberStatus {
+  std::string name;
+  std::string endpoint;
+  bool leaf = false;
+  bool neighbour = false;
+  transport::Life life = transport::Life::alive;
+};
+
 // A commit, as the caller gets it back. Empty transactions give no event.
 struct Committed {
   EventPtr event;  // null when nothing was written
@@ -215,6 +256,10 @@ class Core {
   // From now on also talks to this peer of its own accord (beginning with a Hello); it counts as a
   // member where `options.members` was empty. Nothing when it is a peer already.
   void add_peer(const std::string& peer, Now now);
+  // Takes a member out of members_space, for good or until it comes back: one that comes back
+  // enters itself again. `not_found` when it is none. Of this node itself: it takes its leave, and
+  // does not enter itself again until it is started anew.
+  Status remove_member(const std::string& member, const std::string& author, Now now);
 
   // ---- Outputs ----
   std::vector<Send> take_sends();
@@ -223,11 +268,17 @@ class Core {
   // be read from another thread.
   std::shared_ptr<const PersistBatch> take_batch();
   std::vector<Notice> take_notices();
+  // Who is to be dialled from now on, and who no more, where there is an overlay.
+  std::vector<Dial> take_dials();
   // When tick() wants to be called next; microseconds::max() when never.
   std::chrono::microseconds next_deadline() const;
 
   // ---- Questions ----
   SpaceStatus status(const std::string& space, Now now) const;
+  // Everybody in members_space, by name; empty without an overlay.
+  std::vector<MemberStatus> members() const;
+  // With whom this node talks of its own accord.
+  std::vector<std::string> neighbours() const;
   const CoreCounters& counters() const;
   const CoreOptions& options() const;
   // How much of `dot` is safe: durable here, and durable at which peers.

@@ -23,7 +23,9 @@ namespace rejoin::simulation {
 
 using Duration = std::chrono::microseconds;  // of virtual time
 
-enum class Topology { mesh, line, ring, star, random };
+// `overlay`: the nodes know some of the first, and find the others themselves
+// (CoreOptions::overlay). In all others each is told with whom it talks.
+enum class Topology { mesh, line, ring, star, random, overlay };
 
 class LinkTrace;      // link_trace.h
 class RegionLatency;  // link_trace.h

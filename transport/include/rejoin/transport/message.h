@@ -23,6 +23,11 @@ inline constexpr std::size_t digests_max = 1u << 16;         // of one Digests m
 inline constexpr std::size_t events_max = 1u << 16;          // of one Events message
 inline constexpr std::size_t sketch_symbols_max = 1u << 16;  // of one Sketch message
 inline constexpr std::size_t wanted_cells_max = 1u << 18;    // of one SketchAnswer
+inline constexpr std::size_t contacts_max = 16;              // of one Neighbour message
+inline constexpr std::size_t endpoint_bytes_max = 1024;
+inline constexpr std::size_t rumours_max = 1u << 12;  // of one Rumours message
+inline constexpr std::uint64_t rumour_number_max = std::uint64_t{1} << 62;
+inline constexpr std::size_t writers_enough_max = 1u << 12;  // of one Ack
 inline constexpr std::size_t reject_reason_bytes_max = 1024;
 
 // What may name a node, a cluster or a space: 1 to name_bytes_max bytes of UTF-8 without control
@@ -43,6 +48,7 @@ struct Summary {
   std::uint32_t spaces = 0;
   std::uint64_t view = 0;  // hash of the members and their incarnations, as the sender knows them;
                            // 0: it does not know all. Equal ones: both mean the same processes
+  std::uint64_t life = 0;  // hash of what the sender believes of who is alive
 };
 
 // Both hashes zero: the sender does not have the space.
@@ -78,10 +84,12 @@ struct Events {
   std::vector<EventPtr> events;
 };
 
-// What of the receiver's recent events is durable at the sender: only entries that changed.
+// What of the receiver's recent events is durable at the sender: only entries that changed. Events
+// of the writers in `enough` came by another way before: they need not be passed on at once.
 struct Ack {
   std::string space;
   Clock durable;
+  std::vector<ReplicaId> enough = {};
 };
 
 // Part of an encoded Delta. All parts of one transfer carry the same totals; the receiver applies
@@ -123,6 +131,36 @@ struct SketchAnswer {
   std::vector<std::uint64_t> wanted;
 };
 
+// Who are neighbours in a cluster too large for everybody to talk with everybody.
+struct Neighbour {
+  enum class Step : std::uint8_t { ask, accept, refuse, part };
+  Step step = Step::ask;
+  bool urgent = false;  // of ask: the sender finds no neighbour, or comes from another part of a
+                        // cluster that was cut in two
+  bool leaf = false;    // of ask: the sender cannot be dialled
+  std::string endpoint = {};  // of ask: at which it can be
+  // Of refuse and part: who else may be asked.
+  struct Contact {
+    std::string name;
+    std::string endpoint;
+  };
+  std::vector<Contact> others = {};
+};
+
+// What is said of a member. A higher number is newer; of equal ones the worse news counts. Only the
+// member itself raises its number.
+enum class Life : std::uint8_t { alive, suspected, dead };
+struct Rumour {
+  std::string member;
+  std::uint64_t number = 0;
+  Life life = Life::alive;
+
+  friend bool operator==(const Rumour&, const Rumour&) = default;
+};
+struct Rumours {
+  std::vector<Rumour> rumours;
+};
+
 // Why the sender will not talk: another protocol version or another cluster.
 struct Reject {
   ErrorCode code = ErrorCode::invalid_argument;
@@ -130,7 +168,7 @@ struct Reject {
 };
 
 using Body = std::variant<Hello, Summary, Digests, ClockReport, Events, Ack, Chunk, ChunkAck,
-                          Reject, Sketch, SketchAnswer>;
+                          Reject, Sketch, SketchAnswer, Neighbour, Rumours>;
 
 struct Message {
   std::string cluster;            // nodes of different clusters do not mix
