@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "command.h"
-#include "rejoin/node/admin_client.h"
-#include "rejoin/node/node.h"
+#include "running_node.h"
+#include "table.h"
 
 namespace rejoin::command {
 namespace {
@@ -18,37 +18,8 @@ namespace {
 using nlohmann::json;
 
 struct StatusOptions {
-  std::string socket;
-  std::string config;
+  RunningNode node;
   bool as_json = false;
-};
-
-// Columns as wide as their widest cell; numbers are set to the right.
-class Table {
- public:
-  explicit Table(std::vector<std::string> head) { rows_.push_back(std::move(head)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-
-  void print(std::ostream& out, const std::string& indent) const {
-    std::vector<std::size_t> widths(rows_.front().size());
-    for (const auto& row : rows_) {
-      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    for (const auto& row : rows_) {
-      std::string line = indent;
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        const std::string padding(widths[i] - row[i].size(), ' ');
-        const bool number =
-            !row[i].empty() && row[i].find_first_not_of("0123456789") == std::string::npos;
-        line += (i == 0 ? "" : "  ") + (number ? padding + row[i] : row[i] + padding);
-      }
-      line.erase(line.find_last_not_of(' ') + 1);
-      out << line << "\n";
-    }
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
 };
 
 std::string text(const json& object, const char* key) {
@@ -132,19 +103,7 @@ void print_status(const json& status, std::ostream& out) {
 }
 
 int run_status(const StatusOptions& options) {
-  std::string socket = options.socket;
-  if (socket.empty()) {
-    auto config = node::NodeOptions::from_toml_file(options.config);
-    if (!config) return fail(config.error());
-    socket = config->admin_socket_path();
-    if (socket.empty()) {
-      return fail(options.config +
-                  " gives the node no admin socket; set admin_socket or directory");
-    }
-  }
-  auto client = node::AdminClient::connect(socket);
-  if (!client) return fail(client.error());
-  auto status = client->call({{"command", "status"}});
+  auto status = options.node.call({{"command", "status"}});
   if (!status) return fail(status.error());
   if (options.as_json) {
     std::cout << status->dump(2) << std::endl;
@@ -160,10 +119,7 @@ void add_status_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand(
       "status", "Show a running node's spaces, clocks, hashes, peers and how far they lag");
   auto options = std::make_shared<StatusOptions>();
-  auto* from = command->add_option_group("from", "Which node");
-  from->add_option("--socket,-s", options->socket, "Its admin socket")->type_name("PATH");
-  from->add_option("--config,-c", options->config, "Its config file")->type_name("FILE");
-  from->require_option(1);
+  options->node.add_options(*command);
   command->add_flag("--json", options->as_json, "Print all of it as JSON (docs/admin.md)");
   command->footer(
       "`lag` counts writes here that the peer is not known to have. Equal hashes: equal states.\n\n"

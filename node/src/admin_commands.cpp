@@ -226,6 +226,28 @@ Result<json> connect(Runtime& runtime, JsonFields& fields) {
   return json::object();
 }
 
+Result<json> members(Runtime& runtime, JsonFields& fields) {
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  constexpr const char* lives[] = {"alive", "suspected", "dead"};
+  json all = json::array();
+  for (const MemberStatus& member : runtime.members()) {
+    all.push_back({{"name", member.name},
+                   {"endpoint", member.endpoint},
+                   {"leaf", member.leaf},
+                   {"neighbour", member.neighbour},
+                   {"life", lives[static_cast<int>(member.life)]}});
+  }
+  return json{{"members", std::move(all)}};
+}
+
+Result<json> remove_member(Runtime& runtime, JsonFields& fields) {
+  const std::string member = fields.string("member");
+  const std::string author = fields.string("author", "");
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  if (auto removed = runtime.remove_member(member, author); !removed) return removed.error();
+  return json::object();
+}
+
 Result<json> open(Runtime& runtime, JsonFields& fields) {
   const std::string space = fields.string("space");
   const bool durable = fields.boolean("durable", true);
@@ -331,6 +353,8 @@ constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"stop", stop},
     {"link", link},
     {"connect", connect},
+    {"members", members},
+    {"remove_member", remove_member},
     {"open", open},
     {"export", export_json},
     {"apply", apply},

@@ -184,6 +184,19 @@ void read_peers(TableReader& top, Parsing& parsing, NodeOptions& options) {
   }
 }
 
+void read_overlay(TableReader& top, Parsing& parsing, NodeOptions& options) {
+  const toml::node* node = top.find("overlay");
+  if (node == nullptr) return;
+  const toml::table* overlay = node->as_table();
+  if (overlay == nullptr) return top.wrong(*node, "overlay", "a table, [overlay]");
+  options.overlay.emplace();
+  TableReader reader(*overlay, "overlay.", parsing);
+  reader.string("advertise", options.overlay->advertise);
+  reader.boolean("leaf", options.overlay->leaf);
+  reader.integer("neighbours", 1, options.overlay->neighbours);
+  reader.reject_unknown_keys();
+}
+
 std::string space_key(std::size_t index) { return "spaces[" + std::to_string(index) + "]."; }
 
 std::string answer_key(const std::string& space, std::size_t index) {
@@ -276,6 +289,30 @@ Check check_members(const NodeOptions& options) {
   return {};
 }
 
+Check check_overlay(const NodeOptions& options) {
+  if (!options.overlay) return {};
+  const OverlayConfig& overlay = *options.overlay;
+  if (!options.members.empty()) {
+    return Flaw{"members", "an [overlay] finds the members: leave this out"};
+  }
+  if (!overlay.advertise.empty()) {
+    if (auto flaw = check_endpoint("overlay.advertise", overlay.advertise)) return flaw;
+  } else if (!overlay.leaf && options.listen.empty()) {
+    return Flaw{"listen", "a node that does not listen is a leaf; set leaf = true in [overlay]"};
+  } else if (!overlay.leaf && (options.listen.find("//*") != std::string::npos ||
+                               options.listen.find("//0.0.0.0") != std::string::npos)) {
+    return Flaw{"listen", "others cannot dial " + options.listen +
+                              "; say at which address they can, with advertise in [overlay]"};
+  }
+  if (overlay.leaf && options.peers.empty()) {
+    return Flaw{"overlay.leaf", "a leaf must know somebody to dial; give it a [peers] table"};
+  }
+  if (overlay.neighbours < 1 || overlay.neighbours > 64) {
+    return Flaw{"overlay.neighbours", "must be between 1 and 64"};
+  }
+  return {};
+}
+
 Check check_answers(const std::string& prefix, const SpaceConfig& space) {
   std::set<Path> counters;
   for (std::size_t i = 0; i < space.answers.size(); ++i) {
@@ -323,6 +360,7 @@ Check check(const NodeOptions& options) {
     if (name == options.name) return Flaw{option, "this is the node's own name"};
   }
   if (auto flaw = check_members(options)) return flaw;
+  if (auto flaw = check_overlay(options)) return flaw;
   if (auto flaw = check_spaces(options)) return flaw;
   const std::pair<const char*, std::chrono::milliseconds> intervals[] = {
       {"exchange_interval_ms", options.exchange_interval},
@@ -387,6 +425,7 @@ Result<NodeOptions> NodeOptions::from_toml(std::string_view text, const std::str
   options.link_bytes_per_second = static_cast<std::uint64_t>(link_bytes_per_second);
   top.string("log_level", options.log_level);
   read_peers(top, parsing, options);
+  read_overlay(top, parsing, options);
   read_spaces(top, parsing, options);
   top.reject_unknown_keys();
   if (parsing.error) return *parsing.error;

@@ -173,6 +173,12 @@ Result<Space> Node::open_space(const std::string& name, SpaceOptions options) {
 
 std::string Node::listen_endpoint() const { return runtime_->listen_endpoint(); }
 
+std::vector<MemberStatus> Node::members() const { return runtime_->members(); }
+
+Status Node::remove_member(const std::string& member, const std::string& author) {
+  return runtime_->remove_member(member, author);
+}
+
 Status Node::connect(const std::string& peer, const std::string& endpoint) {
   return runtime_->connect(peer, endpoint);
 }

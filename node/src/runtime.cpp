@@ -41,6 +41,11 @@ CoreOptions core_options(const NodeOptions& options) {
   core.cluster = options.cluster;
   for (const auto& [name, endpoint] : options.peers) core.peers.push_back(name);
   core.members = options.members;
+  if (options.overlay) {
+    core.overlay = OverlayOptions{};
+    core.overlay->leaf = options.overlay->leaf;
+    core.overlay->neighbours = static_cast<std::size_t>(options.overlay->neighbours);
+  }
   core.exchange_interval = options.exchange_interval;
   core.peer_timeout = options.peer_timeout;
   core.member_away_after = options.member_away_after;
@@ -84,7 +89,15 @@ Status Runtime::start() {
       if (auto added = answers_.add(space.name, rule); !added) return added;
     }
   }
+  if (options_.overlay) {
+    const SpaceOptions kept{!options_.directory.empty()};
+    if (auto opened = open_space(members_space, kept); !opened) return opened;
+  }
   if (auto opened = open_transport(); !opened) return opened;
+  if (options_.overlay && !options_.overlay->leaf) {
+    const std::string& advertised = options_.overlay->advertise;
+    core_->set_endpoint(advertised.empty() ? listen_endpoint_ : advertised, now());
+  }
 
   watches_.start();
   disk_thread_ = std::thread([this] { run_disk(); });
@@ -318,6 +331,26 @@ void Runtime::unwatch(std::uint64_t id) {
   if (space.empty()) return;
   const auto lock = lock_core();
   if (watches_.watchers(space) == 0) core_->track_changes(space, false);
+}
+
+// ---- Members ----
+
+Status Runtime::remove_member(const std::string& member, const std::string& author) {
+  const auto lock = lock_core();
+  if (closing_) return make_error(ErrorCode::closed, "the node has stopped");
+  if (!options_.overlay) {
+    return make_error(ErrorCode::invalid_argument,
+                      "this node was told its peers and finds no members; it has no [overlay]",
+                      member);
+  }
+  Status removed = core_->remove_member(member, author, now());
+  if (removed) publish(true);
+  return removed;
+}
+
+std::vector<MemberStatus> Runtime::members() const {
+  const auto lock = share_core();
+  return core_->members();
 }
 
 // ---- Questions ----

@@ -66,6 +66,9 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   void unwatch(std::uint64_t id);
 
   Status connect(const std::string& peer, const std::string& endpoint);
+  // Core::remove_member and members.
+  Status remove_member(const std::string& member, const std::string& author);
+  std::vector<MemberStatus> members() const;
   void set_link(const std::string& peer, bool up);
   std::vector<std::string> links_down() const;
 
@@ -103,6 +106,7 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   bool network_turn(const std::vector<transport::Incoming>& inbox);
   void receive_all(std::vector<transport::Incoming>& inbox);
   void run_requests();
+  void dial(const Dial& dial);
 
   void run_disk();
   std::shared_ptr<const PersistBatch> next_batch(bool last_failed);

@@ -132,6 +132,7 @@ void Runtime::run_requests() {
 
 bool Runtime::network_turn(const std::vector<transport::Incoming>& inbox) {
   std::vector<Send> outbox;
+  std::vector<Dial> dials;
   bool last = false;
   {
     const auto lock = lock_core();
@@ -143,12 +144,26 @@ bool Runtime::network_turn(const std::vector<transport::Incoming>& inbox) {
     }
     if (const Now time = now(); core_->next_deadline() <= time.monotonic) core_->tick(time);
     outbox = core_->take_sends();
+    dials = core_->take_dials();
     std::erase_if(outbox, [&](const Send& send) { return links_down_.contains(send.to); });
     publish(false);
     wake_at_ = network_deadline_ = core_->next_deadline();
   }
+  for (const Dial& wanted : dials) dial(wanted);
   for (const Send& send : outbox) transport_->send(send.to, send.bytes);
   return !last;
+}
+
+// Who has no endpoint is a leaf, which has dialled us, or one of `peers`.
+void Runtime::dial(const Dial& dial) {
+  if (dial.hang_up) return transport_->hang_up(dial.peer);
+  const auto configured = options_.peers.find(dial.peer);
+  const bool is_known = !dial.endpoint.empty() || configured != options_.peers.end();
+  if (!is_known) return;
+  const std::string& endpoint = dial.endpoint.empty() ? configured->second : dial.endpoint;
+  if (auto dialled = transport_->dial(dial.peer, endpoint); !dialled) {
+    watches_.log(log_warn, "cannot dial " + dial.peer + ": " + dialled.error().to_string());
+  }
 }
 
 // ---- The disk thread ----

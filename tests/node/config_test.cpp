@@ -167,6 +167,36 @@ TEST(Config, a_wrong_type_is_named_with_its_line_and_what_was_expected) {
             "node.toml:5: spaces[0].durable: expected true or false, not a string");
 }
 
+TEST(Config, an_overlay_is_read_and_what_cannot_work_is_refused) {
+  const auto options = NodeOptions::from_toml(R"(
+    name = "a"
+    listen = "tcp://*:7000"
+    [overlay]
+    advertise = "tcp://10.0.0.7:7000"
+    neighbours = 7
+  )");
+  ASSERT_TRUE(options) << options.error().to_string();
+  ASSERT_TRUE(options->overlay);
+  EXPECT_EQ(options->overlay->advertise, "tcp://10.0.0.7:7000");
+  EXPECT_EQ(options->overlay->neighbours, 7);
+  EXPECT_FALSE(options->overlay->leaf);
+  EXPECT_EQ(refusal("name = \"a\"\nlisten = \"tcp://*:7000\"\n[overlay]"),
+            "node.toml:2: listen: others cannot dial tcp://*:7000; say at which address they can, "
+            "with advertise in [overlay]");
+  EXPECT_EQ(refusal("name = \"a\"\nlisten = \"\"\n[overlay]"),
+            "node.toml:2: listen: a node that does not listen is a leaf; set leaf = true in "
+            "[overlay]");
+  EXPECT_EQ(
+      refusal("name = \"a\"\n[overlay]\nleaf = true"),
+      "node.toml:3: overlay.leaf: a leaf must know somebody to dial; give it a [peers] table");
+  EXPECT_EQ(refusal("name = \"a\"\nmembers = [\"a\"]\n[overlay]"),
+            "node.toml:2: members: an [overlay] finds the members: leave this out");
+  EXPECT_EQ(refusal("name = \"a\"\n[overlay]\nneighbours = 65"),
+            "node.toml:3: overlay.neighbours: must be between 1 and 64");
+  EXPECT_EQ(refusal("name = \"a\"\n[overlay]\nseeds = 1"),
+            "node.toml:3: overlay.seeds: unknown key; known here: advertise, leaf, neighbours");
+}
+
 TEST(Config, a_number_out_of_range_is_refused_where_it_stands) {
   for (const char* number : {"0", "-1", "2147483648", "1.5"}) {
     const std::string said = refusal("name = \"a\"\nexchange_interval_ms = " + std::string(number));

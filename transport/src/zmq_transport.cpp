@@ -80,6 +80,7 @@ struct ZmqTransport::Impl {
 
   Status start();
   Status dial(const std::string& peer, const std::string& endpoint);
+  void hang_up(const std::string& peer);
 
   bool send(const std::string& peer, const std::string& bytes);
   bool send_dialled(const std::string& peer, const std::string& bytes);
@@ -144,11 +145,17 @@ Status ZmqTransport::Impl::start() {
 }
 
 Status ZmqTransport::Impl::dial(const std::string& peer, const std::string& at) {
+  const auto known = peers.find(peer);
+  if (known != peers.end() && known->second.endpoint == at) return {};
   auto dealer = dialled(context, options, peer, at);
   if (!dealer) return std::move(dealer).error();
   peers.insert_or_assign(peer, *std::move(dealer));
   rebuild_poll_items();
   return {};
+}
+
+void ZmqTransport::Impl::hang_up(const std::string& peer) {
+  if (peers.erase(peer) > 0) rebuild_poll_items();
 }
 
 void ZmqTransport::Impl::redial_the_lost() {
@@ -304,6 +311,8 @@ std::string ZmqTransport::listen_endpoint() const { return impl_->endpoint; }
 Status ZmqTransport::dial(const std::string& peer, const std::string& endpoint) {
   return impl_->dial(peer, endpoint);
 }
+
+void ZmqTransport::hang_up(const std::string& peer) { impl_->hang_up(peer); }
 
 bool ZmqTransport::send(const std::string& peer, const std::string& bytes) {
   return impl_->send(peer, bytes);

@@ -49,6 +49,9 @@ void Core::Impl::exchange(Peer& peer) {
     peer.next_exchange = never;
     return;
   }
+  if (peer.standing == Standing::candidate) {  // it may not be connected yet
+    peer.next_exchange = now.monotonic + options.exchange_interval / 5;
+  }
   challenge(peer);
 }
 

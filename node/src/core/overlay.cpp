@@ -110,6 +110,14 @@ void Core::Impl::enter_self() {
       MemberStatus{options.name, own.endpoint, own.leaf, false, Life::alive};
 }
 
+void Core::set_endpoint(const std::string& endpoint, Now now) {
+  impl_->now = now;
+  REJOIN_ASSERT(impl_->overlay);
+  impl_->options.overlay->endpoint = endpoint;
+  impl_->overlay->stale = true;
+  impl_->tend_soon(Micros{0});
+}
+
 Status Core::remove_member(const std::string& member, const std::string& author, Now now) {
   impl_->now = now;
   Replica* replica = impl_->overlay ? impl_->find(members_space) : nullptr;
@@ -191,8 +199,15 @@ void Core::Impl::tend_overlay() {
 void Core::Impl::seek_neighbours() {
   if (overlay->leaving) return;
   const Micros pause = candidate_intervals * options.exchange_interval;
-  std::erase_if(overlay->tried,
-                [&](const auto& entry) { return now.monotonic - entry.second >= pause; });
+  std::erase_if(overlay->tried, [&](const auto& entry) {
+    if (now.monotonic - entry.second < pause) return false;
+    // Not before what it was told last has left.
+    const auto slot = slots.find(entry.first);
+    if (slot == slots.end() || peers[slot->second]->standing == Standing::none) {
+      overlay->dials.push_back(Dial{entry.first, "", true});
+    }
+    return true;
+  });
   std::vector<std::string> alive;
   std::vector<std::string> dead;
   for (const auto& [name, member] : overlay->members) {
@@ -239,7 +254,8 @@ void Core::Impl::seek_neighbours() {
     }
   }
   if (!dead.empty()) tend_soon(overlay->next_probe - now.monotonic);
-  if (count_neighbours(false, false) < wanted || overlay->members.size() <= 1) tend_soon(pause);
+  const bool goes_on = count_neighbours(false, false) < wanted || overlay->members.size() <= 1;
+  if (goes_on || !overlay->tried.empty()) tend_soon(pause);
 }
 
 void Core::Impl::make_candidate(const std::string& name, const std::string& endpoint) {
@@ -328,7 +344,6 @@ void Core::Impl::part(Peer& peer, bool tell) {
   peer.challenged_at = Micros{-1};
   refresh_view();
   overlay->tried[peer.name] = now.monotonic;
-  overlay->dials.push_back(Dial{peer.name, "", true});
   tend_soon(tend_delay);
 }
 

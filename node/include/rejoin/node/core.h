@@ -256,6 +256,8 @@ class Core {
   // From now on also talks to this peer of its own accord (beginning with a Hello); it counts as a
   // member where `options.members` was empty. Nothing when it is a peer already.
   void add_peer(const std::string& peer, Now now);
+  // OverlayOptions::endpoint, where it is known later only.
+  void set_endpoint(const std::string& endpoint, Now now);
   // Takes a member out of members_space, for good or until it comes back: one that comes back
   // enters itself again. `not_found` when it is none. Of this node itself: it takes its leave, and
   // does not enter itself again until it is started anew.

@@ -29,6 +29,13 @@ struct SpaceConfig {
   std::vector<AnswerRule> answers = {};  // requests for rights that this node answers by itself
 };
 
+// Members that come and go (CoreOptions::overlay): `peers` are then those who are asked first.
+struct OverlayConfig {
+  std::string advertise;  // endpoint at which others dial this node; empty: `listen`
+  bool leaf = false;      // cannot be dialled
+  std::int64_t neighbours = 5;
+};
+
 // As in the TOML file that `rejoin node --config` reads (docs/configuration.md): same names (times
 // with the suffix _ms), same defaults.
 struct NodeOptions {
@@ -40,6 +47,7 @@ struct NodeOptions {
       admin_socket;  // Unix socket for `rejoin status`; empty: <directory>/admin.sock, or none
   std::map<std::string, std::string> peers;  // name -> endpoint
   std::vector<std::string> members;          // empty: this node and its peers
+  std::optional<OverlayConfig> overlay;      // finds the members; `members` must be empty
   std::vector<SpaceConfig> spaces;           // opened at the start
   std::chrono::milliseconds exchange_interval{1000};
   std::chrono::milliseconds peer_timeout{5000};
@@ -215,6 +223,13 @@ class Node {
   // Dials a peer, which becomes one of ours if it was not; or dials it at another endpoint from now
   // on.
   Status connect(const std::string& peer, const std::string& endpoint);
+  // With an overlay: everybody in the cluster, by name, and what is believed of them; empty
+  // without.
+  std::vector<MemberStatus> members() const;
+  // Takes a member out, for good or until it comes back and enters itself again. `not_found` when
+  // it is none, `invalid_argument` without an overlay. Of this node itself, before it stops for
+  // good: nobody waits for it then, or mourns it.
+  Status remove_member(const std::string& member, const std::string& author = "");
   // Cuts or restores the link to a peer, both ways, for tests and demonstrations.
   void set_link(const std::string& peer, bool up);
 

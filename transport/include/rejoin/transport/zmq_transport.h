@@ -61,9 +61,12 @@ class ZmqTransport : public Transport {
   ~ZmqTransport() override;  // drops what is queued; does not wait for peers
 
   std::string listen_endpoint() const;  // with the port that was picked; empty when dialling only
-  // Dials a peer, or dials it at another endpoint. Returns at once: connecting goes on in the
-  // background for as long as it takes. `invalid_argument` as in open().
+  // Dials a peer, or dials it at another endpoint; nothing when it is dialled there. Returns at
+  // once: connecting goes on in the background for as long as it takes. `invalid_argument` as in
+  // open().
   Status dial(const std::string& peer, const std::string& endpoint);
+  // Ends the connection that was dialled, with what is queued for it; nothing when there is none.
+  void hang_up(const std::string& peer);
 
   bool send(const std::string& peer, const std::string& bytes) override;
   // A timeout is rounded up to whole milliseconds. One that is not positive only looks.

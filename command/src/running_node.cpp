@@ -1,0 +1,33 @@
+#include "running_node.h"
+
+#include <CLI/CLI.hpp>
+
+#include "rejoin/node/admin_client.h"
+#include "rejoin/node/node.h"
+
+namespace rejoin::command {
+
+void RunningNode::add_options(CLI::App& command) {
+  auto* from = command.add_option_group("from", "Which node");
+  from->add_option("--socket,-s", socket, "Its admin socket")->type_name("PATH");
+  from->add_option("--config,-c", config, "Its config file")->type_name("FILE");
+  from->require_option(1);
+}
+
+Result<nlohmann::json> RunningNode::call(const nlohmann::json& request) const {
+  std::string path = socket;
+  if (path.empty()) {
+    auto options = node::NodeOptions::from_toml_file(config);
+    if (!options) return options.error();
+    path = options->admin_socket_path();
+    if (path.empty()) {
+      return make_error(ErrorCode::invalid_argument,
+                        "gives the node no admin socket; set admin_socket or directory", config);
+    }
+  }
+  auto client = node::AdminClient::connect(path);
+  if (!client) return client.error();
+  return client->call(request);
+}
+
+}  // namespace rejoin::command

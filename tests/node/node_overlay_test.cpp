@@ -1,0 +1,96 @@
+// Real nodes that find each other.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "nodes.h"
+
+namespace rejoin::node {
+namespace {
+
+using ::testing::HasSubstr;
+
+class NodeOverlay : public ::testing::Test {
+ protected:
+  Node& add(const std::string& name, bool leaf = false) {
+    NodeOptions options = quick_options(name);
+    options.peer_timeout = milliseconds(1000);
+    options.overlay.emplace().leaf = leaf;
+    if (leaf) options.listen.clear();
+    if (!nodes.empty()) options.peers["n0"] = nodes.at("n0")->listen_endpoint();
+    auto node = std::make_unique<Node>(must(Node::open(options)));
+    must(node->open_space("s", {.durable = false}));
+    return *(nodes[name] = std::move(node));
+  }
+  static bool eventually(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    return true;
+  }
+  static std::size_t count(const Node& node, transport::Life life) {
+    const auto members = node.members();
+    return static_cast<std::size_t>(
+        std::ranges::count(members, life, [](const MemberStatus& member) { return member.life; }));
+  }
+  bool all_count(std::size_t alive) {
+    return std::ranges::all_of(nodes, [&](const auto& node) {
+      return count(*node.second, transport::Life::alive) == alive;
+    });
+  }
+
+  std::map<std::string, std::unique_ptr<Node>> nodes;
+};
+
+TEST_F(NodeOverlay, all_find_each_other_through_one_and_hear_what_each_writes) {
+  for (int i = 0; i < 12; ++i) add("n" + std::to_string(i));
+  ASSERT_TRUE(eventually([&] { return all_count(12); }));
+  Space at_last = must(nodes.at("n11")->open_space("s", {.durable = false}));
+  must(set(at_last, "x", 1));
+  for (const auto& [name, node] : nodes) {
+    Space space = must(node->open_space("s", {.durable = false}));
+    EXPECT_TRUE(eventually([&] { return get(space, "x") == Value(1); })) << name;
+  }
+}
+
+TEST_F(NodeOverlay, one_that_is_gone_is_dead_and_one_that_was_taken_out_is_no_member) {
+  for (int i = 0; i < 4; ++i) add("n" + std::to_string(i));
+  ASSERT_TRUE(eventually([&] { return all_count(4); }));
+  nodes.erase("n2");
+  ASSERT_TRUE(eventually([&] {
+    return std::ranges::all_of(
+        nodes, [&](const auto& node) { return count(*node.second, transport::Life::dead) == 1; });
+  }));
+  must(nodes.at("n3")->remove_member("n2", "operator"));
+  ASSERT_TRUE(eventually([&] { return nodes.at("n0")->members().size() == 3; }));
+  const Status again = nodes.at("n3")->remove_member("n2");
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().code, ErrorCode::not_found);
+}
+
+TEST_F(NodeOverlay, a_leaf_dials_and_is_not_dialled) {
+  for (int i = 0; i < 3; ++i) add("n" + std::to_string(i));
+  Node& leaf = add("phone", true);
+  ASSERT_TRUE(eventually([&] { return all_count(4); }));
+  Space on_the_phone = must(leaf.open_space("s", {.durable = false}));
+  must(set(on_the_phone, "x", 7));
+  Space far = must(nodes.at("n2")->open_space("s", {.durable = false}));
+  EXPECT_TRUE(eventually([&] { return get(far, "x") == Value(7); }));
+}
+
+TEST_F(NodeOverlay, without_an_overlay_there_are_no_members_to_take_out) {
+  Node node = must(Node::open(quick_options("a")));
+  EXPECT_TRUE(node.members().empty());
+  const Status removed = node.remove_member("b");
+  ASSERT_FALSE(removed.ok());
+  EXPECT_EQ(removed.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(removed.error().message, HasSubstr("[overlay]"));
+}
+
+}  // namespace
+}  // namespace rejoin::node
