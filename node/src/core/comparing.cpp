@@ -13,6 +13,9 @@ namespace {
 // The first symbols tell up to some forty differences apart, in less than 1 KB; then there are
 // twice as many each time.
 constexpr std::size_t first_symbols = 64;
+constexpr std::size_t symbol_bytes = 14;
+// Whole states are mostly packed to this part of their estimate, or less.
+constexpr std::uint64_t packing_usual = 4;
 // As the number of symbols that one has: too much differs for telling it apart to pay.
 constexpr std::uint32_t too_many = std::numeric_limits<std::uint32_t>::max();
 
@@ -64,9 +67,11 @@ void Core::Impl::on_sketch_answer(Peer& peer, const transport::SketchAnswer& mes
     if (delta) return start_transfer(*replica, peer, link, *delta);
     return start_comparison(*replica, peer, link);  // more was forgotten meanwhile
   }
-  // Twice as many symbols each time, as long as they cost less than everything would.
+  // Twice as many symbols each time, as long as they cost much less than everything would, which can
+  // be packed.
+  const std::uint64_t symbols_cost = symbol_bytes * 2 * comparing.to;
   if (message.have == too_many || comparing.to > transport::sketch_symbols_max ||
-      comparing.to > comparing.cells.size() + first_symbols) {
+      symbols_cost > replica->document.delta_bytes_estimate({}) / packing_usual) {
     link.comparing.reset();
     return start_transfer(*replica, peer, link, replica->document.delta_since({}));
   }

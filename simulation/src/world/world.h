@@ -57,6 +57,12 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   bool durable_here(NodeIndex node, const std::string& space, const Dot& dot) override;
   std::vector<std::string> durable_at(NodeIndex node, const std::string& space,
                                       const Dot& dot) override;
+  const node::CoreCounters& counters(NodeIndex node) const override {
+    return hosts_[node]->core().counters();
+  }
+  std::vector<std::pair<std::string, std::uint64_t>> messages_sent() const override {
+    return {sent_kinds_.begin(), sent_kinds_.end()};
+  }
   using Cluster::fail;
   void fail(Promise promise, const std::string& what) override;
   bool failed() const override { return !result_.failure.empty(); }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rejoin/crdt/clock.h"
@@ -62,6 +63,11 @@ class Cluster {
   virtual bool durable_here(NodeIndex node, const std::string& space, const Dot& dot) = 0;
   virtual std::vector<std::string> durable_at(NodeIndex node, const std::string& space,
                                               const Dot& dot) = 0;
+
+  // Of the process that runs there.
+  virtual const node::CoreCounters& counters(NodeIndex node) const = 0;
+  // By all nodes so far, by kind.
+  virtual std::vector<std::pair<std::string, std::uint64_t>> messages_sent() const = 0;
 
   // ---- Verdict ----
   // Ends the run as failed; `what` says in plain words what broke. The first failure counts.
