@@ -28,10 +28,10 @@ constexpr std::size_t writers = 20;  // the first nodes that are no seeds
 constexpr NodeIndex first_writer = 3;
 constexpr Duration write_every = milliseconds(100);
 constexpr Duration joined_after = seconds(30);
-constexpr Duration warm_after = seconds(50);
-constexpr Duration deaths_at = seconds(75);
-constexpr Duration mended_after = seconds(90);
-constexpr Duration ends_at = seconds(115);
+constexpr Duration warm_after = seconds(100);
+constexpr Duration deaths_at = seconds(125);
+constexpr Duration mended_after = seconds(140);
+constexpr Duration ends_at = seconds(165);
 
 struct Phase {
   const char* name;
@@ -67,10 +67,9 @@ class Spread : public simulation::Workload {
     if (cluster_->healing()) return;
     const std::size_t writer = turn_++ % writers;
     const NodeIndex node = first_writer + writer;
-    const auto committed =
-        cluster_->transact(node, "main", "", [&](Transaction& t) {
-          return t.root().reg("k" + std::to_string(writer)).set(Value(static_cast<int>(turn_)));
-        });
+    const auto committed = cluster_->transact(node, "main", "", [&](Transaction& t) {
+      return t.root().reg("k" + std::to_string(writer)).set(Value(static_cast<int>(turn_)));
+    });
     if (committed.ok() && committed->event) {
       if (ids_[writer] != committed->event->writer()) {
         ids_[writer] = committed->event->writer();

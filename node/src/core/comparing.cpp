@@ -67,8 +67,8 @@ void Core::Impl::on_sketch_answer(Peer& peer, const transport::SketchAnswer& mes
     if (delta) return start_transfer(*replica, peer, link, *delta);
     return start_comparison(*replica, peer, link);  // more was forgotten meanwhile
   }
-  // Twice as many symbols each time, as long as they cost much less than everything would, which can
-  // be packed.
+  // Twice as many symbols each time, as long as they cost much less than everything would, which
+  // can be packed.
   const std::uint64_t symbols_cost = symbol_bytes * 2 * comparing.to;
   if (message.have == too_many || comparing.to > transport::sketch_symbols_max ||
       symbols_cost > replica->document.delta_bytes_estimate({}) / packing_usual) {

@@ -88,8 +88,10 @@ struct Core::Impl {
     Micros due{0};                        // when to tend it
     Micros next_probe{0};                 // of one that is believed dead
     std::map<std::string, Micros> tried;  // when one was no candidate any more, and was not taken
-    std::map<std::string, std::string> referred;         // whom others named: endpoints
-    int refusals = 0;                                    // since this node had a neighbour
+    std::map<std::string, std::string> referred;  // whom others named: endpoints
+    int refusals = 0;                             // since this node had a neighbour
+    int seed_rounds = 0;                          // the same: how often options.peers were asked
+    Micros next_seeds{0};                         // when they are asked again
     std::vector<std::pair<Rumour, std::uint32_t>> news;  // not told yet, and the slot it came from
     std::vector<Dial> dials;
   };

@@ -13,6 +13,9 @@ namespace {
 constexpr std::string_view endpoint_field = "endpoint";
 constexpr std::string_view leaf_field = "leaf";
 constexpr std::uint32_t from_here = 0xFFFFFFFF;
+// Each node asks for as many as it wants, so that it has twice as many on average: there must be
+// room for those who come.
+constexpr std::size_t neighbours_factor_max = 3;
 constexpr Micros tend_delay = std::chrono::milliseconds(20);
 // How long a candidate may take to answer, and how long until the same one is asked again.
 constexpr int candidate_intervals = 2;
@@ -39,7 +42,7 @@ std::size_t Core::Impl::wanted_neighbours() const {
 }
 
 std::size_t Core::Impl::neighbours_max() const {
-  return std::max(wanted_neighbours(), 2 * options.overlay->neighbours);
+  return std::max(wanted_neighbours(), neighbours_factor_max * options.overlay->neighbours);
 }
 
 std::size_t Core::Impl::count_neighbours(bool leaves, bool candidates) const {
@@ -238,10 +241,13 @@ void Core::Impl::seek_neighbours() {
     make_candidate(name, endpoint);
     ++have;
   }
-  if (count_neighbours(false, true) == 0) {
+  if (count_neighbours(false, true) == 0 && overlay->next_seeds <= now.monotonic) {
     for (const std::string& seed : options.peers) {
-      if (seed != options.name && !overlay->tried.contains(seed)) make_candidate(seed, "");
+      if (seed != options.name) make_candidate(seed, "");
     }
+    // Many may want to join at once.
+    const Micros longest = pause * (2 << std::min(overlay->seed_rounds++, 4));
+    overlay->next_seeds = now.monotonic + pause + Micros(random.below(longest.count()));
   }
   if (overlay->next_probe <= now.monotonic) {
     overlay->next_probe = now.monotonic + probe_intervals * options.exchange_interval +
@@ -327,7 +333,7 @@ void Core::Impl::become_neighbours(Peer& peer) {
   peer.standing = Standing::neighbour;
   peer.configured = true;
   overlay->tried.erase(peer.name);
-  overlay->refusals = 0;
+  overlay->refusals = overlay->seed_rounds = 0;
   heard(peer);
   tell_beliefs(peer);
 }

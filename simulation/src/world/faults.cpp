@@ -504,6 +504,7 @@ void Faults::spoil_disk(NodeIndex node, FaultKind kind, Duration lasts) {
 }
 
 void Faults::flip_bit(NodeIndex node) {
+  if (hosts_[node]->keeps_unacknowledged()) return;
   note({FaultKind::bit_flip, {}, {}, {hosts_[node]->name()}, {}});
   trace("bit_flip " + hosts_[node]->name());
   hosts_[node]->disk().flip_bit();

@@ -79,6 +79,7 @@ bool Host::start() {
     return false;
   }
   if (!stored.ok()) return true;
+  keeps_unacknowledged_ = false;  // it is shown from now on, and was made safe before
   disk_->found_whole();
   for (auto& [space_name, space] : spaces_) space.clock = space.on_disk;
   last_time_ = last_time_on_disk_;
@@ -165,6 +166,7 @@ bool Host::judge(Result<std::vector<node::StoredSpace>>& stored, bool lied) {
   if (unacknowledged_ &&
       holds([&](const std::string& space) { return unacknowledged_->clocks.at(space); })) {
     note_durable(*unacknowledged_);
+    keeps_unacknowledged_ = true;
     return false;
   }
   const bool doubted = std::ranges::all_of(

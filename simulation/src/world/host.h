@@ -110,6 +110,9 @@ class Host {
     wall_skew_ += by;
   }
   Disk& disk() { return *disk_; }
+  // The disk of the crashed process holds a batch that was not acknowledged. Nobody has seen it,
+  // and if damage takes it nobody need notice: so it is not to be damaged.
+  bool keeps_unacknowledged() const { return keeps_unacknowledged_; }
   // How often the disk gave back less than it had acknowledged, because it lied or was damaged.
   std::uint64_t disk_betrayals() const { return disk_betrayals_; }
   // False while the node goes on under a replica id of which its disk lost acknowledged writes. It
@@ -173,6 +176,7 @@ class Host {
   std::optional<Writing> writing_;
   std::optional<Writing> unacknowledged_;  // the last batch, until it is durable
   Duration timer_at_ = Duration::max();
+  bool keeps_unacknowledged_ = false;
   bool other_version_ = false;
   bool paused_ = false;
   bool pause_recorded_ = false;

@@ -48,7 +48,8 @@ struct OverlayOptions {
   std::string endpoint;  // at which others dial this node; what it says is up to the transport
   // Cannot be dialled: talks with others of its own accord only.
   bool leaf = false;
-  std::size_t neighbours = 5;   // that are sought; up to twice as many are taken, leaves beside
+  std::size_t neighbours =
+      5;  // that are sought; up to three times as many are taken, leaves beside
   std::size_t leaves_max = 32;  // that are taken as neighbours
   // A neighbour that was not heard for CoreOptions::peer_timeout is suspected. If it has not denied
   // that by then it is dead.
