@@ -240,6 +240,7 @@ struct Core::Impl {
   void tell_beliefs(Peer& peer);
   std::size_t count_neighbours(bool leaves, bool candidates) const;
   std::size_t wanted_neighbours() const;
+  Peer& drawn_neighbour();
   std::size_t neighbours_max() const;
 
   // ---- forgetting.cpp ----

@@ -52,6 +52,16 @@ std::size_t Core::Impl::count_neighbours(bool leaves, bool candidates) const {
   }));
 }
 
+// One that is no leaf; there must be one.
+Peer& Core::Impl::drawn_neighbour() {
+  std::vector<Peer*> all;
+  for (const auto& peer : peers) {
+    if (peer->standing == Standing::neighbour && !peer->leaf) all.push_back(peer.get());
+  }
+  REJOIN_ASSERT(!all.empty());
+  return *all[random.below(all.size())];
+}
+
 // ---- Who the members are ----
 
 void Core::Impl::read_members() {
@@ -186,11 +196,7 @@ void Core::Impl::tend_overlay() {
     }
   }
   while (count_neighbours(false, false) > neighbours_max()) {
-    std::vector<Peer*> all;
-    for (const auto& peer : peers) {
-      if (peer->standing == Standing::neighbour && !peer->leaf) all.push_back(peer.get());
-    }
-    part(*all[random.below(all.size())], true);
+    part(drawn_neighbour(), true);
   }
   seek_neighbours();
   const Micros suspicion = overlay->liveness.oldest_suspicion();
@@ -297,13 +303,7 @@ void Core::Impl::on_neighbour(Peer& peer, const transport::Neighbour& message) {
         room = message.leaf ? count_neighbours(true, false) < options.overlay->leaves_max
                             : count_neighbours(false, false) < neighbours_max();
         if (!room && !message.leaf && message.urgent) {
-          std::vector<Peer*> others;
-          for (const auto& other : peers) {
-            if (other->standing == Standing::neighbour && !other->leaf) {
-              others.push_back(other.get());
-            }
-          }
-          part(*others[random.below(others.size())], true);
+          part(drawn_neighbour(), true);
           room = true;
         }
       }
