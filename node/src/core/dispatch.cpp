@@ -237,17 +237,11 @@ Peer& Core::Impl::add_peer(const std::string& name, bool configured) {
     }
     if (oldest) return reuse(*oldest, name);
   }
-  const auto slot = static_cast<std::uint32_t>(peers.size());
   peers.push_back(std::make_unique<Peer>());
-  Peer& peer = *peers.back();
-  peer.name = name;
-  peer.slot = slot;
-  peer.configured = configured;
-  if (overlay) peer.standing = Standing::none;
-  peer.pace = Pace(options.link_bytes_per_second);
+  peers.back()->slot = static_cast<std::uint32_t>(peers.size() - 1);
   // The first exchange is due at once, and then a random part of the interval apart.
-  peer.next_exchange = now.monotonic;
-  slots.emplace(name, slot);
+  Peer& peer = reuse(*peers.back(), name);
+  peer.configured = configured;
   if (configured) options.peers.push_back(name);
   return peer;
 }

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::string_view endpoint_field = "endpoint";
 constexpr std::string_view leaf_field = "leaf";
-constexpr std::uint32_t from_here = 0xFFFFFFFF;
 // Each node asks for as many as it wants, so that it has twice as many on average: there must be
 // room for those who come.
 constexpr std::size_t neighbours_factor_max = 3;
@@ -188,7 +187,7 @@ void Core::Impl::tend_overlay() {
     if (answer_by <= now.monotonic) {
       // Those who watched it may have died with it.
       if (peer->incarnation == 0) {
-        spread(overlay->liveness.suspect(peer->name, now.monotonic), from_here);
+        spread(overlay->liveness.suspect(peer->name, now.monotonic), RecentEvents::from_here);
       }
       part(*peer, false);
     } else {
@@ -378,7 +377,7 @@ Micros Core::Impl::probe_due(const Peer& peer) const {
 
 void Core::Impl::lost_neighbour(Peer& peer) {
   if (!REJOIN_MUTATED(silent_neighbour_is_not_suspected)) {
-    spread(overlay->liveness.suspect(peer.name, now.monotonic), from_here);
+    spread(overlay->liveness.suspect(peer.name, now.monotonic), RecentEvents::from_here);
   }
   part(peer, true);  // it may hear us, and look for somebody whom it hears
 }
@@ -405,7 +404,7 @@ void Core::Impl::on_rumours(Peer& peer, const transport::Rumours& message) {
 void Core::Impl::confirm_deaths() {
   for (const Rumour& death :
        overlay->liveness.confirm(now.monotonic - options.overlay->refute_within)) {
-    spread(death, from_here);
+    spread(death, RecentEvents::from_here);
   }
 }
 
