@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   add_node_command(app, exit_code);
   add_status_command(app, exit_code);
   add_members_command(app, exit_code);
+  add_metrics_command(app, exit_code);
   add_inspect_command(app, exit_code);
   add_demo_command(app, exit_code);
   add_sim_command(app, exit_code);

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "admin_operations.h"
+#include "counters.h"
 #include "json_fields.h"
+#include "metrics.h"
 #include "rejoin/crdt/json.h"
 #include "runtime.h"
 
@@ -64,45 +66,21 @@ json dot_json(const Dot& dot) {
   return {{"replica", dot.replica.to_string()}, {"sequence", dot.sequence}};
 }
 
-json traffic_json(const transport::TrafficCounters& traffic) {
-  return {{"messages_sent", traffic.messages_sent},
-          {"messages_received", traffic.messages_received},
-          {"bytes_sent", traffic.bytes_sent},
-          {"bytes_received", traffic.bytes_received},
-          {"messages_dropped", traffic.messages_dropped},
-          {"messages_refused", traffic.messages_refused},
-          {"peers_refused", traffic.peers_refused}};
+template <class Counters, std::size_t count>
+json counters_json(const Counters& counters, const CounterField<Counters> (&fields)[count]) {
+  json object = json::object();
+  for (const auto& field : fields) object[field.name] = counters.*field.value;
+  return object;
 }
 
-json counters_json(const CoreCounters& counters) {
-  return {{"events_committed", counters.events_committed},
-          {"events_applied", counters.events_applied},
-          {"events_duplicate", counters.events_duplicate},
-          {"events_waiting_dropped", counters.events_waiting_dropped},
-          {"events_relayed", counters.events_relayed},
-          {"deltas_sent", counters.deltas_sent},
-          {"deltas_joined", counters.deltas_joined},
-          {"comparisons", counters.comparisons},
-          {"transfers_abandoned", counters.transfers_abandoned},
-          {"event_catchups_sent", counters.event_catchups_sent},
-          {"certificate_checks", counters.certificate_checks},
-          {"divergences", counters.divergences},
-          {"messages_malformed", counters.messages_malformed},
-          {"messages_rejected", counters.messages_rejected},
-          {"messages_stale", counters.messages_stale},
-          {"messages_kept_back", counters.messages_kept_back},
-          {"storage_failures", counters.storage_failures},
-          {"touches_pruned", counters.touches_pruned},
-          {"elements_forgotten", counters.elements_forgotten},
-          {"replica_ids_replaced", counters.replica_ids_replaced},
-          {"times_ahead", counters.times_ahead}};
+json traffic_json(const Runtime& runtime) {
+  return counters_json(runtime.traffic(), traffic_counter_fields);
 }
 
 json peer_json(const PeerStatus& peer) {
-  const bool heard = peer.alive || peer.silent_millis > 0;
   return {{"name", peer.name},
           {"alive", peer.alive},
-          {"silent_ms", heard ? json(peer.silent_millis) : json()},
+          {"silent_ms", peer.was_heard() ? json(peer.silent_millis) : json()},
           {"lag", peer.lag},
           {"applied", clock_json(peer.applied)},
           {"durable", clock_json(peer.durable)}};
@@ -190,17 +168,23 @@ Result<json> status(Runtime& runtime, JsonFields& fields) {
               {"pid", static_cast<std::int64_t>(::getpid())},
               {"listen", runtime.listen_endpoint()},
               {"directory", options.directory},
+              {"metrics", runtime.metrics_address()},
               {"set_aside_store", runtime.set_aside_store()},
               {"storage_error", runtime.storage_error()},
               {"links_down", runtime.links_down()},
               {"spaces", std::move(spaces)},
-              {"counters", counters_json(runtime.counters())},
-              {"traffic", traffic_json(runtime.traffic())}};
+              {"counters", counters_json(runtime.counters(), core_counter_fields)},
+              {"traffic", traffic_json(runtime)}};
 }
 
 Result<json> traffic(Runtime& runtime, JsonFields& fields) {
   if (auto taken = fields.finish(); !taken) return taken.error();
-  return traffic_json(runtime.traffic());
+  return traffic_json(runtime);
+}
+
+Result<json> metrics(Runtime& runtime, JsonFields& fields) {
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  return json{{"text", metrics_text(runtime)}};
 }
 
 Result<json> stop(Runtime& runtime, JsonFields& fields) {
@@ -228,14 +212,13 @@ Result<json> connect(Runtime& runtime, JsonFields& fields) {
 
 Result<json> members(Runtime& runtime, JsonFields& fields) {
   if (auto taken = fields.finish(); !taken) return taken.error();
-  constexpr const char* lives[] = {"alive", "suspected", "dead"};
   json all = json::array();
   for (const MemberStatus& member : runtime.members()) {
     all.push_back({{"name", member.name},
                    {"endpoint", member.endpoint},
                    {"leaf", member.leaf},
                    {"neighbour", member.neighbour},
-                   {"life", lives[static_cast<int>(member.life)]}});
+                   {"life", transport::life_name(member.life)}});
   }
   return json{{"members", std::move(all)}};
 }
@@ -350,6 +333,7 @@ using Command = Result<json> (*)(Runtime&, JsonFields&);
 constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"status", status},
     {"traffic", traffic},
+    {"metrics", metrics},
     {"stop", stop},
     {"link", link},
     {"connect", connect},

@@ -1,10 +1,12 @@
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -197,6 +199,16 @@ void read_overlay(TableReader& top, Parsing& parsing, NodeOptions& options) {
   reader.reject_unknown_keys();
 }
 
+void read_metrics(TableReader& top, Parsing& parsing, NodeOptions& options) {
+  const toml::node* node = top.find("metrics");
+  if (node == nullptr) return;
+  const toml::table* metrics = node->as_table();
+  if (metrics == nullptr) return top.wrong(*node, "metrics", "a table, [metrics]");
+  TableReader reader(*metrics, "metrics.", parsing);
+  reader.string("listen", options.metrics_listen);
+  reader.reject_unknown_keys();
+}
+
 std::string space_key(std::size_t index) { return "spaces[" + std::to_string(index) + "]."; }
 
 std::string answer_key(const std::string& space, std::size_t index) {
@@ -274,6 +286,26 @@ Check check_endpoint(const std::string& option, const std::string& endpoint) {
                 "\"" + endpoint + "\" is no endpoint; expected one like tcp://10.0.0.7:7000"};
   }
   return {};
+}
+
+// "127.0.0.1:9464", "[::1]:9464"
+Check check_metrics(const NodeOptions& options) {
+  const std::string& listen = options.metrics_listen;
+  if (listen.empty()) return {};
+  const std::size_t colon = listen.rfind(':');
+  std::string host = listen.substr(0, colon);
+  const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (in_brackets) host = host.substr(1, host.size() - 2);
+  in6_addr address;
+  const bool is_address = inet_pton(in_brackets ? AF_INET6 : AF_INET, host.c_str(), &address) == 1;
+  std::uint16_t port = 0;
+  const char* end = listen.data() + listen.size();
+  const char* begin = colon == std::string::npos ? end : listen.data() + colon + 1;
+  const auto [stopped, code] = std::from_chars(begin, end, port);
+  if (is_address && begin != end && stopped == end && code == std::errc()) return {};
+  return Flaw{"metrics.listen", "\"" + listen +
+                                    "\" is no address and port; expected one like "
+                                    "127.0.0.1:9464 or [::1]:9464"};
 }
 
 Check check_members(const NodeOptions& options) {
@@ -361,6 +393,7 @@ Check check(const NodeOptions& options) {
   }
   if (auto flaw = check_members(options)) return flaw;
   if (auto flaw = check_overlay(options)) return flaw;
+  if (auto flaw = check_metrics(options)) return flaw;
   if (auto flaw = check_spaces(options)) return flaw;
   const std::pair<const char*, std::chrono::milliseconds> intervals[] = {
       {"exchange_interval_ms", options.exchange_interval},
@@ -426,6 +459,7 @@ Result<NodeOptions> NodeOptions::from_toml(std::string_view text, const std::str
   top.string("log_level", options.log_level);
   read_peers(top, parsing, options);
   read_overlay(top, parsing, options);
+  read_metrics(top, parsing, options);
   read_spaces(top, parsing, options);
   top.reject_unknown_keys();
   if (parsing.error) return *parsing.error;

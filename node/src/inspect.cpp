@@ -1,7 +1,5 @@
 #include "rejoin/node/inspect.h"
 
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "sqlite/loading.h"
@@ -46,12 +44,6 @@ class CountingVisitor : public sqlite::LoadingVisitor {
   std::map<std::int64_t, InspectedSpace> counts_;
 };
 
-std::uint64_t size_of(const std::string& path) {
-  std::error_code code;
-  const auto size = std::filesystem::file_size(path, code);
-  return code ? 0 : size;
-}
-
 }  // namespace
 
 Result<Inspection> inspect(const std::string& directory) {
@@ -61,8 +53,8 @@ Result<Inspection> inspect(const std::string& directory) {
   const std::string path = sqlite::database_path(directory);
   Inspection out;
   out.directory = directory;
-  out.database_bytes = size_of(path);
-  out.write_ahead_bytes = size_of(path + "-wal");
+  out.database_bytes = sqlite::size_of(path);
+  out.write_ahead_bytes = sqlite::size_of(sqlite::write_ahead_path(directory));
 
   auto store = sqlite::Store::open(std::move(options));
   if (!store.ok()) return std::move(store).error();

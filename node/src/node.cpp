@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "metrics.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/json.h"
 #include "runtime.h"
@@ -192,6 +193,8 @@ CoreCounters Node::counters() const { return runtime_->counters(); }
 transport::TrafficCounters Node::traffic() const { return runtime_->traffic(); }
 std::string Node::set_aside_store() const { return runtime_->set_aside_store(); }
 std::string Node::storage_error() const { return runtime_->storage_error(); }
+std::string Node::metrics() const { return metrics_text(*runtime_); }
+std::string Node::metrics_address() const { return runtime_->metrics_address(); }
 
 void Node::on_stop_request(std::function<void()> handler) {
   runtime_->on_stop_request(std::move(handler));

@@ -8,6 +8,7 @@
 #include "admin.h"
 #include "config.h"
 #include "log.h"
+#include "metrics.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/node/sqlite_storage.h"
 
@@ -107,6 +108,11 @@ Status Runtime::start() {
     if (!admin) return admin.error();
     admin_ = std::move(*admin);
   }
+  if (!options_.metrics_listen.empty()) {
+    auto metrics = MetricsServer::open(options_.metrics_listen, *this);
+    if (!metrics) return metrics.error();
+    metrics_ = std::move(*metrics);
+  }
   return {};
 }
 
@@ -187,6 +193,7 @@ void Runtime::stop() {
   }
   waits_.close();
   admin_.reset();
+  metrics_.reset();
   watches_.stop();
   close_transport();
   storage_.reset();
@@ -315,7 +322,7 @@ Status Runtime::wait(const std::string& space, const Goal& goal,
   const auto lock = share_core();
   return make_error(ErrorCode::timeout,
                     "after " + std::to_string(timeout.count()) +
-                        " ms: " + how_far(*core_, space, goal, now(), storage_error_),
+                        " ms: " + how_far(*core_, space, goal, now(), storage_status_.error),
                     space);
 }
 
@@ -357,7 +364,21 @@ std::vector<MemberStatus> Runtime::members() const {
 
 std::string Runtime::storage_error() const {
   const auto lock = share_core();
-  return storage_error_;
+  return storage_status_.error;
+}
+
+StorageStatus Runtime::storage_status() const {
+  StorageStatus status;
+  {
+    const auto lock = share_core();
+    status = storage_status_;
+    if (unwritten_since_ != nothing_unwritten) {
+      status.unwritten = now().monotonic - unwritten_since_;
+    }
+  }
+  if (!options_.directory.empty())
+    status.file_bytes = SqliteStorage::file_bytes(options_.directory);
+  return status;
 }
 
 SpaceStatus Runtime::status(const std::string& space) const {
@@ -377,10 +398,22 @@ CoreCounters Runtime::counters() const {
   return core_->counters();
 }
 
+std::map<std::string, SentMessages> Runtime::sent_by_kind() const {
+  const auto lock = share_core();
+  return {sent_by_kind_.begin(), sent_by_kind_.end()};
+}
+
+std::size_t Runtime::buffered_bytes() const {
+  const auto lock = share_core();
+  return core_->buffered_bytes();
+}
+
 transport::TrafficCounters Runtime::traffic() const {
   std::lock_guard guard(transport_mutex_);
   return transport_ ? transport_->counters() : final_traffic_;
 }
+
+std::string Runtime::metrics_address() const { return metrics_ ? metrics_->address() : ""; }
 
 // ---- Links ----
 

@@ -13,6 +13,7 @@
 #include <set>
 #include <shared_mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -27,12 +28,30 @@
 namespace rejoin::node {
 
 class AdminServer;
+class MetricsServer;
+
+// How writing to the store goes. All zero without one.
+struct StorageStatus {
+  std::string error;                      // Node::storage_error
+  std::uint64_t commits = 0;              // group commits that are durable
+  std::uint64_t bytes = 0;                // of their records
+  std::chrono::microseconds writing{0};   // spent on them and on failed ones
+  std::chrono::microseconds unwritten{};  // how long the oldest one that is not durable waits
+  std::uint64_t file_bytes = 0;           // the database and its write-ahead log
+};
+
+// Messages of one kind that were handed to the transport.
+struct SentMessages {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+};
 
 // Threads:
 //   the network thread   owns the transport: receives, ticks the core, sends what it gives out
 //   the disk thread      writes one batch after the other, with no lock held
 //   the notification one calls watchers and writes the log
 //   admin connections    a thread each, callers like any other
+//   metrics              threads of the HTTP server's, callers like any other
 //   callers              run transactions and reads themselves, under the core's lock
 //
 // Whoever moved the core calls publish() before letting go of its lock: that hands the next batch
@@ -78,14 +97,21 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   std::string storage_error() const;
   SpaceStatus status(const std::string& space) const;
   std::vector<SpaceStatus> status() const;
+  StorageStatus storage_status() const;
   CoreCounters counters() const;
+  std::map<std::string, SentMessages> sent_by_kind() const;
+  std::size_t buffered_bytes() const;
   transport::TrafficCounters traffic() const;
+  // Where the metrics are served; empty: nowhere.
+  std::string metrics_address() const;
 
   // What an admin's request to stop does; without one it is refused.
   void on_stop_request(std::function<void()> handler);
   bool request_stop();
 
  private:
+  static constexpr std::chrono::microseconds nothing_unwritten = std::chrono::microseconds::max();
+
   explicit Runtime(NodeOptions options);
   Status start();
   Status open_store();
@@ -110,7 +136,8 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
 
   void run_disk();
   std::shared_ptr<const PersistBatch> next_batch(bool last_failed);
-  void finish_batch(std::uint64_t ticket, const Status& outcome);
+  void finish_batch(const PersistBatch& batch, const Status& outcome,
+                    std::chrono::microseconds took);
   void close_transport();
 
   NodeOptions options_;
@@ -123,6 +150,7 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   mutable std::mutex transport_mutex_;
   transport::TrafficCounters final_traffic_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<MetricsServer> metrics_;
   Waits waits_;
   Watches watches_;
 
@@ -131,7 +159,9 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   std::map<std::string, SpaceOptions> spaces_;
   RightsAnswers answers_;
   std::set<std::string> links_down_;
-  std::string storage_error_;
+  StorageStatus storage_status_;  // but for what is looked up when it is asked for
+  std::chrono::microseconds unwritten_since_ = nothing_unwritten;
+  std::map<std::string_view, SentMessages> sent_by_kind_;
   bool closing_ = false;  // no commits, nothing is received any more
   bool network_ends_ = false;
   std::chrono::microseconds network_deadline_{0};  // when the network thread looks again

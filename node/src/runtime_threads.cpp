@@ -86,6 +86,7 @@ void Runtime::hand_over_batch() {
   if (!storage_) return;
   auto batch = core_->take_batch();  // null while one is being written
   if (!batch) return;
+  if (unwritten_since_ == nothing_unwritten) unwritten_since_ = now().monotonic;
   std::lock_guard guard(disk_mutex_);
   handed_over_ = std::move(batch);
   disk_wanted_.notify_one();
@@ -146,6 +147,11 @@ bool Runtime::network_turn(const std::vector<transport::Incoming>& inbox) {
     outbox = core_->take_sends();
     dials = core_->take_dials();
     std::erase_if(outbox, [&](const Send& send) { return links_down_.contains(send.to); });
+    for (const Send& send : outbox) {
+      SentMessages& sent = sent_by_kind_[send.kind];
+      ++sent.messages;
+      sent.bytes += send.bytes.size();
+    }
     publish(false);
     wake_at_ = network_deadline_ = core_->next_deadline();
   }
@@ -171,9 +177,10 @@ void Runtime::dial(const Dial& dial) {
 void Runtime::run_disk() {
   bool failed = false;
   while (auto batch = next_batch(failed)) {
+    const auto begun = now().monotonic;
     const Status outcome = storage_->write(*batch);
     failed = !outcome;
-    finish_batch(batch->ticket, outcome);
+    finish_batch(*batch, outcome, now().monotonic - begun);
   }
   if (failed) watches_.log(log_error, "stopped although the store did not take the last commits");
 }
@@ -191,19 +198,26 @@ std::shared_ptr<const PersistBatch> Runtime::next_batch(bool last_failed) {
   return std::exchange(handed_over_, nullptr);
 }
 
-void Runtime::finish_batch(std::uint64_t ticket, const Status& outcome) {
+void Runtime::finish_batch(const PersistBatch& batch, const Status& outcome,
+                           std::chrono::microseconds took) {
   const auto lock = lock_core();
+  storage_status_.writing += took;
+  if (outcome) {
+    ++storage_status_.commits;
+    storage_status_.bytes += batch.bytes();
+    unwritten_since_ = nothing_unwritten;
+  }
   const std::string before =
-      std::exchange(storage_error_, outcome ? "" : outcome.error().to_string());
-  if (!outcome && storage_error_ != before) {
+      std::exchange(storage_status_.error, outcome ? "" : outcome.error().to_string());
+  if (!outcome && storage_status_.error != before) {
     watches_.log(log_error,
                  "the store refuses writes; new commits are in memory only until it takes "
                  "them: " +
-                     storage_error_);
+                     storage_status_.error);
   } else if (outcome && !before.empty()) {
     watches_.log(log_info, "the store takes writes again");
   }
-  core_->persisted(ticket, outcome, now());
+  core_->persisted(batch.ticket, outcome, now());
   publish(true);
 }
 

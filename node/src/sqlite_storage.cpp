@@ -21,6 +21,11 @@ Result<std::unique_ptr<SqliteStorage>> SqliteStorage::open(SqliteOptions options
   return std::unique_ptr<SqliteStorage>(new SqliteStorage(std::move(impl)));
 }
 
+std::uint64_t SqliteStorage::file_bytes(const std::string& directory) {
+  return sqlite::size_of(sqlite::database_path(directory)) +
+         sqlite::size_of(sqlite::write_ahead_path(directory));
+}
+
 Result<std::vector<StoredSpace>> SqliteStorage::load() {
   sqlite::LoadingVisitor visitor(impl_->store->connection().path());
   if (auto status = impl_->store->load(visitor); !status.ok()) return std::move(status).error();

@@ -17,6 +17,18 @@ Error damaged(const std::string& space, const std::string& what, const Error& ca
 
 }  // namespace
 
+std::uint64_t PersistBatch::bytes() const {
+  std::uint64_t sum = 0;
+  for (const LogRecord& record : log) sum += record.bytes.size();
+  for (const CheckpointRecord& checkpoint : checkpoints) {
+    sum += checkpoint.header.size();
+    for (const Document::StoredCell& cell : checkpoint.dirty_cells) {
+      sum += cell.key.size() + cell.bytes.size();
+    }
+  }
+  return sum;
+}
+
 SpaceLoader::SpaceLoader(std::string name, ReplicaId replica, HybridTime last_time) {
   space_.name = std::move(name);
   space_.replica = replica;

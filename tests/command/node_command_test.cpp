@@ -12,9 +12,8 @@
 #include <thread>
 
 #include "../node/temp_directory.h"
+#include "node_process.h"
 #include "process.h"
-#include "rejoin/node/admin_client.h"
-#include "rejoin/node/node.h"
 
 namespace rejoin {
 namespace {
@@ -23,71 +22,6 @@ using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-// A node's folder and config file, and the process that runs it.
-class NodeProcess {
- public:
-  NodeProcess(std::string name, std::string more_config = "") : name_(std::move(name)) {
-    std::ofstream(config()) << "name = \"" << name_ << "\"\ndirectory = \""
-                            << directory_.file("store")
-                            << "\"\nexchange_interval_ms = 50\npeer_timeout_ms = 500\n"
-                            << more_config << "\n[[spaces]]\nname = \"s\"\n";
-  }
-
-  std::string config() const { return directory_.file("node.toml"); }
-  std::string socket() const { return directory_.file("store") + "/admin.sock"; }
-  std::string directory() const { return directory_.file("store"); }
-  const std::string& name() const { return name_; }
-  Process& process() { return *process_; }
-
-  void start() {
-    process_.reset();
-    process_.emplace(std::vector<std::string>{"node", "--config", config()});
-    const auto line = process_->line();
-    if (!line) {
-      process_->wait();
-      throw std::runtime_error("not ready: " + process_->err());
-    }
-    ready_line_ = *line;
-    auto client = node::AdminClient::connect(socket());
-    if (!client) throw std::runtime_error(client.error().to_string());
-    client_.emplace(*std::move(client));
-  }
-  const std::string& ready_line() const { return ready_line_; }
-
-  Result<json> try_call(const json& request) { return client_->call(request, Process::patience); }
-  json call(const json& request) {
-    auto answer = try_call(request);
-    if (!answer) throw std::runtime_error(request.dump() + ": " + answer.error().to_string());
-    return *answer;
-  }
-  json set(const std::string& path, const json& value) {
-    return call({{"command", "apply"},
-                 {"space", "s"},
-                 {"author", "test"},
-                 {"ops", {{{"op", "set"}, {"path", path}, {"value", value}}}},
-                 {"wait", {{"durable", true}}}});
-  }
-  json exported() { return call({{"command", "export"}, {"space", "s"}})["json"]; }
-  json space() { return call({{"command", "status"}})["spaces"][0]; }
-  void connect(NodeProcess& peer) {
-    call({{"command", "connect"},
-          {"peer", peer.name()},
-          {"endpoint", peer.call({{"command", "status"}})["listen"]}});
-  }
-  void wait_token(const json& token) {
-    call({{"command", "wait_token"}, {"token", token}, {"timeout_ms", 50'000}});
-  }
-
- private:
-  TempDirectory directory_;
-  std::string name_;
-  std::string ready_line_;
-  std::optional<Process> process_;
-  std::optional<node::AdminClient> client_;
-};
-
-std::size_t lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
 
 // ---- The command line itself ----
 

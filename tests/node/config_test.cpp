@@ -51,6 +51,8 @@ TEST(Config, every_key_reaches_its_option) {
     log_level = "off"
     [peers]
     b = "tcp://127.0.0.1:7001"
+    [metrics]
+    listen = "[::1]:9464"
     [[spaces]]
     name = "x"
     [[spaces]]
@@ -70,6 +72,7 @@ TEST(Config, every_key_reaches_its_option) {
   EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(3));
   EXPECT_EQ(options->link_bytes_per_second, 8192u);
   EXPECT_EQ(options->log_level, "off");
+  EXPECT_EQ(options->metrics_listen, "[::1]:9464");
   EXPECT_EQ(options->peers, (std::map<std::string, std::string>{{"b", "tcp://127.0.0.1:7001"}}));
   ASSERT_EQ(options->spaces.size(), 2u);
   EXPECT_EQ(options->spaces[0].name, "x");
@@ -224,6 +227,17 @@ TEST(Config, values_that_cannot_work_are_refused_with_their_line) {
   EXPECT_EQ(refusal("name = \"a\"\nlog_level = \"loud\""),
             "node.toml:2: log_level: \"loud\" is none; expected trace, debug, info, warn, error or "
             "off");
+  for (const char* listen :
+       {"9464", "127.0.0.1", "localhost:9464", "127.0.0.1:", "127.0.0.1:9464s", "127.0.0.1:65536",
+        "127.0.0.1:1,127.0.0.1:2", "::1:9464", "[1]:9464"}) {
+    EXPECT_EQ(refusal("name = \"a\"\n[metrics]\nlisten = \"" + std::string(listen) + "\""),
+              "node.toml:3: metrics.listen: \"" + std::string(listen) +
+                  "\" is no address and port; expected one like 127.0.0.1:9464 or [::1]:9464");
+  }
+  EXPECT_EQ(refusal("name = \"a\"\n[metrics]\nport = 9464"),
+            "node.toml:3: metrics.port: unknown key; known here: listen");
+  EXPECT_EQ(refusal("name = \"a\"\nmetrics = true"),
+            "node.toml:2: metrics: expected a table, [metrics], not a boolean");
   EXPECT_EQ(refusal("name = \"a\"\n[[spaces]]\nname = \"x\""),
             "node.toml:3: spaces[0].name: the durable space \"x\" needs a store; set directory, or "
             "durable = false");

@@ -2,9 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <memory>
-#include <thread>
 
 #include "nodes.h"
 
@@ -24,14 +22,6 @@ class NodeOverlay : public ::testing::Test {
     auto node = std::make_unique<Node>(must(Node::open(options)));
     must(node->open_space("s", {.durable = false}));
     return *(nodes[name] = std::move(node));
-  }
-  static bool eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(milliseconds(5));
-    }
-    return true;
   }
   static std::size_t count(const Node& node, transport::Life life) {
     const auto members = node.members();

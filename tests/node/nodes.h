@@ -10,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -59,6 +60,16 @@ inline std::optional<Value> get(const Space& space, const std::string& key) {
   std::optional<Value> value;
   space.read([&](const Document& document) { value = document.root().reg(key).get(); });
   return value;
+}
+
+// True when `condition` came to hold.
+inline bool eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return true;
 }
 
 // Counts what happens on other threads, and waits for it.

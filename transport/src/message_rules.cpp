@@ -105,6 +105,11 @@ concept OfOneSpace = requires(const T& body) {
 
 }  // namespace
 
+const char* life_name(Life life) {
+  constexpr const char* names[] = {"alive", "suspected", "dead"};
+  return names[static_cast<std::size_t>(life)];
+}
+
 const char* kind_name(const Body& body) { return kind_names[body.index()]; }
 
 bool is_valid_name(std::string_view name) {

@@ -22,7 +22,16 @@ void sync_directory(const std::filesystem::path& directory) {
 }  // namespace
 
 std::string database_path(const std::string& directory) { return directory + "/rejoin.db"; }
+std::string write_ahead_path(const std::string& directory) {
+  return database_path(directory) + "-wal";
+}
 std::string acknowledged_path(const std::string& directory) { return directory + "/rejoin.acked"; }
+
+std::uint64_t size_of(const std::string& path) {
+  std::error_code code;
+  const auto size = std::filesystem::file_size(path, code);
+  return code ? 0 : size;
+}
 
 Result<std::unique_ptr<Store>> Store::open(SqliteOptions options) {
   std::unique_ptr<Store> store(new Store(std::move(options)));

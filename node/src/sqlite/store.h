@@ -15,7 +15,9 @@ namespace rejoin::node::sqlite {
 
 // The files of a store in `directory`.
 std::string database_path(const std::string& directory);
+std::string write_ahead_path(const std::string& directory);
 std::string acknowledged_path(const std::string& directory);
+std::uint64_t size_of(const std::string& path);  // 0 where there is no such file
 
 // Used from one thread at a time.
 class Store {

@@ -184,6 +184,8 @@ struct PeerStatus {
   Clock applied;                    // as far as it is known, for the space asked about
   Clock durable;
   std::uint64_t lag = 0;  // writes here that it is not known to have
+
+  bool was_heard() const { return alive || silent_millis > 0; }  // ever
 };
 
 struct SpaceStatus {

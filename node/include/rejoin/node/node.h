@@ -59,6 +59,9 @@ struct NodeOptions {
   std::chrono::milliseconds clock_ahead_max{60000};
   // What may be sent to one peer within any second; 0: no bound (CoreOptions).
   std::uint64_t link_bytes_per_second = 0;
+  // Address and port of an HTTP server that gives the metrics (docs/operating.md) at /metrics, such
+  // as "127.0.0.1:9464"; port 0 picks a free one. Empty: none.
+  std::string metrics_listen;
   std::string log_level = "info";  // trace, debug, info, warn, error, off
 
   // `admin_socket`, or where it is by default.
@@ -244,6 +247,10 @@ class Node {
   // Why the store refused the last write; empty while it takes them. Commits go on in memory then,
   // the writes are tried again, and receipts wait.
   std::string storage_error() const;
+  // Everything that it counts and measures, as Prometheus reads it (docs/operating.md).
+  std::string metrics() const;
+  // Where they are served over HTTP, with the port that was picked; empty: nowhere.
+  std::string metrics_address() const;
 
   // Called, on a thread of the node, when the admin command `stop` asks the process to end. It must
   // not call stop() itself, only tell another thread to. Without a handler the request is refused.

@@ -34,6 +34,8 @@ class SqliteStorage : public Storage {
   // from here as well as from load().
   static Result<std::unique_ptr<SqliteStorage>> open(SqliteOptions options);
   ~SqliteStorage() override;
+  // What the files of a store take on the disk, also while it is open. 0 where there is none.
+  static std::uint64_t file_bytes(const std::string& directory);
   // O(store). Anything else is `corrupt`: each row, the structure around it, and what it adds up to
   // are verified.
   Result<std::vector<StoredSpace>> load() override;

@@ -53,6 +53,7 @@ struct PersistBatch {
   std::vector<LogRecord> log;
   std::vector<CheckpointRecord> checkpoints;
   bool empty() const { return spaces.empty() && log.empty() && checkpoints.empty(); }
+  std::uint64_t bytes() const;  // of records, headers and cells
 };
 
 struct StoredSpace {

@@ -150,6 +150,7 @@ struct Neighbour {
 // What is said of a member. A higher number is newer; of equal ones the worse news counts. Only the
 // member itself raises its number.
 enum class Life : std::uint8_t { alive, suspected, dead };
+const char* life_name(Life life);  // "alive"
 struct Rumour {
   std::string member;
   std::uint64_t number = 0;

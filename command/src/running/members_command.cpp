@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "answer_fields.h"
 #include "command.h"
 #include "running_node.h"
 #include "table.h"
@@ -37,11 +38,10 @@ int run_members(const MembersOptions& options) {
     return exit_done;
   }
   Table table({"member", "state", "", "endpoint"});
-  for (const json& member : answer->value("members", json::array())) {
-    const bool leaf = member.value("leaf", false);
-    table.add({member.value("name", ""), member.value("life", ""),
-               member.value("neighbour", false) ? "neighbour" : "",
-               leaf ? "(leaf)" : member.value("endpoint", "")});
+  for (const json& member : objects_of(*answer, "members")) {
+    table.add({text_of(member, "name"), text_of(member, "life"),
+               flag_of(member, "neighbour") ? "neighbour" : "",
+               flag_of(member, "leaf") ? "(leaf)" : text_of(member, "endpoint")});
   }
   table.print(std::cout, "");
   return exit_done;
