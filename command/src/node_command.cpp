@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstring>
 #include <iostream>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "command.h"
 #include "rejoin/node/node.h"
+#include "service_manager.h"
 
 namespace rejoin::command {
 namespace {
@@ -30,10 +32,25 @@ class StopSignals {
     while (sigwait(&signals_, &received) != 0) {
     }
   }
+  // False when none came within that time.
+  bool wait_for(std::chrono::milliseconds time) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+    const timespec limit{seconds.count(), std::chrono::nanoseconds(time - seconds).count()};
+    return sigtimedwait(&signals_, nullptr, &limit) >= 0;
+  }
 
  private:
   sigset_t signals_;
 };
+
+// Until a signal says that the node is to stop. A watchdog hears that it is alive when it answers.
+void run_until_stopped(const node::Node& node, StopSignals& signals) {
+  const auto limit = service_manager::watchdog_limit();
+  if (!limit) return signals.wait();
+  do {
+    if (node.responds(*limit / 4)) service_manager::say_alive();
+  } while (!signals.wait_for(*limit / 4));
+}
 
 int run_node(const std::string& config) {
   auto options = node::NodeOptions::from_toml_file(config);
@@ -51,7 +68,9 @@ int run_node(const std::string& config) {
             << ", store " << (node.directory().empty() ? "none" : node.directory())
             << ", admin socket " << (node.admin_socket().empty() ? "none" : node.admin_socket())
             << std::endl;
-  signals.wait();
+  service_manager::say_ready();
+  run_until_stopped(node, signals);
+  service_manager::say_stopping();
   node.stop();
   if (!node.storage_error().empty()) {
     return fail("the last commits could not be written: " + node.storage_error());
@@ -70,7 +89,9 @@ void add_node_command(CLI::App& app, int& exit_code) {
       ->type_name("FILE");
   command->footer(
       "Prints one line on stdout when it is ready, and its log on stderr. SIGINT, SIGTERM and the\n"
-      "admin command `stop` end it cleanly: what was committed is written first.\n\n"
+      "admin command `stop` end it cleanly: what was committed is written first. Under systemd it "
+      "says\n"
+      "when it is ready and that it is alive (examples/rejoin.service).\n\n"
       "A config file needs little:\n"
       "  name = \"frankfurt\"\n"
       "  listen = \"tcp://127.0.0.1:7000\"\n"

@@ -187,6 +187,12 @@ Result<json> metrics(Runtime& runtime, JsonFields& fields) {
   return json{{"text", metrics_text(runtime)}};
 }
 
+Result<json> health(Runtime& runtime, JsonFields& fields) {
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  const std::vector<std::string> flaws = flaws_of(runtime);
+  return json{{"healthy", flaws.empty()}, {"reasons", flaws}};
+}
+
 Result<json> stop(Runtime& runtime, JsonFields& fields) {
   if (auto taken = fields.finish(); !taken) return taken.error();
   if (runtime.request_stop()) return json::object();
@@ -334,6 +340,7 @@ constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"status", status},
     {"traffic", traffic},
     {"metrics", metrics},
+    {"health", health},
     {"stop", stop},
     {"link", link},
     {"connect", connect},

@@ -400,7 +400,8 @@ Check check(const NodeOptions& options) {
       {"peer_timeout_ms", options.peer_timeout},
       {"member_away_after_ms", options.member_away_after},
       {"forget_elements_after_ms", options.forget_elements_after},
-      {"clock_ahead_max_ms", options.clock_ahead_max}};
+      {"clock_ahead_max_ms", options.clock_ahead_max},
+      {"acknowledge_within_ms", options.acknowledge_within}};
   for (const auto& [option, interval] : intervals) {
     if (interval.count() < 1) return Flaw{option, "must be at least 1"};
   }
@@ -453,6 +454,7 @@ Result<NodeOptions> NodeOptions::from_toml(std::string_view text, const std::str
   top.milliseconds("member_away_after_ms", options.member_away_after);
   top.milliseconds("forget_elements_after_ms", options.forget_elements_after);
   top.milliseconds("clock_ahead_max_ms", options.clock_ahead_max);
+  top.milliseconds("acknowledge_within_ms", options.acknowledge_within);
   std::int64_t link_bytes_per_second = 0;
   top.integer("link_bytes_per_second", 0, link_bytes_per_second);
   options.link_bytes_per_second = static_cast<std::uint64_t>(link_bytes_per_second);

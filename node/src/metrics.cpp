@@ -67,7 +67,7 @@ double seconds(std::chrono::microseconds time) {
   return std::chrono::duration<double>(time).count();
 }
 
-void add_storage(Families& out, const Runtime& runtime) {
+void add_storage(Families& out, Runtime& runtime) {
   const StorageStatus storage = runtime.storage_status();
   out.add("rejoin_storage_write_error",
           "1 while the store refuses writes: commits are in memory only.", !storage.error.empty());
@@ -93,7 +93,7 @@ std::uint64_t writes_of(const Clock& clock) {
   return sum;
 }
 
-void add_spaces(Families& out, const std::vector<SpaceStatus>& spaces) {
+void add_spaces(Families& out, Runtime& runtime, const std::vector<SpaceStatus>& spaces) {
   const auto each = [&](const char* name, const char* meaning, const auto& value_of) {
     auto family = out.begin(name, meaning);
     for (const SpaceStatus& space : spaces) {
@@ -120,6 +120,12 @@ void add_spaces(Families& out, const std::vector<SpaceStatus>& spaces) {
       lag.add(static_cast<double>(peer.lag), {{"space", space.name}, {"peer", peer.name}});
     }
   }
+  auto behind = out.begin("rejoin_peer_behind_seconds",
+                          "How long the peer has lacked a write that is here, as far as those who "
+                          "asked can tell. No sample when it lacks none.");
+  for (const auto& [where, age] : runtime.lag_ages(spaces)) {
+    behind.add(seconds(age), {{"space", where.first}, {"peer", where.second}});
+  }
 }
 
 void add_peers(Families& out, const std::vector<SpaceStatus>& spaces) {
@@ -137,7 +143,7 @@ void add_peers(Families& out, const std::vector<SpaceStatus>& spaces) {
   }
 }
 
-void add_members(Families& out, const Runtime& runtime) {
+void add_members(Families& out, Runtime& runtime) {
   std::map<transport::Life, int> lives;
   int neighbours = 0;
   for (const MemberStatus& member : runtime.members()) {
@@ -157,7 +163,7 @@ void add_members(Families& out, const Runtime& runtime) {
           neighbours);
 }
 
-void add_sent(Families& out, const Runtime& runtime) {
+void add_sent(Families& out, Runtime& runtime) {
   const auto kinds = runtime.sent_by_kind();
   auto messages = out.begin("rejoin_sent_messages_total", "Messages for peers, by kind.");
   for (const auto& [kind, sent] : kinds) {
@@ -169,12 +175,14 @@ void add_sent(Families& out, const Runtime& runtime) {
   }
 }
 
-std::vector<MetricFamily> collect(const Runtime& runtime) {
+std::vector<MetricFamily> collect(Runtime& runtime) {
   Families out;
   out.begin("rejoin_node_info", "1, with what the node is called.")
       .add(1, {{"name", runtime.options().name},
                {"cluster", runtime.options().cluster},
                {"version", REJOIN_VERSION}});
+  out.add("rejoin_unhealthy", "Reasons why the node is not healthy; `rejoin health` names them.",
+          static_cast<double>(flaws_of(runtime).size()));
   out.add(core_counter_fields, runtime.counters());
   out.add(traffic_counter_fields, runtime.traffic());
   add_sent(out, runtime);
@@ -184,7 +192,7 @@ std::vector<MetricFamily> collect(const Runtime& runtime) {
           static_cast<double>(runtime.links_down().size()));
   add_storage(out, runtime);
   const std::vector<SpaceStatus> spaces = runtime.status();
-  add_spaces(out, spaces);
+  add_spaces(out, runtime, spaces);
   add_peers(out, spaces);
   add_members(out, runtime);
   return out.take();
@@ -192,22 +200,22 @@ std::vector<MetricFamily> collect(const Runtime& runtime) {
 
 class Metrics : public prometheus::Collectable {
  public:
-  explicit Metrics(const Runtime& runtime) : runtime_(runtime) {}
+  explicit Metrics(Runtime& runtime) : runtime_(runtime) {}
   std::vector<MetricFamily> Collect() const override { return collect(runtime_); }
 
  private:
-  const Runtime& runtime_;
+  Runtime& runtime_;
 };
 
 }  // namespace
 
-std::string metrics_text(const Runtime& runtime) {
+std::string metrics_text(Runtime& runtime) {
   const prometheus::Serializer& serializer = prometheus::TextSerializer();
   return serializer.Serialize(collect(runtime));
 }
 
 Result<std::unique_ptr<MetricsServer>> MetricsServer::open(const std::string& address,
-                                                           const Runtime& runtime) {
+                                                           Runtime& runtime) {
   try {
     auto exposer = std::make_unique<prometheus::Exposer>(address);
     auto metrics = std::make_shared<Metrics>(runtime);

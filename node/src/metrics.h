@@ -17,14 +17,13 @@ class Runtime;
 
 // All metrics in Prometheus' text format. Nothing is kept for them beside what the runtime counts:
 // they are put together when somebody asks.
-std::string metrics_text(const Runtime& runtime);
+std::string metrics_text(Runtime& runtime);
 
 // An HTTP server that gives them at /metrics.
 class MetricsServer {
  public:
   // `address_in_use` when nothing can listen there. The runtime must outlive it.
-  static Result<std::unique_ptr<MetricsServer>> open(const std::string& address,
-                                                     const Runtime& runtime);
+  static Result<std::unique_ptr<MetricsServer>> open(const std::string& address, Runtime& runtime);
   // Ends all connections. Takes up to two seconds: so often the server looks whether it is to end.
   ~MetricsServer();
   MetricsServer(const MetricsServer&) = delete;

@@ -194,6 +194,8 @@ transport::TrafficCounters Node::traffic() const { return runtime_->traffic(); }
 std::string Node::set_aside_store() const { return runtime_->set_aside_store(); }
 std::string Node::storage_error() const { return runtime_->storage_error(); }
 std::string Node::metrics() const { return metrics_text(*runtime_); }
+std::vector<std::string> Node::health() const { return flaws_of(*runtime_); }
+bool Node::responds(std::chrono::milliseconds within) const { return runtime_->responds(within); }
 std::string Node::metrics_address() const { return runtime_->metrics_address(); }
 
 void Node::on_stop_request(std::function<void()> handler) {

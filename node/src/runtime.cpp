@@ -393,6 +393,25 @@ std::vector<SpaceStatus> Runtime::status() const {
   return all;
 }
 
+LagAges::Ages Runtime::lag_ages(const std::vector<SpaceStatus>& spaces) {
+  return lag_ages_.look(spaces, now().monotonic);
+}
+
+bool Runtime::responds(std::chrono::milliseconds within) {
+  auto answered = std::make_shared<std::promise<void>>();
+  auto answer = answered->get_future();
+  {
+    std::lock_guard guard(request_mutex_);
+    if (requests_closed_) return false;
+    requests_.push_back([this, answered = std::move(answered)] {
+      { const auto lock = lock_core(); }
+      answered->set_value();
+    });
+  }
+  wake_network();
+  return answer.wait_for(std::min(within, longest_wait)) == std::future_status::ready;
+}
+
 CoreCounters Runtime::counters() const {
   const auto lock = share_core();
   return core_->counters();

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "fair_mutex.h"
+#include "health.h"
 #include "rejoin/node/core.h"
 #include "rejoin/node/node.h"
 #include "rejoin/node/rights.h"
@@ -98,12 +99,18 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   SpaceStatus status(const std::string& space) const;
   std::vector<SpaceStatus> status() const;
   StorageStatus storage_status() const;
+  // How long each peer has been behind (LagAges), with a look at `spaces`, which were just asked
+  // for.
+  LagAges::Ages lag_ages(const std::vector<SpaceStatus>& spaces);
   CoreCounters counters() const;
   std::map<std::string, SentMessages> sent_by_kind() const;
   std::size_t buffered_bytes() const;
   transport::TrafficCounters traffic() const;
   // Where the metrics are served; empty: nowhere.
   std::string metrics_address() const;
+
+  // Node::responds.
+  bool responds(std::chrono::milliseconds within);
 
   // What an admin's request to stop does; without one it is refused.
   void on_stop_request(std::function<void()> handler);
@@ -153,6 +160,7 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   std::unique_ptr<MetricsServer> metrics_;
   Waits waits_;
   Watches watches_;
+  LagAges lag_ages_;
 
   mutable FairSharedMutex core_mutex_;
   std::unique_ptr<Core> core_;  // all below: core_mutex_

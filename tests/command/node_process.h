@@ -32,9 +32,9 @@ class NodeProcess {
   const std::string& name() const { return name_; }
   Process& process() { return *process_; }
 
-  void start() {
+  void start(const std::vector<std::string>& environment = {}) {
     process_.reset();
-    process_.emplace(std::vector<std::string>{"node", "--config", config()});
+    process_.emplace(std::vector<std::string>{"node", "--config", config()}, environment);
     const auto line = process_->line();
     if (!line) {
       process_->wait();

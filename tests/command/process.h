@@ -27,7 +27,8 @@ class Process {
  public:
   static constexpr std::chrono::seconds patience{60};
 
-  explicit Process(std::vector<std::string> arguments) {
+  // `environment`: NAME=value, beside what this process has.
+  explicit Process(std::vector<std::string> arguments, std::vector<std::string> environment = {}) {
     int out[2], err[2];
     if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) {
       throw std::runtime_error("no pipes");
@@ -38,6 +39,7 @@ class Process {
     argv.push_back(nullptr);
     pid_ = ::fork();
     if (pid_ == 0) {
+      for (std::string& variable : environment) ::putenv(variable.data());
       ::dup2(out[1], STDOUT_FILENO);
       ::dup2(err[1], STDERR_FILENO);
       ::execv(program.c_str(), argv.data());

@@ -29,6 +29,7 @@ TEST(Config, a_name_is_enough_and_everything_else_has_the_documented_default) {
   EXPECT_EQ(options->member_away_after, std::chrono::hours(168));
   EXPECT_EQ(options->forget_elements_after, std::chrono::hours(24));
   EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(60000));
+  EXPECT_EQ(options->acknowledge_within, std::chrono::milliseconds(60000));
   EXPECT_EQ(options->link_bytes_per_second, 0u);
   EXPECT_EQ(options->log_level, "info");
   EXPECT_TRUE(options->peers.empty() && options->members.empty() && options->spaces.empty());
@@ -47,6 +48,7 @@ TEST(Config, every_key_reaches_its_option) {
     member_away_after_ms = 4
     forget_elements_after_ms = 5
     clock_ahead_max_ms = 3
+    acknowledge_within_ms = 6
     link_bytes_per_second = 8192
     log_level = "off"
     [peers]
@@ -73,6 +75,7 @@ TEST(Config, every_key_reaches_its_option) {
   EXPECT_EQ(options->link_bytes_per_second, 8192u);
   EXPECT_EQ(options->log_level, "off");
   EXPECT_EQ(options->metrics_listen, "[::1]:9464");
+  EXPECT_EQ(options->acknowledge_within, std::chrono::milliseconds(6));
   EXPECT_EQ(options->peers, (std::map<std::string, std::string>{{"b", "tcp://127.0.0.1:7001"}}));
   ASSERT_EQ(options->spaces.size(), 2u);
   EXPECT_EQ(options->spaces[0].name, "x");

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include "rejoin/node/admin_client.h"
 #include "rejoin/node/node.h"
 
 namespace rejoin::command {
@@ -14,7 +13,7 @@ void RunningNode::add_options(CLI::App& command) {
   from->require_option(1);
 }
 
-Result<nlohmann::json> RunningNode::call(const nlohmann::json& request) const {
+Result<node::AdminClient> RunningNode::connect() const {
   std::string path = socket;
   if (path.empty()) {
     auto options = node::NodeOptions::from_toml_file(config);
@@ -25,7 +24,11 @@ Result<nlohmann::json> RunningNode::call(const nlohmann::json& request) const {
                         "gives the node no admin socket; set admin_socket or directory", config);
     }
   }
-  auto client = node::AdminClient::connect(path);
+  return node::AdminClient::connect(path);
+}
+
+Result<nlohmann::json> RunningNode::call(const nlohmann::json& request) const {
+  auto client = connect();
   if (!client) return client.error();
   return client->call(request);
 }

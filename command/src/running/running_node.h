@@ -5,6 +5,7 @@
 #include <string>
 
 #include "rejoin/crdt/result.h"
+#include "rejoin/node/admin_client.h"
 
 namespace CLI {
 class App;
@@ -18,6 +19,7 @@ struct RunningNode {
 
   // --socket and --config, of which one must be given. `this` must live as long as the command.
   void add_options(CLI::App& command);
+  Result<node::AdminClient> connect() const;
   // AdminClient::call() on a connection of its own.
   Result<nlohmann::json> call(const nlohmann::json& request) const;
 };

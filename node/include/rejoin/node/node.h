@@ -59,6 +59,9 @@ struct NodeOptions {
   std::chrono::milliseconds clock_ahead_max{60000};
   // What may be sent to one peer within any second; 0: no bound (CoreOptions).
   std::uint64_t link_bytes_per_second = 0;
+  // A node is not healthy (Node::health) while a write has waited longer than this for the disk, or
+  // for every peer that is heard.
+  std::chrono::milliseconds acknowledge_within{60000};
   // Address and port of an HTTP server that gives the metrics (docs/operating.md) at /metrics, such
   // as "127.0.0.1:9464"; port 0 picks a free one. Empty: none.
   std::string metrics_listen;
@@ -251,6 +254,13 @@ class Node {
   std::string metrics() const;
   // Where they are served over HTTP, with the port that was picked; empty: nowhere.
   std::string metrics_address() const;
+  // Why it is not healthy, a sentence for each reason: the store refuses writes, its state differed
+  // from a peer's, no peer is heard, writes wait for long (docs/operating.md). Empty: it is. How
+  // long a peer has been behind counts from when this, or metrics(), was first asked.
+  std::vector<std::string> health() const;
+  // Whether its network thread gets the node's lock and answers within that time: for watchdogs.
+  // Not from a transaction, a read or a watch callback.
+  bool responds(std::chrono::milliseconds within) const;
 
   // Called, on a thread of the node, when the admin command `stop` asks the process to end. It must
   // not call stop() itself, only tell another thread to. Without a handler the request is refused.
