@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
       "  rejoin demo                         three nodes live through a partition and a kill -9\n"
       "  rejoin node --config node.toml      run a node until it is interrupted\n"
       "  rejoin status --config node.toml    what that node holds, and how far its peers are\n"
+      "  rejoin get --config node.toml /a/b  what that node holds there; also set and watch\n"
       "  rejoin health --config node.toml    whether all is well, for supervisors\n"
       "  rejoin members --config node.toml   who belongs to its cluster, and who is alive\n"
       "  rejoin sim FILE --seed 7            run a scenario in the simulator\n"
@@ -44,6 +45,9 @@ int run(int argc, char** argv) {
   add_node_command(app, exit_code);
   add_status_command(app, exit_code);
   add_members_command(app, exit_code);
+  add_get_command(app, exit_code);
+  add_set_command(app, exit_code);
+  add_watch_command(app, exit_code);
   add_metrics_command(app, exit_code);
   add_health_command(app, exit_code);
   add_inspect_command(app, exit_code);

@@ -6,11 +6,16 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <initializer_list>
+#include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "admin_commands.h"
+#include "admin_watch.h"
 #include "unix_socket.h"
 
 namespace rejoin::node {
@@ -20,16 +25,20 @@ constexpr std::size_t connections_max = 64;
 constexpr int send_timeout_seconds = 10;
 constexpr int accept_pause_ms = 100;  // after a failure that would otherwise repeat at once
 
-// True when `descriptor` can be read; false when the server ends.
-bool wait_readable(int descriptor, int stop_event) {
-  pollfd waits[2] = {{descriptor, POLLIN, 0}, {stop_event, POLLIN, 0}};
+// The first of the descriptors that can be read; nothing when the server ends.
+std::optional<int> wait_readable(std::initializer_list<int> descriptors, int stop_event) {
+  std::vector<pollfd> waits{{stop_event, POLLIN, 0}};
+  for (const int descriptor : descriptors) waits.push_back({descriptor, POLLIN, 0});
   for (;;) {
-    if (::poll(waits, 2, -1) < 0) {
+    if (::poll(waits.data(), waits.size(), -1) < 0) {
       if (errno == EINTR) continue;
-      return false;
+      return std::nullopt;
     }
-    if (waits[1].revents != 0) return false;
-    if (waits[0].revents != 0) return true;
+    const auto ready =
+        std::ranges::find_if(waits, [](const pollfd& wait) { return wait.revents != 0; });
+    if (ready == waits.end()) continue;
+    if (ready == waits.begin()) return std::nullopt;
+    return ready->fd;
   }
 }
 
@@ -62,7 +71,7 @@ AdminServer::~AdminServer() {
 }
 
 void AdminServer::accept_all() {
-  while (wait_readable(listener_.get(), stop_event_.get())) {
+  while (wait_readable({listener_.get()}, stop_event_.get())) {
     Descriptor accepted(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (accepted.get() < 0) {
       pollfd pause{stop_event_.get(), POLLIN, 0};
@@ -94,11 +103,19 @@ void AdminServer::join_ended(bool all) {
   }
 }
 
+// Until the other side says anything, goes away, or does not take its lines.
+void AdminServer::stream(int descriptor, AdminWatch& watch) {
+  while (wait_readable({descriptor, watch.event()}, stop_event_.get()) == watch.event()) {
+    if (!write_all(descriptor, watch.take_lines())) return;
+  }
+}
+
 void AdminServer::serve(int descriptor, Connection& self) {
   std::string received;
   std::size_t searched = 0;  // no end of a line before here
   char buffer[64 << 10];
-  while (wait_readable(descriptor, stop_event_.get())) {
+  std::unique_ptr<AdminWatch> watch;
+  while (!watch && wait_readable({descriptor}, stop_event_.get())) {
     const ssize_t count = ::recv(descriptor, buffer, sizeof buffer, 0);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
@@ -106,9 +123,10 @@ void AdminServer::serve(int descriptor, Connection& self) {
 
     bool alive = true;
     std::size_t begin = 0;
-    for (std::size_t end; alive && (end = received.find('\n', searched)) != std::string::npos;) {
+    for (std::size_t end;
+         alive && !watch && (end = received.find('\n', searched)) != std::string::npos;) {
       const std::string_view line(received.data() + begin, end - begin);
-      alive = write_all(descriptor, answer_admin_request(runtime_, line) + "\n");
+      alive = write_all(descriptor, answer_admin_request(runtime_, line, watch) + "\n");
       begin = searched = end + 1;
     }
     if (!alive) break;
@@ -119,6 +137,8 @@ void AdminServer::serve(int descriptor, Connection& self) {
       break;
     }
   }
+  if (watch && received.empty()) stream(descriptor, *watch);
+  watch.reset();
   self.ended.store(true);
 }
 

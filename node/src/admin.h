@@ -12,6 +12,7 @@
 
 namespace rejoin::node {
 
+class AdminWatch;
 class Runtime;
 
 // A Unix domain socket and a thread for each connection to it. What the lines mean is decided in
@@ -34,6 +35,7 @@ class AdminServer {
   AdminServer(std::string path, Descriptor listener, Descriptor stop_event, Runtime& runtime);
   void accept_all();
   void serve(int descriptor, Connection& self);
+  void stream(int descriptor, AdminWatch& watch);
   void join_ended(bool all);
 
   std::string path_;

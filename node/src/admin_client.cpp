@@ -70,6 +70,16 @@ Result<nlohmann::json> AdminClient::call(const nlohmann::json& request,
                     text_of(error, "where"));
 }
 
+Result<nlohmann::json> AdminClient::next() {
+  auto line = read_line(std::chrono::steady_clock::time_point::max());
+  if (!line) return line.error();
+  nlohmann::json json = nlohmann::json::parse(*line, nullptr, false);
+  if (!json.is_object()) {
+    return make_error(ErrorCode::malformed, "what the node says is not understood");
+  }
+  return json;
+}
+
 Result<std::string> AdminClient::read_line(std::chrono::steady_clock::time_point deadline) {
   std::size_t searched = 0;
   char buffer[64 << 10];
@@ -89,11 +99,14 @@ Result<std::string> AdminClient::read_line(std::chrono::steady_clock::time_point
         &readable, 1,
         static_cast<int>(std::max<std::int64_t>(0, std::min<std::int64_t>(left.count(), 1 << 30))));
     if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0 && std::chrono::steady_clock::now() < deadline) continue;
     if (ready == 0) return make_error(ErrorCode::timeout, "the node did not answer in time");
     const ssize_t count = ::recv(descriptor_, buffer, sizeof buffer, 0);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return make_error(ErrorCode::io, std::strerror(errno));
-    if (count == 0) return make_error(ErrorCode::closed, "the node closed the admin connection");
+    if (count < 0 && errno != ECONNRESET) {
+      return make_error(ErrorCode::io, std::strerror(errno));
+    }
+    if (count <= 0) return make_error(ErrorCode::closed, "the node closed the admin connection");
     received_.append(buffer, static_cast<std::size_t>(count));
   }
 }

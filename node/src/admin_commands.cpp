@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "admin_operations.h"
+#include "admin_watch.h"
 #include "counters.h"
 #include "json_fields.h"
 #include "metrics.h"
@@ -22,6 +23,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int nesting_max = 100;
+constexpr std::size_t children_max = 1000;
 constexpr std::int64_t timeout_ms_default = 10000;
 constexpr std::int64_t timeout_ms_max = 24 * 3600 * 1000;
 
@@ -43,10 +45,6 @@ bool nests_too_deep(std::string_view text) {
     }
   }
   return false;
-}
-
-std::string to_text(const json& answer) {
-  return answer.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 json error_json(const Error& error) {
@@ -256,12 +254,55 @@ std::string open_space_of(Runtime& runtime, JsonFields& fields) {
   return space;
 }
 
-Result<json> export_json(Runtime& runtime, JsonFields& fields) {
+// The field "path", or the root.
+NamedPath named_path_of(JsonFields& fields) {
+  auto path = NamedPath::parse(fields.string("path", "/"));
+  if (path) return *std::move(path);
+  if (fields.ok()) fields.fail(path.error());
+  return {};
+}
+
+Result<json> spaces(Runtime& runtime, JsonFields& fields) {
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  json all = json::array();
+  for (const auto& [name, options] : runtime.spaces()) {
+    all.push_back({{"name", name}, {"durable", options.durable}});
+  }
+  return json{{"spaces", std::move(all)}};
+}
+
+// The children of a map whose names begin with something.
+Result<json> children(Runtime& runtime, JsonFields& fields) {
   const std::string space = open_space_of(runtime, fields);
   const Path path = fields.path_or_root("path");
+  const std::string prefix = fields.string("prefix", "");
+  const bool is_map =
+      std::ranges::all_of(path.steps(), [](const Step& step) { return step.type == Type::map; });
+  if (fields.ok() && !is_map) {
+    fields.fail(make_error(ErrorCode::wrong_type, "not a map below maps", path.to_string()));
+  }
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  json all = json::array();
+  runtime.read(space, [&](const Document& document) {
+    for (const auto& [name, type] : document.root().at(path).children()) {
+      if (!name.starts_with(prefix) || all.size() >= children_max) continue;
+      all.push_back({{"name", name}, {"type", to_string(type)}});
+    }
+  });
+  return json{{"children", std::move(all)}};
+}
+
+Result<json> export_json(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  const NamedPath path = named_path_of(fields);
   if (auto taken = fields.finish(); !taken) return taken.error();
   std::optional<Result<json>> subtree;
-  runtime.read(space, [&](const Document& document) { subtree.emplace(to_json(document, path)); });
+  runtime.read(space, [&](const Document& document) {
+    if (const auto found = path.find(document)) subtree.emplace(to_json(document, *found));
+  });
+  if (!subtree) {
+    return make_error(ErrorCode::not_found, "nothing is there in space " + space, path.text());
+  }
   if (!*subtree) return subtree->error();
   return json{{"json", std::move(**subtree)}};
 }
@@ -335,6 +376,18 @@ Result<json> apply(Runtime& runtime, JsonFields& fields) {
   return answer;
 }
 
+Result<json> watch(Runtime& runtime, JsonFields& fields, std::unique_ptr<AdminWatch>& watching) {
+  const std::string space = open_space_of(runtime, fields);
+  NamedPath path = named_path_of(fields);
+  const bool values = fields.boolean("values", true);
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  auto begun = AdminWatch::begin(runtime, space, std::move(path), values);
+  if (!begun) return begun.error();
+  watching = *std::move(begun);
+  return json::object();
+}
+
+constexpr std::string_view watch_command = "watch";
 using Command = Result<json> (*)(Runtime&, JsonFields&);
 constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"status", status},
@@ -347,6 +400,8 @@ constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"members", members},
     {"remove_member", remove_member},
     {"open", open},
+    {"spaces", spaces},
+    {"children", children},
     {"export", export_json},
     {"apply", apply},
     {"token", token},
@@ -354,22 +409,25 @@ constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"wait_receipt", wait_receipt},
 };
 
-Result<json> run_command(Runtime& runtime, const json& request) {
+Result<json> run_command(Runtime& runtime, const json& request,
+                         std::unique_ptr<AdminWatch>& watching) {
   JsonFields fields(request, "request");
   const std::string name = fields.string("command");
   if (fields.has("id")) fields.any("id");
   if (!fields.ok()) return fields.finish().error();
+  if (name == watch_command) return watch(runtime, fields, watching);
   for (const auto& [known, command] : known_commands) {
     if (known == name) return command(runtime, fields);
   }
-  std::string all;
+  std::string all(watch_command);
   for (const auto& [known, command] : known_commands) {
-    all += (all.empty() ? "" : ", ") + std::string(known);
+    all += ", " + std::string(known);
   }
   return make_error(ErrorCode::invalid_argument, "no command \"" + name + "\"; known are " + all);
 }
 
-json answer_to(Runtime& runtime, std::string_view line, json& id) {
+json answer_to(Runtime& runtime, std::string_view line, json& id,
+               std::unique_ptr<AdminWatch>& watching) {
   if (nests_too_deep(line)) {
     return {{"error", error_json(make_error(ErrorCode::malformed, "the request nests too deep"))}};
   }
@@ -378,28 +436,34 @@ json answer_to(Runtime& runtime, std::string_view line, json& id) {
     return {{"error", error_json(make_error(ErrorCode::malformed, "the request is not JSON"))}};
   }
   if (request.is_object() && request.contains("id")) id = request["id"];
-  Result<json> answer = run_command(runtime, request);
+  Result<json> answer = run_command(runtime, request, watching);
   if (!answer) return {{"error", error_json(answer.error())}};
   return *std::move(answer);
 }
 
 }  // namespace
 
-std::string answer_admin_request(Runtime& runtime, std::string_view line) {
+std::string admin_line(const json& json) {
+  return json.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string answer_admin_request(Runtime& runtime, std::string_view line,
+                                 std::unique_ptr<AdminWatch>& watch) {
   json id;
   json answer;
   try {
-    answer = answer_to(runtime, line, id);
+    answer = answer_to(runtime, line, id, watch);
   } catch (const std::exception& error) {  // of the JSON library, or out of memory
     answer = {{"error", error_json(make_error(ErrorCode::invalid_argument, error.what()))}};
   }
   answer["ok"] = !answer.contains("error");
   if (!id.is_null()) answer["id"] = std::move(id);
-  return to_text(answer);
+  return admin_line(answer);
 }
 
 std::string admin_refusal(std::string_view code, std::string_view message) {
-  return to_text({{"ok", false}, {"error", {{"code", code}, {"message", message}, {"where", ""}}}});
+  return admin_line(
+      {{"ok", false}, {"error", {{"code", code}, {"message", message}, {"where", ""}}}});
 }
 
 }  // namespace rejoin::node

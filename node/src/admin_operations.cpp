@@ -8,6 +8,7 @@
 
 #include "agent_operations.h"
 #include "json_fields.h"
+#include "named_path.h"
 #include "rejoin/crdt/json.h"
 
 namespace rejoin::node {
@@ -194,6 +195,49 @@ Status import_json(Scope& scope, JsonFields& fields) {
   return from_json(scope.transaction, scope.map, path, json, remove_missing);
 }
 
+// Whatever is at the path says `value` afterwards. Where nothing is, a register, a list or a map
+// comes to be, or what the path says.
+Status put(Scope& scope, JsonFields& fields) {
+  const auto named = NamedPath::parse(fields.string("path"));
+  if (!fields.ok()) return fields.finish();
+  if (!named) return named.error();
+  const Path& path = named->path();
+  if (path.is_root()) {
+    const nlohmann::json& value = fields.any("value");
+    if (auto taken = fields.finish(); !taken) return taken;
+    return from_json(scope.transaction, scope.map, path, value, true);
+  }
+  const Type type = path.type();
+  if (is_register(type)) return set_register(scope, fields);
+  Place place = place_of(scope, fields, Type::map, is_any);
+  if (is_flag(type)) {
+    const bool on = fields.boolean("value");
+    if (auto taken = fields.finish(); !taken) return taken;
+    return place.parent.flag(place.name, type).set(on);
+  }
+  if (is_counter(type)) {
+    const std::int64_t number = fields.integer("value");
+    if (auto taken = fields.finish(); !taken) return taken;
+    CounterRef counter = place.parent.counter(place.name);
+    if (auto zero = counter.reset(); !zero) return zero;
+    return counter.add(number);
+  }
+  if (named->is_typed() && !is_map(type) && !is_list(type)) {
+    fields.fail(make_error(ErrorCode::wrong_type,
+                           "put makes no " + std::string(to_string(type)) +
+                               "; without a type in the path it changes the one that is there",
+                           path.to_string()));
+  }
+  const nlohmann::json& value = fields.any("value");
+  if (auto taken = fields.finish(); !taken) return taken;
+  // As a child of its parent, so that one of another type gives way.
+  const bool is_object = value.is_object();
+  const nlohmann::json child{{place.name, is_object ? nlohmann::json::object() : value}};
+  Status made = from_json(scope.transaction, place.parent, {}, child, false);
+  if (!made || !is_object) return made;
+  return from_json(scope.transaction, scope.map, path, value, true);
+}
+
 Status apply_all(Scope scope, const nlohmann::json& operations);
 
 Status apply_within_element(Scope& scope, JsonFields& fields) {
@@ -208,11 +252,22 @@ Status apply_within_element(Scope& scope, JsonFields& fields) {
 
 using Operation = Status (*)(Scope&, JsonFields&);
 constexpr std::pair<std::string_view, Operation> known_operations[] = {
-    {"set", set_register},        {"clear", clear_register},  {"add", add_to_counter},
-    {"reset", reset_counter},     {"flag", set_flag},         {"include", include_element},
-    {"exclude", exclude_element}, {"push", push_to_list},     {"insert", insert_into_list},
-    {"move", move_in_list},       {"erase", erase_from_list}, {"within", apply_within_element},
-    {"create", create_map},       {"remove", remove_child},   {"import", import_json},
+    {"set", set_register},
+    {"clear", clear_register},
+    {"add", add_to_counter},
+    {"reset", reset_counter},
+    {"flag", set_flag},
+    {"include", include_element},
+    {"exclude", exclude_element},
+    {"push", push_to_list},
+    {"insert", insert_into_list},
+    {"move", move_in_list},
+    {"erase", erase_from_list},
+    {"within", apply_within_element},
+    {"put", put},
+    {"create", create_map},
+    {"remove", remove_child},
+    {"import", import_json},
 };
 
 // False: nothing of the request is to be written, because it was before.

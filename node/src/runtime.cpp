@@ -229,6 +229,11 @@ bool Runtime::has_space(const std::string& name) const {
   return spaces_.contains(name);
 }
 
+std::map<std::string, SpaceOptions> Runtime::spaces() const {
+  const auto lock = share_core();
+  return spaces_;
+}
+
 Result<Committed> Runtime::transact(const std::string& space, const std::string& author,
                                     const std::string& note,
                                     const std::function<Status(Transaction&)>& write) {

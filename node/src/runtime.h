@@ -71,6 +71,7 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
 
   Status open_space(const std::string& name, SpaceOptions options);
   bool has_space(const std::string& name) const;
+  std::map<std::string, SpaceOptions> spaces() const;
   Result<Committed> transact(const std::string& space, const std::string& author,
                              const std::string& note,
                              const std::function<Status(Transaction&)>& write);

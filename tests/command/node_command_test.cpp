@@ -222,7 +222,7 @@ TEST(AdminSocket, wrong_requests_are_answered_and_change_nothing) {
   const std::pair<json, const char*> wrong[] = {
       {json::array(), "expected a JSON object"},
       {{{"command", 7}}, "\"command\" must be a string"},
-      {{{"command", "fly"}}, "no command \"fly\"; known are status"},
+      {{{"command", "fly"}}, "no command \"fly\"; known are watch, status"},
       {{{"command", "token"}}, "\"space\" is missing"},
       {{{"command", "token"}, {"space", "nope"}}, "no space \"nope\" is open here"},
       {{{"command", "status"}, {"verbose", true}}, "\"verbose\" is not known here"},

@@ -4,7 +4,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "node_process.h"
 #include "process.h"
@@ -58,6 +63,242 @@ TEST(HealthCommand, a_node_that_does_not_answer_is_not_healthy) {
   const Finished stopped = run({"health", "--socket", node.socket()});
   EXPECT_EQ(stopped.exit_code, 1);
   EXPECT_EQ(stopped.out, "the node has not answered for 5 s\n");
+}
+
+// ---- rejoin get, set and watch ----
+
+// A node with a space, and the sub-commands asked of it.
+class RunningNodeTest : public testing::Test {
+ protected:
+  RunningNodeTest() { node.start(); }
+  Finished ask(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin() + 1, {"--socket", node.socket()});
+    return run(arguments);
+  }
+  // What `get` prints, as JSON.
+  json get(const std::string& path) {
+    const Finished got = ask({"get", path});
+    EXPECT_EQ(got.exit_code, 0) << got.err;
+    return json::parse(got.out);
+  }
+  void set(const std::string& path, const std::string& value) {
+    const Finished done = ask({"set", path, value});
+    EXPECT_EQ(done.exit_code, 0) << done.err;
+    EXPECT_EQ(done.out, "");
+  }
+  void apply(const json& ops) { node.call({{"command", "apply"}, {"space", "s"}, {"ops", ops}}); }
+
+  NodeProcess node{"a"};
+};
+
+TEST_F(RunningNodeTest, what_was_set_is_got) {
+  set("/sessions/s1/user", "ada");
+  set("/sessions/s1/age", "36");
+  set("/flags", "[true, null, 1.5]");
+  set("/limits", R"({"calls": 10, "deep": {"er": "x"}})");
+  EXPECT_EQ(get("/sessions/s1/user"), "ada");
+  EXPECT_EQ(get("/sessions"), json({{"s1", {{"user", "ada"}, {"age", 36}}}}));
+  EXPECT_EQ(get("/list:flags"), json({true, nullptr, 1.5}));
+  EXPECT_EQ(get("/"), node.exported());
+  set("/limits", R"({"deep": {}})");
+  EXPECT_EQ(get("/limits"), json({{"deep", json::object()}}));
+  set("/sessions", "gone");  // what is there of another type gives way
+  EXPECT_EQ(get("/"), json({{"flags", {true, nullptr, 1.5}},
+                            {"limits", {{"deep", json::object()}}},
+                            {"sessions", "gone"}}));
+  set("/", R"({"only": "this"})");
+  EXPECT_EQ(get("/"), json({{"only", "this"}}));
+}
+
+TEST_F(RunningNodeTest, a_value_is_a_text_only_where_it_cannot_be_json) {
+  set("/a", "12");
+  set("/b", "twelve");
+  set("/c", "\"12\"");
+  EXPECT_EQ(get("/"), json({{"a", 12}, {"b", "twelve"}, {"c", "12"}}));
+  EXPECT_EQ(ask({"set", "--text", "/a", "12"}).exit_code, 0);
+  EXPECT_EQ(get("/a"), "12");
+  const Finished wrong = ask({"set", "/a", R"({"x": )"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("VALUE: begins as JSON and is not; with --text"));
+  EXPECT_EQ(get("/a"), "12");
+}
+
+TEST_F(RunningNodeTest, set_changes_what_is_there_by_its_own_rules) {
+  apply({{{"op", "add"}, {"path", "/counter:n"}, {"amount", 5}},
+         {{"op", "include"}, {"path", "/set:tags"}, {"value", "x"}},
+         {{"op", "include"}, {"path", "/set:tags"}, {"value", "y"}}});
+  set("/n", "3");
+  set("/tags", R"(["y", "z"])");
+  EXPECT_EQ(get("/counter:n"), 3);
+  EXPECT_EQ(get("/set:tags"), json({"y", "z"}));
+}
+
+TEST_F(RunningNodeTest, a_type_in_the_path_says_what_comes_to_be) {
+  set("/counter:n", "7");
+  set("/counter:n", "3");
+  set("/enable_flag:on", "true");
+  set("/max_register:m", "5");
+  set("/max_register:m", "4");
+  EXPECT_EQ(get("/"), json({{"n", 3}, {"on", true}, {"m", 5}}));
+  EXPECT_EQ(get("/counter:n"), 3);
+  const Finished refused = ask({"set", "/set:tags", "[1]"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("put makes no set; without a type in the path"));
+  const Finished no_number = ask({"set", "/counter:n", "many"});
+  EXPECT_EQ(no_number.exit_code, 1);
+  EXPECT_THAT(no_number.err, HasSubstr("\"value\" must be an integer"));
+  EXPECT_EQ(get("/counter:n"), 3);
+}
+
+TEST_F(RunningNodeTest, errors_name_the_path) {
+  const Finished nothing = ask({"get", "/a/b"});
+  EXPECT_EQ(nothing.exit_code, 1);
+  EXPECT_THAT(nothing.err, HasSubstr("not_found at /a/b: nothing is there in space s"));
+  EXPECT_EQ(lines(nothing.err), 1u);
+  const Finished malformed = ask({"get", "a/b"});
+  EXPECT_EQ(malformed.exit_code, 1);
+  EXPECT_EQ(lines(malformed.err), 1u);
+  EXPECT_EQ(ask({"set", "/a"}).exit_code, 2);
+}
+
+TEST_F(RunningNodeTest, of_several_spaces_one_must_be_chosen) {
+  node.call({{"command", "open"}, {"space", "t"}, {"durable", false}});
+  const Finished unclear = ask({"get"});
+  EXPECT_EQ(unclear.exit_code, 1);
+  EXPECT_THAT(unclear.err, HasSubstr("choose one with --space: s, t"));
+  EXPECT_EQ(ask({"set", "--space", "t", "/k", "1"}).exit_code, 0);
+  EXPECT_EQ(ask({"get", "--space", "t", "/k"}).out, "1\n");
+  const Finished unknown = ask({"get", "--space", "u"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("no space \"u\" is open here"));
+}
+
+TEST_F(RunningNodeTest, watch_prints_what_changes_until_it_has_printed_enough) {
+  Process watch({"watch", "--socket", node.socket(), "/a", "-n", "3"});
+  // It begins at some time: written until it is seen.
+  std::atomic<bool> is_seen{false};
+  std::thread writer([&] {
+    node::AdminClient client = *node::AdminClient::connect(node.socket());
+    for (int i = 0; !is_seen; ++i) {
+      const json operation = {{"op", "set"}, {"path", "/a"}, {"value", i}};
+      const auto written =
+          client.call({{"command", "apply"}, {"space", "s"}, {"ops", {operation}}});
+      EXPECT_TRUE(written);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  const std::string first = watch.line().value_or("");
+  is_seen = true;
+  writer.join();
+  EXPECT_THAT(first, AllOf(HasSubstr("\"path\":\"/register:a\""), HasSubstr("\"value\":")));
+  for (int i = 0; i < 2; ++i) {
+    node.set("/a", "more");
+    watch.line();
+  }
+  EXPECT_EQ(watch.wait(), 0);
+}
+
+TEST_F(RunningNodeTest, a_watch_ends_with_the_node) {
+  Process watch({"watch", "--socket", node.socket()});
+  const auto connections = [&] {
+    std::ifstream table("/proc/net/unix");
+    const std::string all(std::istreambuf_iterator<char>(table), {});
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = all.find(node.socket(), at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + Process::patience;
+  // The listener, our connection, and that of the watch.
+  while (connections() < 3 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  node.process().signal(SIGTERM);
+  EXPECT_EQ(node.process().wait(), 0);
+  EXPECT_EQ(watch.wait(), 1);
+  EXPECT_THAT(watch.err(), HasSubstr("the node closed the admin connection"));
+}
+
+// A connection that watches.
+class Watching {
+ public:
+  Watching(NodeProcess& node, const std::string& path, bool values = true)
+      : client_(*node::AdminClient::connect(node.socket())) {
+    const auto begun =
+        client_.call({{"command", "watch"}, {"space", "s"}, {"path", path}, {"values", values}});
+    if (!begun) throw std::runtime_error(begun.error().to_string());
+  }
+  json next() {
+    auto line = client_.next();
+    return line ? *line : json(line.error().to_string());
+  }
+  Result<json> call(const json& request) { return client_.call(request); }
+
+ private:
+  node::AdminClient client_;
+};
+
+TEST_F(RunningNodeTest, a_watched_name_is_told_whatever_comes_to_be_under_it) {
+  Watching watch(node, "/a");
+  node.set("/b", 0);
+  node.set("/a", 1);
+  EXPECT_EQ(watch.next(), json({{"path", "/register:a"}, {"value", 1}}));
+  node.set("/ab", 2);
+  apply({{{"op", "remove"}, {"path", "/register:a"}}});
+  EXPECT_EQ(watch.next(), json({{"path", "/register:a"}, {"removed", true}}));
+  node.set("/a/x/y", "deep");
+  EXPECT_EQ(watch.next(), json({{"path", "/map:a/map:x/register:y"}, {"value", "deep"}}));
+  apply({{{"op", "push"}, {"path", "/a/l"}, {"values", {1, 2}}}});
+  EXPECT_EQ(watch.next(), json({{"path", "/map:a/list:l"}, {"value", {1, 2}}}));
+  apply({{{"op", "include"}, {"path", "/a/tags"}, {"value", "x"}}});
+  EXPECT_EQ(watch.next(), json({{"path", "/map:a/set:tags"}, {"value", {"x"}}}));
+}
+
+TEST_F(RunningNodeTest, one_commit_is_told_as_it_is_when_it_is_told) {
+  Watching watch(node, "/", false);
+  apply({{{"op", "set"}, {"path", "/b"}, {"value", 2}},
+         {{"op", "set"}, {"path", "/a"}, {"value", 1}}});
+  EXPECT_EQ(watch.next(), json({{"path", "/register:a"}}));
+  EXPECT_EQ(watch.next(), json({{"path", "/register:b"}}));
+}
+
+TEST_F(RunningNodeTest, what_peers_write_is_watched_too) {
+  NodeProcess other("b");
+  other.start();
+  node.connect(other);
+  other.connect(node);
+  Watching watch(node, "/counter:n");
+  other.call({{"command", "apply"},
+              {"space", "s"},
+              {"ops", {{{"op", "add"}, {"path", "/counter:n"}, {"amount", 7}}}}});
+  EXPECT_EQ(watch.next(), json({{"path", "/counter:n"}, {"value", 7}}));
+}
+
+TEST_F(RunningNodeTest, a_connection_that_watches_takes_no_requests) {
+  Watching watch(node, "/");
+  const auto answer = watch.call({{"command", "traffic"}});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::closed);
+  node.set("/k", 1);  // and holds up nobody
+}
+
+TEST_F(RunningNodeTest, children_are_named_by_the_map_they_are_in) {
+  set("/m", R"({"apple": 1, "apricot": {}, "pear": []})");
+  apply({{{"op", "push"}, {"path", "/m/pear"}, {"value", 1}}});
+  const auto children = [&](const json& more) {
+    json request = {{"command", "children"}, {"space", "s"}};
+    request.update(more);
+    return node.call(request)["children"];
+  };
+  EXPECT_EQ(
+      children({{"path", "/m"}, {"prefix", "ap"}}),
+      json({{{"name", "apple"}, {"type", "register"}}, {{"name", "apricot"}, {"type", "map"}}}));
+  EXPECT_EQ(children(json::object()), json({{{"name", "m"}, {"type", "map"}}}));
+  EXPECT_EQ(children({{"path", "/nowhere"}}), json::array());
+  for (const char* path : {"/list:pear", "/m/list:pear", "/tree:t/x"}) {
+    EXPECT_FALSE(node.try_call({{"command", "children"}, {"space", "s"}, {"path", path}})) << path;
+  }
+  EXPECT_EQ(node.call({{"command", "spaces"}})["spaces"],
+            json({{{"name", "s"}, {"durable", true}}}));
 }
 
 // ---- systemd ----

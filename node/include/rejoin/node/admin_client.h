@@ -25,6 +25,9 @@ class AdminClient {
   // the node needs a longer `timeout` here than there.
   Result<nlohmann::json> call(const nlohmann::json& request,
                               std::chrono::milliseconds timeout = std::chrono::seconds(30));
+  // The next line of a connection that watches (the command `watch`). Waits for as long as it
+  // takes; `closed` when the node went away.
+  Result<nlohmann::json> next();
 
  private:
   explicit AdminClient(int descriptor) : descriptor_(descriptor) {}
