@@ -13,16 +13,21 @@ void add_demo_command(CLI::App& app, int& exit_code) {
       "demo",
       "Start three nodes, cut one off and kill another while agent sessions go on, and check that\n"
       "they agree afterwards");
-  command->add_option("--input", options->input,
-                      "Sessions to play, as JSONL or JSONL.gz (default: a small sample)");
+  command
+      ->add_option("--input", options->input,
+                   "Sessions to play, as JSONL or JSONL.gz (default: a small sample)")
+      ->type_name("FILE");
   command->add_option("--sessions", options->sessions_max, "Play only the first N")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
   command
       ->add_option("--report", options->report, "Where to write the picture of who knew what when")
+      ->type_name("FILE")
       ->capture_default_str();
-  command->add_option("--keep", options->keep,
-                      "Keep stores and logs in this folder, which must be new or empty");
+  command
+      ->add_option("--keep", options->keep,
+                   "Keep stores and logs in this folder, which must be new or empty")
+      ->type_name("DIR");
   command
       ->add_option("--seconds", options->seconds,
                    "Spread the play over at least this time, so that one can watch")

@@ -53,6 +53,7 @@ int run(int argc, char** argv) {
   add_inspect_command(app, exit_code);
   add_demo_command(app, exit_code);
   add_sim_command(app, exit_code);
+  add_completion_command(app, exit_code);
 
   try {
     app.parse(argc, argv);
