@@ -19,6 +19,22 @@ using transport::Life;
 
 std::string numbered(int i) { return "n" + std::to_string(i); }
 
+// Whether it brings something of who the members are.
+bool brings_members(const Send& send) {
+  const auto message = transport::decode(send.bytes);
+  const auto* events = std::get_if<transport::Events>(&message->body);
+  const auto* chunk = std::get_if<transport::Chunk>(&message->body);
+  return (events && events->space == members_space) || (chunk && chunk->space == members_space);
+}
+
+void forget_at_once(CoreOptions& options) {
+  options.exchange_interval = milliseconds(100);
+  options.peer_timeout = seconds(20);
+  options.forget_elements_after = seconds(0);
+}
+
+Status type(Transaction& t) { return t.root().text("t").insert(0, "ab"); }
+
 class CoreOverlay : public ::testing::Test {
  protected:
   // All know the first alone.
@@ -242,34 +258,30 @@ TEST_F(CoreOverlay, a_leaf_talks_with_full_members_alone_and_nobody_dials_it) {
   }
 }
 
-// It knows of nobody else for a moment, and takes over removals that are remembered for others.
-TEST_F(CoreOverlay, one_that_lost_its_disk_does_not_forget_what_others_have_not_seen) {
-  start(4);
-  ASSERT_TRUE(w.run_until([&] { return settled() && all_know({"n0", "n1", "n2", "n3"}); }));
+// n1 and n2 do not know that there is n3, which knows what they remove, and not that it is removed.
+TEST_F(CoreOverlay, removals_are_kept_for_a_member_of_whom_one_other_alone_knows) {
+  start(3);
+  ASSERT_TRUE(w.run_until([&] { return settled() && all_know({"n0", "n1", "n2"}); }));
+  w.write("n0", [](Transaction& t) { return t.root().counter("c").add(5); });
+  ASSERT_TRUE(w.converge());
+  w.tap = [](const std::string& from, const Send& send) {
+    return from != "n0" || send.to == "n3" || !brings_members(send);
+  };
+  w.cut("n3", "n1");
+  w.cut("n3", "n2");
+  join("n3");
   ASSERT_TRUE(w.converge());
   w.isolate("n3");
-  w.write("n0", [](Transaction& t) { return t.root().counter("c").add(5); });
-  w.write("n0", [](Transaction& t) { return t.root().counter("c").reset(); });
-  ASSERT_TRUE(w.run_until([&] { return w.document("n2").clock() == w.document("n0").clock(); }));
-  ASSERT_TRUE(w.document("n2").remembers_removals());
-  w.crash("n2");
-  w.machine("n2").disk = FakeDisk{};
-  w.tap = [](const std::string&, const Send& send) {  // who the members are is the last it hears
-    const auto message = transport::decode(send.bytes);
-    return send.to != "n2" || std::visit(
-                                  [](const auto& body) {
-                                    if constexpr (requires { body.space; })
-                                      return body.space != members_space;
-                                    return true;
-                                  },
-                                  message->body);
-  };
-  w.start("n2");
-  ASSERT_TRUE(
-      w.run_until([&] { return w.document("n2").clock().includes(w.document("n0").clock()); }));
+  w.write("n1", [](Transaction& t) { return t.root().counter("c").reset(); });
+  ASSERT_TRUE(w.run_until([&] {
+    const Clock& reset = w.document("n1").clock();
+    return w.document("n0").clock() == reset && w.document("n2").clock() == reset;
+  }));
   w.run_for(seconds(5));
-  EXPECT_THAT(names_of_members("n2"), ElementsAre("n2"));
-  EXPECT_TRUE(w.document("n2").remembers_removals());
+  for (const char* name : {"n1", "n2"}) {
+    EXPECT_THAT(names_of_members(name), ElementsAre("n0", "n1", "n2"));
+    EXPECT_TRUE(w.document(name).remembers_removals()) << name;
+  }
   w.tap = nullptr;
   w.heal();
   ASSERT_TRUE(w.converge());
@@ -277,6 +289,93 @@ TEST_F(CoreOverlay, one_that_lost_its_disk_does_not_forget_what_others_have_not_
     return std::ranges::none_of(
         running(), [&](const std::string& name) { return w.document(name).remembers_removals(); });
   }));
+}
+
+// Else n3 would know a part of what is forgotten by others, who do not wait for it.
+TEST_F(CoreOverlay, one_that_joins_takes_a_space_over_when_it_is_known_and_whole) {
+  start(3, forget_at_once);
+  ASSERT_TRUE(w.run_until([&] { return settled() && all_know({"n0", "n1", "n2"}); }));
+  w.tap = [](const std::string& from, const Send& send) {
+    return from != "n3" || !brings_members(send);
+  };
+  join("n3", forget_at_once);
+  ASSERT_TRUE(w.run_until([&] { return w.core("n3").neighbours().size() == 3; }));
+  w.write("n1", type);
+  w.run_for(seconds(5));
+  EXPECT_THAT(names_of_members("n3"), ElementsAre("n0", "n1", "n2", "n3"));
+  EXPECT_TRUE(w.document("n3").clock().empty());
+  w.write("n1", type);
+  ASSERT_TRUE(w.run_until([&] {
+    return w.document("n2").clock() == w.document("n1").clock() &&
+           !w.document("n2").remembers_elements();
+  }));
+  const std::uint64_t events = w.core("n3").counters().events_applied;
+  w.tap = nullptr;
+  ASSERT_TRUE(w.converge());
+  EXPECT_EQ(w.core("n3").counters().events_applied, events);
+  w.check_everything();
+}
+
+// n0 runs on after it has left, and does not hear that n1 wants nothing of it any more. The others
+// forget what orders elements that it has never seen.
+TEST_F(CoreOverlay, one_that_left_and_runs_on_is_told_of_nothing_but_the_members) {
+  start(3, forget_at_once);
+  ASSERT_TRUE(w.run_until([&] { return settled() && all_know({"n0", "n1", "n2"}); }));
+  w.write("n1", type);
+  ASSERT_TRUE(w.converge());
+  w.tap = [](const std::string& from, const Send& send) {
+    const auto message = transport::decode(send.bytes);
+    const auto* neighbour = std::get_if<transport::Neighbour>(&message->body);
+    return from != "n1" || !neighbour || neighbour->step != transport::Neighbour::Step::part;
+  };
+  ASSERT_TRUE(w.core("n0").remove_member("n0", "n0", w.now_of("n0")).ok());
+  w.drain("n0");
+  ASSERT_TRUE(w.run_until([&] { return all_know({"n1", "n2"}); }));
+  const Clock seen = w.document("n0").clock();
+  w.write("n1", type);
+  ASSERT_TRUE(w.run_until([&] {
+    return !w.document("n1").remembers_elements() && !w.document("n2").remembers_elements();
+  }));
+  ASSERT_TRUE(w.run_until([&] {
+    const auto neighbours = w.core("n1").neighbours();
+    return std::ranges::find(neighbours, "n0") != neighbours.end();
+  }));
+  w.run_for(seconds(5));
+  w.check_everything();
+  EXPECT_EQ(w.document("n0").clock(), seen);
+  // Nor is anything taken that it wrote.
+  const Clock members = w.document("n1").clock();
+  w.write("n0", type);
+  w.run_for(seconds(5));
+  EXPECT_EQ(w.document("n1").clock(), members);
+  EXPECT_EQ(w.document("n2").clock(), members);
+}
+
+// n1 has something of n0's that waits for what n2 wrote when it hears that n0 has left.
+TEST_F(CoreOverlay, what_waits_from_one_that_left_is_taken_no_more) {
+  start(3);
+  ASSERT_TRUE(w.run_until([&] { return settled() && all_know({"n0", "n1", "n2"}); }));
+  bool first = true;
+  w.tap = [&](const std::string& from, const Send& send) {
+    const auto message = transport::decode(send.bytes);
+    const auto* events = std::get_if<transport::Events>(&message->body);
+    if (!events || events->space != "s") return true;
+    return (from == "n2" && send.to == "n0") ||
+           (from == "n0" && send.to == "n1" && std::exchange(first, false));
+  };
+  w.put("n2", "x", 1);
+  const Clock kept = w.document("n2").clock();
+  ASSERT_TRUE(w.run_until([&] { return w.document("n0").clock() == kept; }));
+  w.put("n0", "y", 1);
+  ASSERT_TRUE(w.run_until(
+      [&] { return w.core("n1").status("s", w.now_of("n1")).waiting_events == 1; }, seconds(1)));
+  ASSERT_TRUE(w.core("n0").remove_member("n0", "n0", w.now_of("n0")).ok());
+  w.drain("n0");
+  ASSERT_TRUE(w.run_until([&] { return all_know({"n1", "n2"}); }, seconds(1)));
+  w.crash("n0");
+  w.tap = nullptr;
+  ASSERT_TRUE(w.converge("s", seconds(5)));
+  EXPECT_EQ(w.document("n1").clock(), kept);
 }
 
 // Once the branches are known an event comes to each but once.

@@ -53,7 +53,7 @@ void Core::Impl::send_symbols(Replica& replica, Peer& peer, Link& link) {
 }
 
 void Core::Impl::on_sketch_answer(Peer& peer, const transport::SketchAnswer& message) {
-  Replica* replica = find(message.space);
+  Replica* replica = find(message.space, peer);
   if (!replica) return tell_absent(peer, message.space);
   Link& link = this->link(*replica, peer);
   if (!link.comparing || link.comparing->id != message.comparison) return;
@@ -84,7 +84,7 @@ void Core::Impl::on_sketch_answer(Peer& peer, const transport::SketchAnswer& mes
 // ---- The side that lacks something ----
 
 void Core::Impl::on_sketch(Peer& peer, const transport::Sketch& message) {
-  Replica* replica = find(message.space);
+  Replica* replica = find(message.space, peer);
   if (!replica) return tell_absent(peer, message.space);
   Link& link = this->link(*replica, peer);
   set_lacks(*replica, peer, link, false);

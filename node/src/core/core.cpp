@@ -65,6 +65,11 @@ const Replica* Core::Impl::find(std::string_view space) const {
   return it == by_name.end() ? nullptr : it->second;
 }
 
+Replica* Core::Impl::find(std::string_view space, const Peer& peer) {
+  Replica* replica = find(space);
+  return replica && may_hear(peer, *replica) ? replica : nullptr;
+}
+
 ReplicaId Core::Impl::draw_replica_id() {
   if (REJOIN_MUTATED(replica_id_is_drawn_again)) {
     const StateHash again = hash_bytes(options.name);

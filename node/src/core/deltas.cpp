@@ -116,7 +116,7 @@ Micros Core::Impl::run_transfers(Replica& replica, Peer& peer, Link& link) {
 }
 
 void Core::Impl::on_chunk_ack(Peer& peer, const transport::ChunkAck& message) {
-  Replica* replica = find(message.space);
+  Replica* replica = find(message.space, peer);
   if (!replica) return;
   Link& link = this->link(*replica, peer);
   if (!link.outgoing || link.outgoing->id != message.transfer) return;
@@ -146,7 +146,7 @@ std::size_t Core::Impl::incoming_bytes() {
 }
 
 void Core::Impl::on_chunk(Peer& peer, transport::Chunk& message) {
-  Replica* replica = find(message.space);
+  Replica* replica = find(message.space, peer);
   if (!replica) return tell_absent(peer, message.space);
   Link& link = this->link(*replica, peer);
   set_lacks(*replica, peer, link, false);

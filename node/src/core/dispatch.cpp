@@ -275,7 +275,10 @@ Peer& Core::Impl::reuse(Peer& peer, const std::string& name) {
   peer.name = name;
   peer.slot = slot;
   peer.epoch = epoch;
-  if (overlay) peer.standing = Standing::none;
+  if (overlay) {
+    peer.standing = Standing::none;
+    peer.is_member = is_member(name);
+  }
   peer.pace = Pace(options.link_bytes_per_second);
   peer.next_exchange = now.monotonic;
   slots.emplace(name, slot);
@@ -396,7 +399,7 @@ void Core::Impl::run(Replica& replica) {
     Peer& peer = *peers[slot];
     Link& link = this->link(replica, peer);
     also(run_transfers(replica, peer, link));
-    if (!peer.alive || link.lacks) {
+    if (!peer.alive || !hears(peer, replica, link)) {
       link.ack_due = link.gap_due = never;
       link.deferred = false;
       continue;

@@ -21,7 +21,7 @@ constexpr int relay_at_once_intervals = 4;
 // ---- In ----
 
 void Core::Impl::on_events(Peer& peer, transport::Events& message) {
-  Replica* replica = find(message.space);
+  Replica* replica = find(message.space, peer);
   if (!replica) return tell_absent(peer, message.space);
   Link& link = this->link(*replica, peer);
   set_lacks(*replica, peer, link, false);
@@ -169,7 +169,7 @@ void Core::Impl::report_gap(Replica& replica, Peer& peer, Link& link) {
 // ---- Acknowledgements ----
 
 void Core::Impl::on_ack(Peer& peer, const transport::Ack& message) {
-  Replica* replica = find(message.space);
+  Replica* replica = find(message.space, peer);
   if (!replica) return;
   Link& link = this->link(*replica, peer);
   if (!own_id_holds(*replica, peer, message.durable.get(replica->document.self()))) return;
@@ -194,7 +194,9 @@ void Core::Impl::on_ack(Peer& peer, const transport::Ack& message) {
 void Core::Impl::acknowledge_to_others(Replica& replica) {
   for (std::uint32_t slot = 0; slot < replica.links.size(); ++slot) {
     Link& link = replica.links[slot];
-    if (link.ack_wanted || link.ack_due != never || !peers[slot]->alive || link.lacks) continue;
+    const Peer& peer = *peers[slot];
+    if (link.ack_wanted || link.ack_due != never) continue;
+    if (!peer.alive || !hears(peer, replica, link)) continue;
     // Soon enough to keep them from relaying to us what we have.
     link.ack_due = now.monotonic + options.relay_delay / 4;
     hurry(replica, link.ack_due);
@@ -282,7 +284,8 @@ void Core::Impl::flush() {
       Link& link = replica->links[slot];
       Peer& peer = *peers[slot];
       if (!link.ack_now && (replica->durable || !link.ack_wanted)) continue;
-      if (link.epoch == peer.epoch && peer.alive && !link.lacks) send_ack(*replica, peer, link);
+      if (link.epoch != peer.epoch || !peer.alive) continue;
+      if (hears(peer, *replica, link)) send_ack(*replica, peer, link);
     }
   }
   to_flush.clear();
@@ -314,7 +317,7 @@ void Core::Impl::push(Replica& replica) {
 // `events` are consecutive ones of one writer.
 void Core::Impl::push_to(Replica& replica, Peer& peer, const std::vector<EventPtr>& events) {
   Link& link = this->link(replica, peer);
-  if (link.lacks || link.must_take_over()) return;
+  if (!hears(peer, replica, link) || link.must_take_over()) return;
   const Sequence reach = link.reach(events.front()->writer());
   // One that misses earlier events could not use these: the next exchange brings it all of them.
   if (reach + 1 < events.front()->first() || reach >= events.back()->last()) return;
@@ -362,7 +365,7 @@ void Core::Impl::relay_at_once(Replica& replica) {
   for (auto& [slot, events] : std::exchange(replica.relays, {})) {
     Peer& peer = *peers[slot];
     Link& link = this->link(replica, peer);
-    if (!peer.alive || link.lacks || link.must_take_over()) continue;
+    if (!peer.alive || !hears(peer, replica, link) || link.must_take_over()) continue;
     Clock reach;
     std::erase_if(events, [&](const EventPtr& event) {
       const ReplicaId& writer = event->writer();

@@ -84,11 +84,17 @@ void Core::Impl::refresh_digests() {
 
 transport::Summary Core::Impl::summary_for(Peer& peer) {
   refresh_digests();
-  StateHash of_all = summary_of_all;
-  for (const std::uint32_t index : peer.lacking) of_all -= replicas[index]->summary_part;
-  return transport::Summary{of_all,
-                            static_cast<std::uint32_t>(replicas.size() - peer.lacking.size()), view,
-                            overlay ? overlay->liveness.hash() : 0};
+  transport::Summary summary{{}, 0, view, overlay ? overlay->liveness.hash() : 0};
+  if (peer.is_member) {
+    summary.of_all = summary_of_all;
+    for (const std::uint32_t index : peer.lacking) summary.of_all -= replicas[index]->summary_part;
+    summary.spaces = static_cast<std::uint32_t>(replicas.size() - peer.lacking.size());
+  } else if (Replica* members = find(members_space);
+             members && hears(peer, *members, link(*members, peer))) {
+    summary.of_all = members->summary_part;
+    summary.spaces = 1;
+  }
+  return summary;
 }
 
 void Core::Impl::send_summary(Peer& peer) { send(peer, summary_for(peer), last_own); }
@@ -105,7 +111,7 @@ void Core::Impl::on_summary(Peer& peer, const transport::Summary& message) {
   peer.differing_summaries = 0;
   const auto agree_in = [&](Replica& replica) {
     Link& link = this->link(replica, peer);
-    if (!link.lacks) agree(replica, peer, link, message.view);
+    if (hears(peer, replica, link)) agree(replica, peer, link, message.view);
   };
   const bool same_view = shares_view(message.view);
   const bool first_in_view = same_view && std::exchange(peer.agreed_view, view) != view;
@@ -131,7 +137,7 @@ void Core::Impl::send_digests(Peer& peer) {
     peer.unagreed.clear();
     for (const std::uint32_t index : listed) {
       Link& link = this->link(*replicas[index], peer);
-      if (!link.lacks && !link.agreed) peer.unagreed.push_back(index);
+      if (hears(peer, *replicas[index], link) && !link.agreed) peer.unagreed.push_back(index);
     }
   } else {
     std::ranges::sort(peer.unagreed);
@@ -139,7 +145,7 @@ void Core::Impl::send_digests(Peer& peer) {
                         peer.unagreed.end());
     std::erase_if(peer.unagreed, [&](std::uint32_t index) {
       const Link& link = this->link(*replicas[index], peer);
-      return link.agreed || link.lacks;
+      return link.agreed || !hears(peer, *replicas[index], link);
     });
     listed = peer.unagreed;
   }
@@ -148,7 +154,7 @@ void Core::Impl::send_digests(Peer& peer) {
   transport::Digests page{{}, view};
   for (const std::uint32_t index : listed) {
     Replica& replica = *replicas[index];
-    if (link(replica, peer).lacks) continue;
+    if (!hears(peer, replica, link(replica, peer))) continue;
     refresh(replica);
     page.digests.push_back(
         transport::SpaceDigest{replica.name, replica.digest_clock, replica.document.hash()});
@@ -161,7 +167,7 @@ void Core::Impl::send_digests(Peer& peer) {
 void Core::Impl::on_digests(Peer& peer, const transport::Digests& message) {
   transport::Digests absent;
   for (const transport::SpaceDigest& digest : message.digests) {
-    Replica* replica = find(digest.space);
+    Replica* replica = find(digest.space, peer);
     const bool none = digest.clock == StateHash{} && digest.state == StateHash{};
     if (!replica) {
       if (!none) absent.digests.push_back(transport::SpaceDigest{digest.space, {}, {}});
@@ -187,11 +193,11 @@ void Core::Impl::on_digests(Peer& peer, const transport::Digests& message) {
 void Core::Impl::set_lacks(Replica& replica, Peer& peer, Link& link, bool lacks) {
   if (link.lacks == lacks) return;
   link.lacks = lacks;
+  link.agreed = false;
   if (lacks) {
     peer.lacking.push_back(replica.index);
   } else {
     std::erase(peer.lacking, replica.index);
-    link.agreed = false;
     peer.unagreed.push_back(replica.index);
   }
 }
@@ -256,7 +262,7 @@ void Core::Impl::send_report(Replica& replica, Peer& peer, Link& link, bool want
 }
 
 void Core::Impl::on_clock_report(Peer& peer, const transport::ClockReport& message) {
-  Replica* replica = find(message.space);
+  Replica* replica = find(message.space, peer);
   if (!replica) return tell_absent(peer, message.space);
   if (!message.applied.includes(message.durable)) {
     return malformed(peer.name, message.space, "it says that it keeps more than it has");

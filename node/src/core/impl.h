@@ -100,6 +100,7 @@ struct Core::Impl {
   // ---- core.cpp ----
   Replica* find(std::string_view space);
   const Replica* find(std::string_view space) const;
+  Replica* find(std::string_view space, const Peer& peer);  // null where it may not hear of it
   Replica& add_replica(std::string name, bool durable, Document document);
   ReplicaId draw_replica_id();
   // Writes under a new id from now on; `reason` is for people.
@@ -217,11 +218,17 @@ struct Core::Impl {
   std::size_t incoming_bytes();
 
   // ---- overlay.cpp ----
+  // Who is no member, as far as is known here, hears of who the members are, and of no other space.
+  bool may_hear(const Peer& peer, const Replica& replica) const;
+  // The same, and it does not lack it.
+  bool hears(const Peer& peer, const Replica& replica, const Link& link) const;
   bool has_full_mesh() const;  // everybody talks with everybody, or with whom options.peers says
   void tend_overlay();
   void tend_soon(Micros delay);
   void read_members();
   void enter_self();
+  bool is_member(const std::string& name) const;
+  void tell_members_apart();
   // When to ask a neighbour whether it is there, before it is suspected; `never` when it was asked.
   Micros probe_due(const Peer& peer) const;
   void confirm_deaths();

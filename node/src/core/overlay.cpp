@@ -27,6 +27,14 @@ constexpr std::size_t referred_at_once = 4;
 
 }  // namespace
 
+bool Core::Impl::may_hear(const Peer& peer, const Replica& replica) const {
+  return peer.is_member || replica.name == members_space || REJOIN_MUTATED(outsiders_take_part);
+}
+
+bool Core::Impl::hears(const Peer& peer, const Replica& replica, const Link& link) const {
+  return !link.lacks && may_hear(peer, replica);
+}
+
 bool Core::Impl::has_full_mesh() const {
   return !overlay || overlay->members.size() <= mesh_members_max;
 }
@@ -87,6 +95,7 @@ void Core::Impl::read_members() {
   options.members = names;
   overlay->liveness.set_members(names);
   refresh_view();
+  tell_members_apart();
   for (const auto& peer : peers) {
     const bool was_taken_out =
         former.contains(peer->name) && !overlay->members.contains(peer->name);
@@ -97,6 +106,30 @@ void Core::Impl::read_members() {
       open->identity = Identity::confirmed;
     }
     forget_soon(*open);
+  }
+}
+
+bool Core::Impl::is_member(const std::string& name) const {
+  return overlay->members.contains(options.name) && overlay->members.contains(name);
+}
+
+// Together with the view, so that whatever was said under one was said before anybody outside of it
+// could hear of a space, or be heard.
+void Core::Impl::tell_members_apart() {
+  for (const auto& peer : peers) {
+    const bool is_one = is_member(peer->name);
+    if (std::exchange(peer->is_member, is_one) == is_one) continue;
+    if (!is_one) {
+      forget(*peer);
+      for (const auto& replica : replicas) replica->waiting.drop_from(peer->slot);
+      continue;
+    }
+    peer->all_unagreed = true;
+    if (peer->incarnation == 0) continue;
+    for (const auto& replica : replicas) {
+      if (replica->name != members_space) expect_takeover(*replica, *peer);
+    }
+    if (peer->alive) send_summary(*peer);
   }
 }
 

@@ -43,6 +43,8 @@ struct Peer {
   std::uint32_t slot = 0;   // index in the core's list, and of its Link in each Replica
   bool configured = false;  // we talk to it of our own accord; others only while they talk to us
   Standing standing = Standing::neighbour;
+  // Of the overlay: both ends are members, as far as is known here.
+  bool is_member = true;
   bool leaf = false;     // of the overlay: cannot be dialled
   std::string endpoint;  // of the overlay: as it said, or who named it
   Micros candidate_since{0};
