@@ -13,6 +13,7 @@
 #include "command.h"
 #include "rejoin/crdt/json.h"
 #include "rejoin/node/inspect.h"
+#include "units.h"
 
 namespace rejoin::command {
 namespace {
@@ -40,18 +41,6 @@ Export parse_export(const std::string& text) {
   if (!path) throw CLI::ValidationError("--export", path.error().to_string());
   out.path = *std::move(path);
   return out;
-}
-
-std::string bytes_text(std::uint64_t bytes) {
-  if (bytes < 10'000) return std::to_string(bytes) + " bytes";
-  char text[32];
-  const double kilobytes = static_cast<double>(bytes) / 1000;
-  if (kilobytes < 10'000) {
-    std::snprintf(text, sizeof text, "%.1f kB", kilobytes);
-  } else {
-    std::snprintf(text, sizeof text, "%.1f MB", kilobytes / 1000);
-  }
-  return text;
 }
 
 std::string time_text(HybridTime time) {

@@ -36,6 +36,7 @@ int run(int argc, char** argv) {
       "  rejoin status --config node.toml    what that node holds, and how far its peers are\n"
       "  rejoin get --config node.toml /a/b  what that node holds there; also set and watch\n"
       "  rejoin health --config node.toml    whether all is well, for supervisors\n"
+      "  rejoin top --config node.toml       the same as it goes, with rates\n"
       "  rejoin members --config node.toml   who belongs to its cluster, and who is alive\n"
       "  rejoin sim FILE --seed 7            run a scenario in the simulator\n"
       "  rejoin SUBCOMMAND --help            more about one of them\n\n"
@@ -45,6 +46,7 @@ int run(int argc, char** argv) {
   add_node_command(app, exit_code);
   add_status_command(app, exit_code);
   add_members_command(app, exit_code);
+  add_top_command(app, exit_code);
   add_get_command(app, exit_code);
   add_set_command(app, exit_code);
   add_watch_command(app, exit_code);

@@ -84,6 +84,16 @@ json peer_json(const PeerStatus& peer) {
           {"durable", clock_json(peer.durable)}};
 }
 
+json storage_json(const StorageStatus& storage) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  return {{"commits", storage.commits},
+          {"bytes", storage.bytes},
+          {"writing_ms", duration_cast<milliseconds>(storage.writing).count()},
+          {"unwritten_ms", duration_cast<milliseconds>(storage.unwritten).count()},
+          {"file_bytes", storage.file_bytes}};
+}
+
 json space_json(const SpaceStatus& space) {
   json peers = json::array();
   for (const PeerStatus& peer : space.peers) peers.push_back(peer_json(peer));
@@ -158,6 +168,7 @@ Goal safety_of(JsonFields& fields) {
 Result<json> status(Runtime& runtime, JsonFields& fields) {
   if (auto taken = fields.finish(); !taken) return taken.error();
   const NodeOptions& options = runtime.options();
+  const StorageStatus storage = runtime.storage_status();
   json spaces = json::array();
   for (const SpaceStatus& space : runtime.status()) spaces.push_back(space_json(space));
   return json{{"name", options.name},
@@ -168,7 +179,8 @@ Result<json> status(Runtime& runtime, JsonFields& fields) {
               {"directory", options.directory},
               {"metrics", runtime.metrics_address()},
               {"set_aside_store", runtime.set_aside_store()},
-              {"storage_error", runtime.storage_error()},
+              {"storage_error", storage.error},
+              {"storage", storage_json(storage)},
               {"links_down", runtime.links_down()},
               {"spaces", std::move(spaces)},
               {"counters", counters_json(runtime.counters(), core_counter_fields)},

@@ -1,20 +1,14 @@
 // `rejoin completion bash`: what it offers, and what a real bash makes of it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <pty.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "node_process.h"
 #include "process.h"
+#include "terminal.h"
 
 namespace rejoin {
 namespace {
@@ -35,69 +29,30 @@ std::vector<std::string> offered(const std::string& line) {
   return words;
 }
 
-// An interactive bash on a terminal of its own.
+// An interactive bash that has the script.
 class Bash {
  public:
-  Bash() {
-    winsize size{50, 1000, 0, 0};  // wide, so that no line is broken
-    pid_ = ::forkpty(&terminal_, nullptr, nullptr, &size);
-    if (pid_ == 0) {
-      const std::string folder = std::filesystem::absolute(rejoin_program()).parent_path();
-      ::setenv("PATH", (folder + ":" + std::getenv("PATH")).c_str(), 1);
-      ::setenv("TERM", "dumb", 1);
-      ::execlp("bash", "bash", "--norc", "--noprofile", "-i", nullptr);
-      ::_exit(127);
-    }
+  Bash()
+      : terminal_({"bash", "--norc", "--noprofile", "-i"}, 50, 1000, "dumb") {  // no line is broken
+    const std::string folder = std::filesystem::absolute(rejoin_program()).parent_path();
     // What stands on the line is printed at Control-O.
-    type(
-        "bind -x '\"\\C-o\": printf \"<<%s>>\" \"$READLINE_LINE\"'; bind 'set bell-style none'\n"
-        "eval \"$(rejoin completion bash)\"; printf 'rea%s\\n' dy\n");
-    read_until("ready");
-  }
-  ~Bash() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    ::close(terminal_);
+    terminal_.type("PATH='" + folder + "':$PATH; bind 'set bell-style none'\n" +
+                   "bind -x '\"\\C-o\": printf \"<<%s>>\" \"$READLINE_LINE\"'\n"
+                   "eval \"$(rejoin completion bash)\"; printf 'rea%s\\n' dy\n");
+    terminal_.read_until("ready");
   }
 
   // What stands on the line after this was typed and TAB was pressed.
   std::string complete(const std::string& line) {
-    type(line + "\t\x0f");
-    read_until("<<");
-    std::string whole = read_until(">>");
-    type("\x15");  // clears the line
+    terminal_.type(line + "\t\x0f");
+    terminal_.read_until("<<");
+    std::string whole = terminal_.read_until(">>");
+    terminal_.type("\x15");  // clears the line
     return whole.substr(0, whole.size() - 2);
   }
 
  private:
-  void type(const std::string& keys) {
-    if (::write(terminal_, keys.data(), keys.size()) != static_cast<ssize_t>(keys.size())) {
-      throw std::runtime_error("cannot type");
-    }
-  }
-  // Takes what comes up to the end of `mark`.
-  std::string read_until(const std::string& mark) {
-    const auto deadline = std::chrono::steady_clock::now() + Process::patience;
-    for (;;) {
-      if (const auto at = text_.find(mark); at != std::string::npos) {
-        std::string taken = text_.substr(0, at + mark.size());
-        text_.erase(0, taken.size());
-        return taken;
-      }
-      pollfd readable{terminal_, POLLIN, 0};
-      char buffer[4096];
-      const bool in_time = std::chrono::steady_clock::now() < deadline;
-      const ssize_t count = in_time && ::poll(&readable, 1, 1000) >= 0 && readable.revents != 0
-                                ? ::read(terminal_, buffer, sizeof buffer)
-                                : 0;
-      if (!in_time || count < 0) throw std::runtime_error("no " + mark + " in: " + text_);
-      text_.append(buffer, static_cast<std::size_t>(count));
-    }
-  }
-
-  int terminal_ = -1;
-  pid_t pid_ = -1;
-  std::string text_;
+  Terminal terminal_;
 };
 
 TEST(Completion, offers_sub_commands_and_options) {

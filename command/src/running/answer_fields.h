@@ -67,10 +67,4 @@ inline std::string number_text(const std::optional<std::int64_t>& number) {
   return number ? std::to_string(*number) : "?";
 }
 
-inline std::string duration_text(std::int64_t milliseconds) {
-  if (milliseconds < 10'000) return std::to_string(milliseconds) + " ms";
-  if (milliseconds < 600'000) return std::to_string(milliseconds / 1000) + " s";
-  return std::to_string(milliseconds / 60'000) + " min";
-}
-
 }  // namespace rejoin::command

@@ -13,18 +13,22 @@ void RunningNode::add_options(CLI::App& command) {
   from->require_option(1);
 }
 
-Result<node::AdminClient> RunningNode::connect() const {
-  std::string path = socket;
+Result<std::string> RunningNode::socket_path() const {
+  if (!socket.empty()) return socket;
+  const auto options = node::NodeOptions::from_toml_file(config);
+  if (!options) return options.error();
+  std::string path = options->admin_socket_path();
   if (path.empty()) {
-    auto options = node::NodeOptions::from_toml_file(config);
-    if (!options) return options.error();
-    path = options->admin_socket_path();
-    if (path.empty()) {
-      return make_error(ErrorCode::invalid_argument,
-                        "gives the node no admin socket; set admin_socket or directory", config);
-    }
+    return make_error(ErrorCode::invalid_argument,
+                      "gives the node no admin socket; set admin_socket or directory", config);
   }
-  return node::AdminClient::connect(path);
+  return path;
+}
+
+Result<node::AdminClient> RunningNode::connect() const {
+  const auto path = socket_path();
+  if (!path) return path.error();
+  return node::AdminClient::connect(*path);
 }
 
 Result<nlohmann::json> RunningNode::call(const nlohmann::json& request) const {

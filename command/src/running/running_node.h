@@ -19,6 +19,8 @@ struct RunningNode {
 
   // --socket and --config, of which one must be given. `this` must live as long as the command.
   void add_options(CLI::App& command);
+  // Of its admin socket; an error when the config file does not say.
+  Result<std::string> socket_path() const;
   Result<node::AdminClient> connect() const;
   // AdminClient::call() on a connection of its own.
   Result<nlohmann::json> call(const nlohmann::json& request) const;

@@ -9,6 +9,7 @@
 #include "command.h"
 #include "running_node.h"
 #include "table.h"
+#include "units.h"
 
 namespace rejoin::command {
 namespace {
