@@ -415,6 +415,9 @@ Check check(const NodeOptions& options) {
     return Flaw{"log_level", "\"" + options.log_level +
                                  "\" is none; expected trace, debug, info, warn, error or off"};
   }
+  if (options.log_format != "text" && options.log_format != "json") {
+    return Flaw{"log_format", "\"" + options.log_format + "\" is none; expected text or json"};
+  }
   return {};
 }
 
@@ -459,6 +462,7 @@ Result<NodeOptions> NodeOptions::from_toml(std::string_view text, const std::str
   top.integer("link_bytes_per_second", 0, link_bytes_per_second);
   options.link_bytes_per_second = static_cast<std::uint64_t>(link_bytes_per_second);
   top.string("log_level", options.log_level);
+  top.string("log_format", options.log_format);
   read_peers(top, parsing, options);
   read_overlay(top, parsing, options);
   read_metrics(top, parsing, options);

@@ -76,7 +76,8 @@ Result<std::shared_ptr<Runtime>> Runtime::open(NodeOptions options) {
 }
 
 Runtime::Runtime(NodeOptions options)
-    : options_(std::move(options)), watches_(make_log(options_.name, options_.log_level)) {}
+    : options_(std::move(options)),
+      watches_(make_log(options_.name, options_.log_level, options_.log_format)) {}
 
 Runtime::~Runtime() { stop(); }
 
@@ -137,9 +138,9 @@ Status Runtime::open_store() {
     auto moved = set_aside(options_.directory, static_cast<std::uint64_t>(std::time(nullptr)));
     if (!moved) return moved.error();
     set_aside_store_ = *moved;
-    watches_.log(log_error,
-                 "the store is damaged (" + damage.to_string() + "); moved to " + *moved +
-                     "; starting empty, under new replica ids, to be filled by the peers");
+    watches_.log({log_error, "store_set_aside",
+                  "the store is damaged (" + damage.to_string() + "); moved to " + *moved +
+                      "; starting empty, under new replica ids, to be filled by the peers"});
     outcome = open_and_load();
   }
   if (!outcome) return outcome;

@@ -56,7 +56,7 @@ void Runtime::publish_notices() {
       case Notice::Kind::storage_failed:
         break;  // the disk thread says it, once
       default:
-        watches_.log(log_level_of(notice.kind), log_line(notice));
+        watches_.log(log_entry(notice));
     }
   }
 }
@@ -72,11 +72,14 @@ bool Runtime::answer_requests() {
   for (const RightsAnswers::Answer& answer : answers_.run(*core_, commit)) {
     const std::string where = answer.counter.to_string() + " in " + answer.space;
     if (answer.committed) {
-      watches_.log(log_debug, "gave " + std::to_string(answer.given) + " rights of " + where);
+      watches_.log({log_debug, "rights_given",
+                    "gave " + std::to_string(answer.given) + " rights of " + where, answer.space});
       any = true;
     } else {
-      watches_.log(log_warn, "requests for rights of " + where +
-                                 " wait: " + answer.committed.error().to_string());
+      watches_.log(
+          {log_warn, "rights_wait",
+           "requests for rights of " + where + " wait: " + answer.committed.error().to_string(),
+           answer.space});
     }
   }
   return any;
@@ -168,7 +171,8 @@ void Runtime::dial(const Dial& dial) {
   if (!is_known) return;
   const std::string& endpoint = dial.endpoint.empty() ? configured->second : dial.endpoint;
   if (auto dialled = transport_->dial(dial.peer, endpoint); !dialled) {
-    watches_.log(log_warn, "cannot dial " + dial.peer + ": " + dialled.error().to_string());
+    watches_.log({log_warn, "dial_failed",
+                  "cannot dial " + dial.peer + ": " + dialled.error().to_string(), "", dial.peer});
   }
 }
 
@@ -182,7 +186,10 @@ void Runtime::run_disk() {
     failed = !outcome;
     finish_batch(*batch, outcome, now().monotonic - begun);
   }
-  if (failed) watches_.log(log_error, "stopped although the store did not take the last commits");
+  if (failed) {
+    watches_.log({log_error, "stopped_unwritten",
+                  "stopped although the store did not take the last commits"});
+  }
 }
 
 // Null when the node stops: everything is written, for a batch follows the other without a gap, or
@@ -210,12 +217,11 @@ void Runtime::finish_batch(const PersistBatch& batch, const Status& outcome,
   const std::string before =
       std::exchange(storage_status_.error, outcome ? "" : outcome.error().to_string());
   if (!outcome && storage_status_.error != before) {
-    watches_.log(log_error,
-                 "the store refuses writes; new commits are in memory only until it takes "
-                 "them: " +
-                     storage_status_.error);
+    watches_.log({log_error, "store_refuses",
+                  "the store refuses writes; new commits are in memory only until it takes them: " +
+                      storage_status_.error});
   } else if (outcome && !before.empty()) {
-    watches_.log(log_info, "the store takes writes again");
+    watches_.log({log_info, "store_takes_writes", "the store takes writes again"});
   }
   core_->persisted(batch.ticket, outcome, now());
   publish(true);

@@ -3,7 +3,6 @@
 #include <exception>
 #include <utility>
 
-#include "log.h"
 #include "rejoin/crdt/assert.h"
 
 namespace rejoin::node {
@@ -83,13 +82,13 @@ void Watches::changed(const std::string& space, const std::vector<Path>& paths) 
   if (any) due_.notify_one();
 }
 
-void Watches::log(int level, std::string line) {
+void Watches::log(LogEntry entry) {
   std::lock_guard guard(mutex_);
   if (lines_.size() >= lines_max) {
     ++lines_dropped_;
     return;
   }
-  lines_.push_back(Line{level, std::move(line)});
+  lines_.push_back(std::move(entry));
   due_.notify_one();
 }
 
@@ -108,12 +107,14 @@ void Watches::run() {
 }
 
 void Watches::write_lines(std::unique_lock<std::mutex>& guard) {
-  std::deque<Line> lines;
+  std::deque<LogEntry> lines;
   lines.swap(lines_);
   const std::size_t dropped = std::exchange(lines_dropped_, 0);
   guard.unlock();
-  for (const Line& line : lines) log_(line.level, line.text);
-  if (dropped > 0) log_(log_warn, std::to_string(dropped) + " more lines were not logged");
+  for (const LogEntry& line : lines) log_(line);
+  if (dropped > 0) {
+    log_({log_warn, "lines_dropped", std::to_string(dropped) + " more lines were not logged"});
+  }
   guard.lock();
 }
 
@@ -137,7 +138,8 @@ void Watches::call_next(std::unique_lock<std::mutex>& guard) {
     failure = "an exception of an unknown type";
   }
   if (!failure.empty()) {
-    log_(log_error, "a watcher of " + notice.space + " threw: " + failure);
+    log_({log_error, "watcher_threw", "a watcher of " + notice.space + " threw: " + failure,
+          notice.space});
   }
   on_change = nullptr;  // may be the last copy, and hold what calls us when it goes
   guard.lock();

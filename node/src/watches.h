@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "log.h"
 #include "rejoin/node/node.h"
 
 namespace rejoin::node {
@@ -22,7 +23,6 @@ namespace rejoin::node {
 class Watches {
  public:
   using Callback = std::function<void(const ChangeNotice&)>;
-  using Log = std::function<void(int level, const std::string& line)>;  // spdlog's level numbers
 
   explicit Watches(Log log) : log_(std::move(log)) {}
   ~Watches() { stop(); }
@@ -40,7 +40,7 @@ class Watches {
   // Merges into what each watcher of the space is told next.
   void changed(const std::string& space, const std::vector<Path>& paths);
   // Hands a line to the log. A burst beyond what the log keeps up with is counted, not kept.
-  void log(int level, std::string line);
+  void log(LogEntry entry);
   bool on_notification_thread() const;
 
  private:
@@ -49,10 +49,6 @@ class Watches {
     Path path;
     Callback on_change;
     std::set<Path> pending;
-  };
-  struct Line {
-    int level;
-    std::string text;
   };
   // Of one watcher's pending paths; when more changed, the watched path stands for all.
   static constexpr std::size_t pending_paths_max = 1000;
@@ -68,7 +64,7 @@ class Watches {
   std::condition_variable call_ended_;
   std::map<std::uint64_t, Watcher> watchers_;
   std::deque<std::uint64_t> queue_;  // watchers with something pending
-  std::deque<Line> lines_;
+  std::deque<LogEntry> lines_;
   std::size_t lines_dropped_ = 0;
   std::uint64_t next_id_ = 1;
   std::uint64_t calling_ = 0;

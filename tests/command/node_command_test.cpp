@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 
 #include "../node/temp_directory.h"
@@ -115,6 +116,31 @@ TEST(NodeCommand, kill_9_costs_nothing_that_was_acknowledged) {
   EXPECT_EQ(node.exported(), json({{"k", "v"}}));
   node.set("/k", "w");
   EXPECT_EQ(node.exported(), json({{"k", "w"}}));
+}
+
+TEST(NodeCommand, logs_a_json_object_a_line_where_it_is_asked_to) {
+  NodeProcess node("a", "log_format = \"json\"\n"), peer("the \\\"peer\\\"");
+  node.start();
+  peer.start();
+  peer.connect(node);
+  node.wait_token(peer.set("/k", 1)["token"]);
+  node.process().signal(SIGTERM);
+  ASSERT_EQ(node.process().wait(), 0);
+  std::istringstream log(node.process().err());
+  std::vector<json> entries;
+  for (std::string line; std::getline(log, line);) {
+    entries.push_back(json::parse(line, nullptr, false));
+    ASSERT_TRUE(entries.back().is_object()) << line;
+    EXPECT_EQ(entries.back()["node"], "a");
+    EXPECT_THAT(entries.back()["time"].get<std::string>(),
+                testing::MatchesRegex("20..-[01].-[0-3].T[012].:[0-5].:[0-5].[.][0-9][0-9][0-9]Z"));
+  }
+  const auto up = std::ranges::find(entries, "peer_up",
+                                    [](const json& entry) { return entry.value("event", ""); });
+  ASSERT_NE(up, entries.end()) << node.process().err();
+  EXPECT_EQ((*up)["level"], "info");
+  EXPECT_EQ((*up)["peer"], "the \"peer\"");
+  EXPECT_EQ((*up)["message"], "peer the \"peer\" is up");
 }
 
 // ---- Status ----

@@ -32,6 +32,7 @@ TEST(Config, a_name_is_enough_and_everything_else_has_the_documented_default) {
   EXPECT_EQ(options->acknowledge_within, std::chrono::milliseconds(60000));
   EXPECT_EQ(options->link_bytes_per_second, 0u);
   EXPECT_EQ(options->log_level, "info");
+  EXPECT_EQ(options->log_format, "text");
   EXPECT_TRUE(options->peers.empty() && options->members.empty() && options->spaces.empty());
 }
 
@@ -51,6 +52,7 @@ TEST(Config, every_key_reaches_its_option) {
     acknowledge_within_ms = 6
     link_bytes_per_second = 8192
     log_level = "off"
+    log_format = "json"
     [peers]
     b = "tcp://127.0.0.1:7001"
     [metrics]
@@ -74,6 +76,7 @@ TEST(Config, every_key_reaches_its_option) {
   EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(3));
   EXPECT_EQ(options->link_bytes_per_second, 8192u);
   EXPECT_EQ(options->log_level, "off");
+  EXPECT_EQ(options->log_format, "json");
   EXPECT_EQ(options->metrics_listen, "[::1]:9464");
   EXPECT_EQ(options->acknowledge_within, std::chrono::milliseconds(6));
   EXPECT_EQ(options->peers, (std::map<std::string, std::string>{{"b", "tcp://127.0.0.1:7001"}}));
@@ -241,6 +244,8 @@ TEST(Config, values_that_cannot_work_are_refused_with_their_line) {
             "node.toml:3: metrics.port: unknown key; known here: listen");
   EXPECT_EQ(refusal("name = \"a\"\nmetrics = true"),
             "node.toml:2: metrics: expected a table, [metrics], not a boolean");
+  EXPECT_EQ(refusal("name = \"a\"\nlog_format = \"xml\""),
+            "node.toml:2: log_format: \"xml\" is none; expected text or json");
   EXPECT_EQ(refusal("name = \"a\"\n[[spaces]]\nname = \"x\""),
             "node.toml:3: spaces[0].name: the durable space \"x\" needs a store; set directory, or "
             "durable = false");

@@ -65,7 +65,8 @@ struct NodeOptions {
   // Address and port of an HTTP server that gives the metrics (docs/operating.md) at /metrics, such
   // as "127.0.0.1:9464"; port 0 picks a free one. Empty: none.
   std::string metrics_listen;
-  std::string log_level = "info";  // trace, debug, info, warn, error, off
+  std::string log_level = "info";   // trace, debug, info, warn, error, off
+  std::string log_format = "text";  // or json: an object a line (docs/operating.md)
 
   // `admin_socket`, or where it is by default.
   std::string admin_socket_path() const;
