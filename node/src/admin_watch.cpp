@@ -54,26 +54,26 @@ AdminWatch::AdminWatch(Runtime& runtime, std::string space, NamedPath path, bool
       values_(values),
       event_(std::move(event)),
       changes_(std::make_unique<Changes>()) {
-  const auto on_change = [this](const ChangeNotice& notice) {
+  const Path watched = path_.is_typed() ? path_.path() : path_.path().parent();
+  const auto on_change = [this, watched](const ChangeNotice& notice) {
     bool any = false;
     {
       std::lock_guard guard(changes_->mutex);
       for (const Path& changed : notice.paths) {
         const bool below = path_.covers(changed);
-        const bool above = path_.path().parent().starts_with(changed);
+        const bool above = watched.starts_with(changed);  // all of it, or too much to name
         any = any || below || above;
         if (above || changes_->paths.size() >= paths_max) changes_->all = true;
         if (below && !changes_->all) changes_->paths.insert(whole(changed, path_.path().depth()));
       }
       if (changes_->all) changes_->paths.clear();
     }
+    if (!any) return;
     const std::uint64_t one = 1;
     // Fails only when it can be read already.
-    if (any) [[maybe_unused]]
-      const ssize_t written = ::write(event_.get(), &one, sizeof one);
+    [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
   };
-  const Path& watched = path_.path();
-  id_ = runtime_.watch(space_, path_.is_typed() ? watched : watched.parent(), on_change);
+  id_ = runtime_.watch(space_, watched, on_change);
 }
 
 AdminWatch::~AdminWatch() { runtime_.unwatch(id_); }

@@ -306,6 +306,12 @@ class RawConnection {
     for (char c; ::recv(socket_, &c, 1, 0) == 1 && c != '\n';) text.push_back(c);
     return text;
   }
+  // Whether the node has closed it, rather than having nothing to say.
+  bool is_closed() {
+    char c;
+    const ssize_t count = ::recv(socket_, &c, 1, MSG_DONTWAIT);
+    return count == 0 || (count < 0 && errno == ECONNRESET);
+  }
 
  private:
   int socket_;
@@ -338,6 +344,16 @@ TEST(AdminSocket, survives_whatever_bytes_come) {
   { RawConnection(node.socket()).send("{\"command\": \"st"); }
   node.set("/k", 1);
   EXPECT_EQ(node.exported(), json({{"k", 1}}));
+}
+
+TEST(AdminSocket, a_connection_that_says_more_than_that_it_watches_is_closed) {
+  NodeProcess node("a");
+  node.start();
+  RawConnection raw(node.socket());
+  raw.send("{\"command\": \"watch\", \"space\": \"s\"}\n{\"command\": \"traffic\"}\n");
+  EXPECT_EQ(raw.line(), "{\"ok\":true}");
+  EXPECT_EQ(raw.line(), "");
+  EXPECT_TRUE(raw.is_closed());
 }
 
 TEST(AdminSocket, one_that_waits_holds_up_nobody_else) {

@@ -261,6 +261,20 @@ TEST_F(RunningNodeTest, one_commit_is_told_as_it_is_when_it_is_told) {
   EXPECT_EQ(watch.next(), json({{"path", "/register:b"}}));
 }
 
+TEST_F(RunningNodeTest, of_too_many_changes_only_the_watched_path_is_told) {
+  Watching named(node, "/many", false), typed(node, "/map:many", false);
+  json ops = json::array();
+  for (int i = 0; i < 1500; ++i) {
+    ops.push_back({{"op", "set"}, {"path", "/many/" + std::to_string(i)}, {"value", i}});
+  }
+  apply(ops);
+  EXPECT_EQ(named.next(), json({{"path", "/map:many"}}));
+  EXPECT_EQ(typed.next(), json({{"path", "/map:many"}}));
+  node.set("/many/last", 1);
+  EXPECT_EQ(named.next(), json({{"path", "/map:many/register:last"}}));
+  EXPECT_EQ(typed.next(), json({{"path", "/map:many/register:last"}}));
+}
+
 TEST_F(RunningNodeTest, what_peers_write_is_watched_too) {
   NodeProcess other("b");
   other.start();

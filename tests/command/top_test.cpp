@@ -30,7 +30,7 @@ Terminal top(const NodeProcess& node, unsigned short lines = 24, unsigned short 
 }
 
 TEST(TopCommand, tells_of_the_node_its_spaces_and_peers) {
-  NodeProcess a("a", "[peers]\nlost = \"tcp://127.0.0.1:1\"\n"), b("b");
+  NodeProcess a("a", "[peers]\nzeta = \"tcp://127.0.0.1:1\"\n"), b("b");
   a.start();
   b.start();
   b.connect(a);
@@ -42,7 +42,11 @@ TEST(TopCommand, tells_of_the_node_its_spaces_and_peers) {
   EXPECT_THAT(shown.out, AllOf(HasSubstr("a   cluster rejoin"), HasSubstr("\nhealthy\n"),
                                HasSubstr("divergences 0"), ContainsRegex("files [0-9.]+ [kM]?B")));
   EXPECT_THAT(shown.out, ContainsRegex("\ns +2 +0 +0 +1 +0 +0 +2\n"));
-  EXPECT_THAT(shown.out, ContainsRegex("\nlost +SILENT +never +0 +0 +2\nb +alive +[0-9]+ ms ago"))
+  EXPECT_THAT(shown.out, ContainsRegex("\nzeta +SILENT +never +0 +0 +2\nb +alive +[0-9]+ ms ago"))
+      << "who is behind comes first";
+  a.call({{"command", "open"}, {"space", "empty"}, {"durable", false}});
+  EXPECT_THAT(once(a, {"--space", "empty"}).out,
+              ContainsRegex("\nzeta +SILENT +never +0 +0 +0\nb +alive"))
       << "who is silent comes first";
   std::istringstream lines(shown.out);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
