@@ -4,6 +4,7 @@
 #include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/limits.h"
 #include "rejoin/crdt/transaction.h"
+#include "store/retired.h"
 #include "store/store.h"
 
 namespace rejoin {
@@ -53,12 +54,40 @@ std::vector<Document::CellHash> Document::cell_hashes(std::uint64_t seed) const 
   return store_->cell_hashes(seed);
 }
 std::optional<Delta> Document::delta_of(const std::vector<std::uint64_t>& places,
-                                        std::uint64_t comparison, const Clock& compared) const {
+                                        std::uint64_t comparison, const Clock& compared,
+                                        bool with_retired) const {
   store_->settle();
-  return store_->delta_of(places, comparison, compared);
+  return store_->delta_of(places, comparison, compared, with_retired);
 }
 Result<Applied> Document::join(const Delta& delta) { return store_->join(delta); }
-Result<Applied> Document::join(const Document& other) { return join(other.delta_since(clock())); }
+Result<Applied> Document::join(const Document& other) {
+  const auto seen = other.seen_there(clock(), retired_hash());
+  if (seen && !seen->lacks_retired) {
+    const Result<Applied> joined = join(other.delta_since(seen->clock));
+    if (!joined.ok() || *joined != Applied::missing) return joined;
+  }
+  return join(other.whole());
+}
+Delta Document::whole() const {
+  store_->settle();
+  return store_->whole(true);
+}
+std::size_t Document::whole_bytes_estimate() const { return store_->whole_bytes_estimate(); }
+bool Document::retire(const ReplicaId& id) { return store_->retire(id); }
+void Document::restore(const ReplicaId& id) { store_->restore(id); }
+const Clock& Document::retired() const { return store_->retired(); }
+Clock Document::clock_with_retired() const {
+  Clock clock = store_->clock();
+  clock.join(store_->retired());
+  return clock;
+}
+StateHash Document::retired_hash() const { return store_->retired_hash(); }
+Sequence Document::seen(const ReplicaId& id) const { return store_->seen(id); }
+bool Document::includes(const Clock& clock) const { return store_->includes(clock); }
+std::optional<Document::Seen> Document::seen_there(const Clock& clock,
+                                                   const StateHash& retired) const {
+  return store_->seen_there(clock, retired);
+}
 std::size_t Document::prune(const Clock& stable, const Clock& early, const Clock& elements) {
   return store_->prune(stable, early, elements);
 }
@@ -83,10 +112,16 @@ Status Document::check_invariants() const {
 std::string Delta::encoded() const {
   std::string bytes;
   Writer out(bytes);
-  out.u8(delta_format);
+  const bool retires = retired_hash != StateHash{};
+  out.u8(retires ? delta_format : delta_format_without_retired);
   out.u8(static_cast<std::uint8_t>(scope));
   base.encode(out);
   clock.encode(out);
+  if (retires) {
+    out.fixed64(retired_hash.low);
+    out.fixed64(retired_hash.high);
+    retired.encode(out);
+  }
   if (scope == Scope::cells) {
     out.fixed64(comparison);
     out.varint(judged.size());
@@ -103,9 +138,9 @@ Result<Delta> Delta::decode(std::string_view bytes) {
   }
   Reader in(bytes);
   const std::uint8_t format = in.u8();
-  if (in.ok() && format != delta_format) {
+  if (in.ok() && format != delta_format && format != delta_format_without_retired) {
     return make_error(ErrorCode::unsupported_version, "delta format " + std::to_string(format) +
-                                                          ", this build reads " +
+                                                          ", this build reads up to " +
                                                           std::to_string(delta_format));
   }
   Delta delta;
@@ -116,6 +151,16 @@ Result<Delta> Delta::decode(std::string_view bytes) {
   if (!clock.ok()) return std::move(clock).error();
   delta.base = std::move(*base);
   delta.clock = std::move(*clock);
+  if (format == delta_format) {
+    delta.retired_hash.low = in.fixed64();
+    delta.retired_hash.high = in.fixed64();
+    Result<Clock> retired = Clock::decode(in);
+    if (!retired.ok()) return std::move(retired).error();
+    delta.retired = std::move(*retired);
+    if (!delta.retired.empty() && hash_of_retired(delta.retired) != delta.retired_hash) {
+      return make_error(ErrorCode::malformed, "delta: its retired ids are not those of its hash");
+    }
+  }
   if (delta.scope == Scope::cells) {
     delta.comparison = in.fixed64();
     std::uint64_t n = in.varint_at_most(in.remaining() / 8);

@@ -60,6 +60,8 @@ inline constexpr CounterField<CoreCounters> core_counter_fields[] = {
      "Removals forgotten because every member has seen them."},
     {"elements_forgotten", &CoreCounters::elements_forgotten, "rejoin_elements_forgotten_total",
      "Removed elements of lists, logs and texts that were forgotten."},
+    {"ids_retired", &CoreCounters::ids_retired, "rejoin_ids_retired_total",
+     "Replica ids whose writers are gone that left a clock."},
     {"replica_ids_replaced", &CoreCounters::replica_ids_replaced,
      "rejoin_replica_ids_replaced_total", "Times that a space went on under a new replica id."},
     {"times_ahead", &CoreCounters::times_ahead, "rejoin_times_ahead_total",

@@ -25,7 +25,8 @@ class CountingVisitor : public sqlite::LoadingVisitor {
   }
   Status record(std::int64_t space, RecordKind kind, std::string_view bytes) override {
     InspectedSpace& counts = counts_[space];
-    ++(kind == RecordKind::delta ? counts.log_deltas : counts.log_events);
+    if (kind == RecordKind::event) ++counts.log_events;
+    if (kind == RecordKind::delta) ++counts.log_deltas;
     counts.log_bytes += bytes.size();
     return LoadingVisitor::record(space, kind, bytes);
   }

@@ -74,6 +74,20 @@ Status SpaceLoader::record(RecordKind kind, std::string bytes) {
       if (!delta.ok()) return std::move(delta).error();
       return space_.document.join(*delta);
     }
+    if (kind == RecordKind::retired || kind == RecordKind::restored) {
+      auto ids = Clock::decode(bytes);
+      if (!ids.ok()) return std::move(ids).error();
+      for (const auto& [id, last] : *ids) {
+        if (kind == RecordKind::restored) {
+          space_.document.restore(id);
+        } else if (space_.document.seen(id) == last) {
+          space_.document.retire(id);
+        } else {
+          return Applied::missing;
+        }
+      }
+      return Applied::applied;
+    }
     auto event = Event::decode(std::move(bytes));
     if (!event.ok()) return std::move(event).error();
     auto outcome = space_.document.apply(**event);

@@ -30,6 +30,7 @@ inline constexpr CoreCounter counter_names[] = {
     {"storage failures", &node::CoreCounters::storage_failures},
     {"touches pruned", &node::CoreCounters::touches_pruned},
     {"elements forgotten", &node::CoreCounters::elements_forgotten},
+    {"ids retired", &node::CoreCounters::ids_retired},
     {"replica ids replaced", &node::CoreCounters::replica_ids_replaced},
     {"times ahead", &node::CoreCounters::times_ahead},
 };

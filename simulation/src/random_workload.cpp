@@ -133,7 +133,7 @@ void RandomWorkload::write(Client& client) {
 
 std::optional<Dot> RandomWorkload::commit(Client& client, bool signs, std::vector<Op>& ops,
                                           const std::function<Status(Transaction&)>& write) {
-  const Clock before = cluster_->document(client.node, client.space).clock();
+  const Clock before = cluster_->document(client.node, client.space).clock_with_retired();
   const std::int64_t mark = next_number_++;
   auto committed = cluster_->transact(
       client.node, client.space, "client " + std::to_string(client.id),
@@ -174,7 +174,7 @@ std::optional<Dot> RandomWorkload::write_at(NodeIndex node, const std::string& s
 // Everything a failed transaction wrote is undone.
 void RandomWorkload::fail_halfway(Client& client) {
   const Document& document = cluster_->document(client.node, client.space);
-  const Clock clock = document.clock();
+  const Clock clock = document.clock_with_retired();
   const StateHash hash = document.hash();
   std::vector<Op> ops;
   const std::uint64_t count = cluster_->random().between(1, writes_max_);
@@ -188,7 +188,7 @@ void RandomWorkload::fail_halfway(Client& client) {
                            return make_error(ErrorCode::invalid_argument, "given up on purpose");
                          });
   cluster_->count("transactions undone");
-  if (committed.ok() || document.clock() != clock || document.hash() != hash) {
+  if (committed.ok() || document.clock_with_retired() != clock || document.hash() != hash) {
     cluster_->fail(Promise::accepted_writes,
                    "a transaction that failed halfway left something behind at " +
                        cluster_->node_name(client.node));
@@ -434,7 +434,8 @@ std::optional<std::string> RandomWorkload::wrong_state(NodeIndex node, const std
   auto wrong = state(space).oracle->compare(document);
   if (!wrong) return std::nullopt;
   if (wrong->leaf) {
-    for (const auto& line : state(space).oracle->history(*wrong->leaf, document.clock())) {
+    for (const auto& line :
+         state(space).oracle->history(*wrong->leaf, document.clock_with_retired())) {
       cluster_->explain("history " + line);
     }
   }

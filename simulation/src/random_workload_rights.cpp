@@ -65,7 +65,7 @@ void RandomWorkload::go_on_buying(Client& client) {
   const Path& path = keys_->leaves()[keys_->funds()].path;
 
   const auto commit = [&](const std::function<Status(Transaction&)>& write) {
-    const Clock before = document.clock();
+    const Clock before = document.clock_with_retired();
     const ReplicaId self_before = document.self();
     std::int64_t held = counter_view(document, path).rights_here();
     auto open = counter_view(document, path).own_request();
@@ -133,7 +133,7 @@ void RandomWorkload::crashed(NodeIndex node) {
 // what was taken out. An account that fell below nothing would show as more.
 void RandomWorkload::check_funds(NodeIndex node, const std::string& space) {
   const Document& document = cluster_->document(node, space);
-  const std::int64_t expected = state(space).oracle->funds(document.clock());
+  const std::int64_t expected = state(space).oracle->funds(document.clock_with_retired());
   const std::int64_t shown = counter_view(document, keys_->leaves()[keys_->funds()].path).value();
   if (shown == expected && expected >= 0) return;
   cluster_->fail(Promise::bound, cluster_->node_name(node) + " shows " + std::to_string(shown) +

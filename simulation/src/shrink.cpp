@@ -243,6 +243,7 @@ class Shrinker {
   // By value: it may be one of those in `s`.
   static void drop_node(Scenario& s, std::string node) {
     std::erase(s.nodes, node);
+    std::erase(s.evicted, node);
     s.network.region.erase(node);
     if (s.liveness && std::erase(s.liveness->core, node) > 0 && s.liveness->core.empty()) {
       s.liveness.reset();

@@ -23,6 +23,13 @@ RC_GTEST_PROP(document_property, members_that_lose_their_disks_bring_nothing_bac
   world.heal();
 }
 
+// Against the specification, which leaves nothing out.
+RC_GTEST_PROP(document_property, ids_that_are_retired_anywhere_at_any_time_change_nothing, ()) {
+  World world(*rc::gen::inRange(2u, 5u), *rc::gen::element(World::Disks::safe, World::Disks::lost));
+  world.perform(*any_actions_that_retire());
+  world.heal();
+}
+
 Document joined(const Document& left, const Document& right) {
   Document result = copy_of(left, ReplicaId::from_words(~0ull, 1));
   const Result<Applied> applied = result.join(right);

@@ -137,7 +137,7 @@ const char* name_of(Action::Kind kind) {
   static constexpr const char* names[] = {
       "commit",         "abort",    "apply_ready",   "apply_any", "join_delta",
       "join_old_delta", "join_all", "checkpoint",    "restart",   "prune",
-      "become",         "compare",  "join_compared", "lose_disk"};
+      "become",         "compare",  "join_compared", "lose_disk", "retire"};
   static_assert(std::size(names) == static_cast<std::size_t>(Action::Kind::count));
   return names[static_cast<std::size_t>(kind)];
 }
@@ -511,6 +511,17 @@ rc::Gen<std::vector<Action>> any_actions(const std::vector<Write::Kind>& writes)
   return actions_about(any_focus(writes));
 }
 
+rc::Gen<std::vector<Action>> any_actions_that_retire() {
+  return actions_about(rc::gen::map(any_focus({}), [](Focus focus) {
+    using A = Action::Kind;
+    const auto part = std::max<std::size_t>(focus.actions.size() / 8, 1);
+    for (const A kind : {A::retire, A::retire, A::become, A::join_delta, A::apply_ready}) {
+      focus.actions.insert(focus.actions.end(), part, kind);
+    }
+    return focus;
+  }));
+}
+
 rc::Gen<std::vector<Action>> any_actions_on_elements() { return actions_about(element_focus()); }
 
 // ---- Documents ----
@@ -532,7 +543,8 @@ Document copy_of(const Document& document, ReplicaId self) {
 }
 
 Snapshot snapshot(const Document& document) {
-  return {document.canonical_state(), document.hash(), document.clock(), document.cell_count()};
+  return {document.canonical_state(), document.hash(), document.clock_with_retired(),
+          document.cell_count()};
 }
 
 // ---- World ----
@@ -566,7 +578,7 @@ void World::check(const Peer& peer) {
   const auto actual = visible(document);
   require(actual == expected,
           "the document shows\n" + to_text(actual) + "instead of\n" + to_text(expected));
-  require(document.clock() == clock_of(peer.model.known),
+  require(document.clock_with_retired() == clock_of(peer.model.known),
           "the clock is not that of the known events: " + document.clock().to_string());
   check_cursors(peer);
 
@@ -616,12 +628,15 @@ void World::perform(const Action& action) {
       }
       break;
     case Action::Kind::join_delta:
-      join_delta(one, other, one.document.clock());
+      join_delta(one, other, report_of(one));
       break;
     case Action::Kind::join_old_delta: {
-      Clock base;  // the whole state, as if nothing were known
-      if (action.choice % 4 != 0) base = peer(action.choice / 4).document.clock();
-      if (action.choice % 4 == 1) base.meet(one.document.clock());
+      Report base;  // the whole state, as if nothing were known
+      if (action.choice % 4 != 0) base = report_of(peer(action.choice / 4));
+      if (action.choice % 4 == 1) {
+        base = {peer(action.choice / 4).document.clock_with_retired(), {}};
+        base.clock.meet(one.document.clock_with_retired());
+      }
       join_delta(one, other, base);
       break;
     }
@@ -663,6 +678,9 @@ void World::perform(const Action& action) {
       } else if (disks_ != Disks::safe) {
         lose_disk(one, action.choice);
       }
+      break;
+    case Action::Kind::retire:
+      retire(one, action.choice);
       break;
     case Action::Kind::count:
       break;
@@ -1140,17 +1158,27 @@ void World::apply(Peer& peer, std::size_t e) {
   }
 }
 
-void World::join_delta(Peer& peer, const Peer& from, Clock base) {
+World::Report World::report_of(const Peer& peer) {
+  return {peer.document.clock(), peer.document.retired_hash()};
+}
+
+void World::join_delta(Peer& peer, const Peer& from, const Report& report) {
   const Snapshot before = snapshot(peer.document);
-  const Delta delta = from.document.delta_since(base);
+  const auto reader = from.document.seen_there(report.clock, report.retired);
+  require(reader || retires_, "nothing is retired, and a clock cannot be told");
+  const bool told = reader && !reader->lacks_retired;
+  const Delta delta = told ? from.document.delta_since(reader->clock) : from.document.whole();
+  Clock base = told ? reader->clock : Clock();
   base.meet(from.document.clock());
-  if (!base.includes(from.pruned)) {
+  if (!told || !base.includes(from.pruned)) {
     require(delta.base.empty() || delta.base == base, "a delta's base is wrong");
     base = delta.base;
-    if (base.empty()) peer.pruned.join(from.pruned);
+    if (delta.scope == Delta::Scope::whole) peer.pruned.join(from.pruned);
   }
-  if (base.empty()) backlog_.push_back({delta, from.model.known, from.pruned});
+  if (delta.scope == Delta::Scope::whole && told && retires_) base = Clock();
   require(delta.base == base && delta.clock == from.document.clock(), "a delta's clocks are wrong");
+  if (delta.scope == Delta::Scope::since) base.join(from.document.retired());
+  if (base.empty()) backlog_.push_back({delta, from.model.known, from.pruned});
 
   // It names no cell that no event beyond the base touched.
   std::set<Path> touched;
@@ -1179,33 +1207,37 @@ void World::join_delta(Peer& peer, const Peer& from, Clock base) {
           "a delta names " + std::to_string(delta.cells) + " cells where " +
               std::to_string(touched.size() + removals) + " were touched");
   const std::string encoded = delta.encoded();
-  require(from.document.delta_bytes_estimate(base) + 64 + 24 * (base.size() + delta.clock.size()) >=
-              encoded.size(),
+  const std::size_t estimate = told ? from.document.delta_bytes_estimate(reader->clock)
+                                    : from.document.whole_bytes_estimate();
+  require(estimate + 96 + 24 * (base.size() + delta.clock.size()) >= encoded.size(),
           "the estimate of a delta's size is too low");
 
   const Result<Delta> decoded = Delta::decode(encoded);
   require(decoded.ok(), "a delta does not decode");
+  const bool understood =
+      !delta.retired.empty() || peer.document.seen_there(delta.clock, delta.retired_hash);
   const Result<Applied> joined = peer.document.join(*decoded);
   require(joined.ok(), joined.ok() ? "" : "a delta was refused: " + joined.error().to_string());
-  const bool fits = before.clock.includes(base);
-  const bool news = !before.clock.includes(delta.clock);
+  const bool fits = before.clock.includes(base) && understood;
+  const bool news = !before.clock.includes(from.document.clock_with_retired());
   if (fits && news) {
     require(*joined == Applied::applied, "a delta with news was not applied");
     merge(peer.model.known, from.model.known);
     peer.forgot |= from.forgot;
   } else {
     require(*joined == (news ? Applied::missing : Applied::duplicate) ||
-                (!fits && *joined == Applied::missing),
+                (!fits && *joined == Applied::missing) || (fits && !delta.retired.empty()),
             "a delta was taken for what it is not");
     require(snapshot(peer.document) == before, "a delta that was not joined left something");
   }
 }
 
 void World::join_all(Peer& peer, const Peer& from) {
-  const bool news = !peer.document.clock().includes(from.document.clock());
+  const bool news =
+      !peer.document.clock_with_retired().includes(from.document.clock_with_retired());
   const Result<Applied> joined = peer.document.join(from.document);
   require(joined.ok(), joined.ok() ? "" : "a state was refused: " + joined.error().to_string());
-  require(*joined == (news ? Applied::applied : Applied::duplicate),
+  require((retires_ && !news) || *joined == (news ? Applied::applied : Applied::duplicate),
           "a whole state was taken for what it is not");
   merge(peer.model.known, from.model.known);
   peer.pruned.join(from.pruned);
@@ -1217,7 +1249,7 @@ bool World::may_hear(const Peer& peer, std::size_t event) const {
   return std::any_of(peers_.begin(), peers_.end(), [&](const auto& p) {
     if (p.get() == &peer || !p->events.contains(event)) return false;
     const auto owed = peer.owed.find(p.get());
-    return owed == peer.owed.end() || peer.document.clock().includes(owed->second);
+    return owed == peer.owed.end() || peer.document.includes(owed->second);
   });
 }
 
@@ -1286,9 +1318,9 @@ Clock World::stable_in_copies(const Peer& peer) const {
 }
 
 Clock World::stable_at(const Peer& peer) const {
-  Clock stable = peer.document.clock();
+  Clock stable = peer.document.clock_with_retired();
   for (const auto& p : peers_) {
-    stable.meet(p->document.clock());
+    stable.meet(p->document.clock_with_retired());
     if (!p->header.empty()) stable.meet(clock_of(p->stored));
   }
   for (std::size_t e = 0; e < events_.size(); ++e) {
@@ -1301,8 +1333,14 @@ void World::prune(Peer& peer, unsigned choice) {
   const Snapshot before = snapshot(peer.document);
   const std::size_t touches = peer.document.touch_count();
   const Clock stable = stable_at(peer);
-  const Clock early = disks_ != Disks::safe && choice % 2 == 0 ? peer.document.clock() : stable;
+  const Clock early =
+      disks_ != Disks::safe && choice % 2 == 0 ? peer.document.clock_with_retired() : stable;
   const Clock elements = disks_ == Disks::fall_back ? stable_in_copies(peer) : early;
+  // Nobody may lack anything of a retired id then.
+  const Clock retired = peer.document.retired();
+  for (const auto& [id, last] : retired) {
+    if (std::min(stable.get(id), elements.get(id)) < last) peer.document.restore(id);
+  }
   const std::size_t pruned = peer.document.prune(stable, early, elements);
   peer.pruned.join(early);
   peer.forgot |= !early.empty();
@@ -1321,6 +1359,26 @@ void World::become(Peer& peer) {
   peer.document.become(peer.model.self);
 }
 
+void World::retire(Peer& peer, unsigned choice) {
+  retires_ = true;
+  const Snapshot before = snapshot(peer.document);
+  const Clock listed = peer.document.clock();
+  const Clock retired = peer.document.retired();
+  if (choice % 4 == 0 && !retired.empty()) {
+    peer.document.restore((retired.begin() + choice / 4 % retired.size())->first);
+  } else if (choice % 4 == 1 && !listed.empty()) {
+    peer.document.retire((listed.begin() + choice / 4 % listed.size())->first);
+  } else {
+    // All whose writers are gone.
+    for (const auto& [id, last] : listed) {
+      const bool present = std::any_of(peers_.begin(), peers_.end(),
+                                       [&](const auto& p) { return p->model.self == id; });
+      if (!present) peer.document.retire(id);
+    }
+  }
+  require(snapshot(peer.document) == before, "leaving ids out of the clock changed the state");
+}
+
 void World::compare(Peer& peer, std::size_t other, unsigned choice) {
   const Document& theirs = this->peer(other).document;
   const std::uint64_t seed = choice;
@@ -1333,8 +1391,8 @@ void World::compare(Peer& peer, std::size_t other, unsigned choice) {
   const auto there = by_hash(theirs);
   require(here != there || peer.document.hash() == theirs.hash(),
           "cells have the same hashes, and states differ");
-  require(here == there || peer.document.clock() != theirs.clock() || peer.forgot ||
-              this->peer(other).forgot,
+  require(here == there || peer.document.clock_with_retired() != theirs.clock_with_retired() ||
+              peer.forgot || this->peer(other).forgot,
           "the same is known, nothing is forgotten, and cells have other hashes");
   Peer::Compared& compared = peer.compared.emplace();
   for (const auto& [hash, place] : here) {
@@ -1344,8 +1402,9 @@ void World::compare(Peer& peer, std::size_t other, unsigned choice) {
     if (!here.contains(hash)) compared.wanted.push_back(place);
   }
   compared.other = other;
-  compared.ours = peer.document.clock();
-  compared.theirs = theirs.clock();
+  compared.ours = peer.document.clock_with_retired();
+  compared.theirs = theirs.clock_with_retired();
+  compared.listed = theirs.clock();
   compared.seed = seed;
 }
 
@@ -1355,13 +1414,17 @@ void World::join_compared(Peer& peer) {
   const Peer& from = this->peer(compared.other);
   Clock had = compared.ours;
   had.meet(compared.theirs);
-  Clock has = peer.document.clock();
+  Clock has = peer.document.clock_with_retired();
   has.meet(compared.theirs);
-  if (had != has || !from.document.clock().includes(compared.theirs)) return;
-  const std::optional<Delta> told =
-      from.document.delta_of(compared.wanted, compared.seed, compared.theirs);
+  if (had != has || !from.document.includes(compared.theirs)) return;
+  // Of what it has retired since it had all then, too; unless it had begun anew.
+  if (!compared.theirs.includes(from.document.retired())) return;
+  const auto seen = from.document.seen_there(peer.document.clock(), peer.document.retired_hash());
+  const std::optional<Delta> told = from.document.delta_of(
+      compared.wanted, compared.seed, compared.listed, !seen || seen->lacks_retired);
   if (!told) {
-    require(!compared.theirs.includes(from.pruned), "a comparison is too old for no reason");
+    require(retires_ || !compared.theirs.includes(from.pruned),
+            "a comparison is too old for no reason");
     return;
   }
   Result<Delta> delta = Delta::decode(told->encoded());
@@ -1369,9 +1432,19 @@ void World::join_compared(Peer& peer) {
   delta->judged = compared.judged;
   delta = Delta::decode(delta->encoded());
   require(delta.ok() && delta->judged == compared.judged, "judged places do not come back");
-  const bool news = !peer.document.clock().includes(delta->clock);
+  const bool news =
+      !peer.document.clock_with_retired().includes(from.document.clock_with_retired());
+  const bool understood =
+      !delta->retired.empty() || peer.document.seen_there(delta->clock, delta->retired_hash);
+  require(understood || retires_, "nothing is retired, and a clock cannot be told");
   const Result<Applied> joined = peer.document.join(*delta);
-  require(joined.ok() && *joined == (news ? Applied::applied : Applied::duplicate),
+  require(joined.ok(), "compared cells were refused");
+  if (!understood) {
+    require(*joined == Applied::missing, "a clock was taken for what it is not");
+    return;
+  }
+  require(*joined == (news ? Applied::applied : Applied::duplicate) ||
+              (!news && !delta->retired.empty()),
           "compared cells were taken for what they are not");
   if (news) peer.pruned.join(compared.theirs);
   peer.forgot |= from.forgot || news;
@@ -1382,7 +1455,7 @@ void World::begin_anew(Peer& peer) {
   peer.events.clear();
   for (const auto& p : peers_) {
     if (p.get() == &peer) continue;
-    peer.owed[p.get()] = p->document.clock();
+    peer.owed[p.get()] = p->document.clock_with_retired();
     p->owed.erase(&peer);
   }
 }
@@ -1406,6 +1479,7 @@ void World::lose_disk(Peer& peer, unsigned choice) {
   const Sent& sent = pick(backlog_, choice / 3);
   const Result<Applied> joined = peer.document.join(sent.delta);
   require(joined.ok(), "a whole state was refused by one that has nothing");
+  if (*joined != Applied::applied) return;
   peer.model.known = sent.known;
   peer.pruned = sent.pruned;
   peer.forgot = true;
@@ -1414,7 +1488,7 @@ void World::lose_disk(Peer& peer, unsigned choice) {
 void World::heal() {
   Peer& first = *peers_[0];
   for (std::size_t i = 1; !first.owed.empty() && i < peers_.size(); ++i) {
-    join_delta(first, *peers_[i], first.document.clock());
+    join_delta(first, *peers_[i], report_of(first));
   }
   for (bool more = true; more;) {
     more = false;
@@ -1429,9 +1503,9 @@ void World::heal() {
   check(first);
   for (std::size_t i = 1; i < peers_.size(); ++i) {
     Peer& peer = *peers_[i];
-    if (i % 3 == 1) join_delta(peer, first, peer.document.clock());
+    if (i % 3 == 1) join_delta(peer, first, report_of(peer));
     if (i % 3 == 2) join_all(peer, first);
-    if (i % 3 == 0) join_delta(peer, first, stable_at(peer));
+    if (i % 3 == 0) join_delta(peer, first, {stable_at(peer), {}});
     check(peer);
   }
   // Now everything is stable. The store keeps what the document does.

@@ -77,6 +77,7 @@ struct Action {
     compare,         // finds out which cells differ from another replica's
     join_compared,   // those, as they have become since
     lose_disk,       // begins anew, perhaps with what was sent to it long ago, or from an old copy
+    retire,          // leaves ids out of the clock, or names one again
     count,
   };
   Kind kind;
@@ -99,7 +100,10 @@ rc::Gen<std::vector<Action>> any_actions();
 // About one list, text or log, whose elements come, go and are forgotten, and members that begin
 // anew.
 rc::Gen<std::vector<Action>> any_actions_on_elements();
-// The same, of these writes alone.
+// A whole history in which replicas write under ever new ids and leave others out of their clocks,
+// each when it likes.
+rc::Gen<std::vector<Action>> any_actions_that_retire();
+// A whole history of these writes alone.
 rc::Gen<std::vector<Action>> any_actions(const std::vector<Write::Kind>& writes);
 
 // ---- Where it happens ----
@@ -172,8 +176,9 @@ class World {
     // The last comparison with another replica.
     struct Compared {
       std::size_t other;
-      Clock ours;
-      Clock theirs;
+      Clock ours;    // with retired ids
+      Clock theirs;  // the same
+      Clock listed;  // theirs as it was sent
       std::uint64_t seed;
       std::vector<std::uint64_t> wanted;  // places of cells that differ, there and here
       std::vector<std::uint64_t> judged;
@@ -218,13 +223,20 @@ class World {
   void commit(Peer& peer, const Action& action);
   void abort(Peer& peer, const Action& action);
   void apply(Peer& peer, std::size_t event);
-  void join_delta(Peer& peer, const Peer& from, Clock base);
+  // A clock as it was reported, with the hash of what it leaves out.
+  struct Report {
+    Clock clock;
+    StateHash retired;
+  };
+  static Report report_of(const Peer& peer);
+  void join_delta(Peer& peer, const Peer& from, const Report& base);
   void join_all(Peer& peer, const Peer& from);
   void restart(Peer& peer);
   // Restarts from the copy of its store.
   void fall_back(Peer& peer);
   void prune(Peer& peer, unsigned choice);
   void become(Peer& peer);
+  void retire(Peer& peer, unsigned choice);
   void lose_disk(Peer& peer, unsigned choice);
   // From now on it is owed what the others know.
   void begin_anew(Peer& peer);
@@ -250,6 +262,7 @@ class World {
   Clock pruned_;  // by anybody
   // What ever came into and went out of each account of a bounded counter.
   std::map<Path, std::int64_t> rights_;
+  bool retires_ = false;
   // Promise 1 over the whole history: one clock, one state; one state, one hash, one export.
   std::map<std::string, Snapshot> by_clock_;
   std::map<std::string, StateHash> hash_of_state_;

@@ -25,7 +25,9 @@ std::vector<std::string> seeds() {
                     .applied = document.clock(),
                     .durable = document.clock(),
                     .state = document.hash(),
-                    .view = w});
+                    .view = w,
+                    .retired = document.hash(),
+                    .writer = document.self()});
     const std::string bytes = document.delta_since(Clock()).encoded();
     add(Chunk{.space = space, .transfer = w, .total_bytes = bytes.size(), .bytes = bytes});
   }

@@ -417,7 +417,7 @@ inline void World::drain(const std::string& name) {
   if (!machine.writing) return;
   machine.writing_clocks.clear();
   for (const std::string& space : machine.core->spaces()) {
-    machine.writing_clocks[space] = machine.core->document(space).clock();
+    machine.writing_clocks[space] = machine.core->document(space).clock_with_retired();
   }
   machine.written_at =
       now + machine.disk_latency_min +
@@ -515,7 +515,7 @@ inline bool World::converged(const std::string& space) {
     if (!machine.core || !machine.core->has_space(space)) continue;
     const Document& document = machine.core->document(space);
     if (!first) first = &document;
-    if (document.clock() != first->clock()) return false;
+    if (document.clock_with_retired() != first->clock_with_retired()) return false;
   }
   return true;
 }

@@ -66,7 +66,7 @@ TEST_F(InspectTest, tells_what_each_space_holds_and_takes) {
   auto found = inspect(directory_.path());
   ASSERT_TRUE(found.ok()) << found.error().to_string();
   EXPECT_TRUE(found->certain);
-  EXPECT_EQ(found->format, 1);
+  EXPECT_EQ(found->format, 2);
   EXPECT_EQ(found->commits, 2);
   EXPECT_EQ(found->database_bytes, std::filesystem::file_size(directory_.file("rejoin.db")));
   ASSERT_EQ(found->spaces.size(), 2u);

@@ -171,7 +171,32 @@ TEST(SqliteStore, newer_format_is_refused_with_both_versions) {
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.error().code, ErrorCode::unsupported_version);
   EXPECT_NE(store.error().message.find("77"), std::string::npos);
-  EXPECT_NE(store.error().message.find("up to 1"), std::string::npos);
+  EXPECT_NE(store.error().message.find("up to 2"), std::string::npos);
+}
+
+TEST(SqliteStore, older_format_is_read_and_becomes_the_present_one_with_the_next_commit) {
+  TempDirectory directory;
+  const auto format = [&](const char* pragma) {
+    sqlite3* db = nullptr;
+    EXPECT_EQ(sqlite3_open((directory.file("rejoin.db")).c_str(), &db), SQLITE_OK);
+    int version = 0;
+    sqlite3_exec(
+        db, pragma,
+        [](void* out, int, char** values, char**) {
+          *static_cast<int*>(out) = std::atoi(values[0]);
+          return 0;
+        },
+        &version, nullptr);
+    sqlite3_close(db);
+    return version;
+  };
+  write_to(directory.path(), new_space("s"));
+  format("PRAGMA user_version=1");
+  open_or_fail(at(directory.path()));
+  EXPECT_EQ(format("PRAGMA user_version"), 1);
+  write_to(directory.path(), one_record("s", "an event"));
+  EXPECT_EQ(format("PRAGMA user_version"), 2);
+  EXPECT_NE(open_or_fail(at(directory.path())), nullptr);
 }
 
 TEST(SqliteStore, database_of_another_program_is_refused) {

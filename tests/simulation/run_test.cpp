@@ -48,6 +48,8 @@ TEST(Run, seeds_of_edge_link_pass) { expect_seeds_pass("edge_link", 10); }
 TEST(Run, seeds_of_mixed_versions_pass) { expect_seeds_pass("mixed_versions", 10); }
 TEST(Run, seeds_of_overlay_pass) { expect_seeds_pass("overlay", 6); }
 TEST(Run, seeds_of_small_overlay_pass) { expect_seeds_pass("small_overlay", 10); }
+TEST(Run, seeds_of_replacements_pass) { expect_seeds_pass("replacements", 5); }
+TEST(Run, seeds_of_evicted_pass) { expect_seeds_pass("evicted", 5); }
 TEST(Run, seeds_of_join_leave_pass) { expect_seeds_pass("join_leave", 10); }
 TEST(Run, seeds_of_slow_drip_pass) { expect_seeds_pass("slow_drip", 10); }
 TEST(Run, seeds_of_rare_orders_pass) { expect_seeds_pass("rare_orders", 10); }

@@ -162,8 +162,10 @@ TEST(Message, small_messages_are_small) {
                              .state = hash,
                              .want_reply = false,
                              .gap = false,
-                             .view = hash.low}),
-            164u);
+                             .view = hash.low,
+                             .retired = hash,
+                             .writer = one.begin()->first}),
+            200u);
   EXPECT_LE(size(Ack{.space = space, .durable = one}), 106u);
   EXPECT_LE(size(ChunkAck{.space = space, .transfer = 7, .received = 1 << 20}), 86u);
 
@@ -172,8 +174,9 @@ TEST(Message, small_messages_are_small) {
                       .clock = one,
                       .cells = 1'000'000,
                       .from = 64,
-                      .bytes = std::string(64 * 13, 's')};
-  EXPECT_LE(size(sketch), 138u + sketch.bytes.size());
+                      .bytes = std::string(64 * 13, 's'),
+                      .retired = hash};
+  EXPECT_LE(size(sketch), 156u + sketch.bytes.size());
   EXPECT_LE(size(SketchAnswer{
                 .space = space, .comparison = 0x0123456789ABCDEF, .have = 64, .wanted = {}}),
             106u);

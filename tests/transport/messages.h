@@ -40,7 +40,9 @@ inline std::string to_text(const Message& message) {
     std::string operator()(const ClockReport& b) {
       return b.space + ": " + b.applied.to_string() + ", durable " + b.durable.to_string() +
              ", is " + b.state.to_string() + (b.want_reply ? ", want reply" : "") +
-             (b.gap ? ", gap" : "") + ", view " + std::to_string(b.view);
+             (b.gap ? ", gap" : "") + ", view " + std::to_string(b.view) + ", leaves out " +
+             b.retired.to_string() + (b.puzzled ? ", puzzled" : "") + ", writes as " +
+             b.writer.to_string() + ", the " + std::to_string(b.writer_number) + ". id";
     }
     std::string operator()(const Events& b) {
       return b.space + ": " + items(b.events, [](const EventPtr& e) { return e->encoded(); });
@@ -58,7 +60,8 @@ inline std::string to_text(const Message& message) {
     }
     std::string operator()(const Sketch& b) {
       return b.space + ": " + std::to_string(b.comparison) + " at " + b.clock.to_string() + " of " +
-             std::to_string(b.cells) + " from " + std::to_string(b.from) + ": " + b.bytes;
+             std::to_string(b.cells) + " leaving out " + b.retired.to_string() + " from " +
+             std::to_string(b.from) + ": " + b.bytes;
     }
     std::string operator()(const SketchAnswer& b) {
       return b.space + ": " + std::to_string(b.comparison) + " has " + std::to_string(b.have) +
@@ -166,16 +169,17 @@ inline rc::Gen<transport::Body> body() {
       as_body(rc::gen::construct<Digests>(rc::gen::container<std::vector<SpaceDigest>>(digest),
                                           number)),
       as_body(rc::gen::construct<ClockReport>(name(), clock(), clock(), state_hash(), boolean,
-                                              boolean, number)),
+                                              boolean, number, state_hash(), boolean, replica(),
+                                              rc::gen::arbitrary<std::uint32_t>())),
       as_body(rc::gen::construct<Events>(name(), events)),
       as_body(rc::gen::construct<Ack>(name(), clock(),
                                       rc::gen::container<std::vector<ReplicaId>>(writer))),
       chunk(),
       as_body(rc::gen::construct<ChunkAck>(
           name(), number, rc::gen::inRange<std::uint64_t>(0, limits::delta_bytes_max + 1))),
-      as_body(rc::gen::construct<Sketch>(name(), number, clock(), number,
-                                         rc::gen::arbitrary<std::uint32_t>(),
-                                         rc::gen::nonEmpty(rc::gen::arbitrary<std::string>()))),
+      as_body(rc::gen::construct<Sketch>(
+          name(), number, clock(), number, rc::gen::arbitrary<std::uint32_t>(),
+          rc::gen::nonEmpty(rc::gen::arbitrary<std::string>()), state_hash())),
       as_body(rc::gen::construct<SketchAnswer>(name(), number, rc::gen::arbitrary<std::uint32_t>(),
                                                boolean,
                                                rc::gen::arbitrary<std::vector<std::uint64_t>>())),

@@ -74,6 +74,11 @@ struct ClockReport {
   wantReply @5 :Bool;
   gap @6 :Bool;
   view @7 :UInt64;            # as in Summary
+  retiredLow @8 :UInt64;      # hash of the ids that the clocks leave out
+  retiredHigh @9 :UInt64;
+  puzzled @10 :Bool;
+  writer @11 :Data;           # 16 bytes: a replica id
+  writerNumber @12 :UInt32;   # how often it changed in this incarnation
 }
 
 struct Events {
@@ -108,6 +113,8 @@ struct Sketch {
   cells @3 :UInt64;
   from @4 :UInt32;
   symbols @5 :Data;           # as docs/formats.md has them
+  retiredLow @6 :UInt64;      # hash of the ids that the clock leaves out
+  retiredHigh @7 :UInt64;
 }
 
 struct SketchAnswer {

@@ -11,6 +11,7 @@
 #include <capnp/serialize.h>
 #include <kj/io.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <type_traits>
@@ -117,6 +118,13 @@ void write(const ClockReport& body, wire::Envelope::Body::Builder out) {
   report.setWantReply(body.want_reply);
   report.setGap(body.gap);
   report.setView(body.view);
+  report.setRetiredLow(body.retired.low);
+  report.setRetiredHigh(body.retired.high);
+  report.setPuzzled(body.puzzled);
+  if (!body.writer.is_nil()) {
+    report.setWriterNumber(body.writer_number);
+    report.setWriter(capnp::Data::Reader(body.writer.bytes.data(), body.writer.bytes.size()));
+  }
 }
 
 void write(const Events& body, wire::Envelope::Body::Builder out) {
@@ -162,6 +170,8 @@ void write(const Sketch& body, wire::Envelope::Body::Builder out) {
   sketch.setCells(body.cells);
   sketch.setFrom(body.from);
   sketch.setSymbols(data_of(body.bytes));
+  sketch.setRetiredLow(body.retired.low);
+  sketch.setRetiredHigh(body.retired.high);
 }
 
 void write(const SketchAnswer& body, wire::Envelope::Body::Builder out) {
@@ -323,13 +333,23 @@ Result<Body> read(wire::ClockReport::Reader in) {
   if (!applied) return std::move(applied).error();
   auto durable = clock_of(in.getDurable());
   if (!durable) return std::move(durable).error();
+  ReplicaId writer;
+  const auto id = in.getWriter();
+  if (id.size() != 0 && id.size() != writer.bytes.size()) {
+    return malformed("names no replica id");
+  }
+  std::copy(id.begin(), id.end(), writer.bytes.begin());
   return Body(ClockReport{.space = string_of(in.getSpace()),
                           .applied = *std::move(applied),
                           .durable = *std::move(durable),
                           .state = {.low = in.getStateLow(), .high = in.getStateHigh()},
                           .want_reply = in.getWantReply(),
                           .gap = in.getGap(),
-                          .view = in.getView()});
+                          .view = in.getView(),
+                          .retired = {.low = in.getRetiredLow(), .high = in.getRetiredHigh()},
+                          .puzzled = in.getPuzzled(),
+                          .writer = writer,
+                          .writer_number = in.getWriterNumber()});
 }
 
 Result<Body> read(wire::Events::Reader in) {
@@ -388,7 +408,8 @@ Result<Body> read(wire::Sketch::Reader in) {
                      .clock = *std::move(clock),
                      .cells = in.getCells(),
                      .from = in.getFrom(),
-                     .bytes = string_of(in.getSymbols())});
+                     .bytes = string_of(in.getSymbols()),
+                     .retired = {.low = in.getRetiredLow(), .high = in.getRetiredHigh()}});
 }
 
 Result<Body> read(wire::SketchAnswer::Reader in) {

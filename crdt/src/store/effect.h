@@ -28,7 +28,9 @@ enum class EffectKind : std::uint8_t {
 };
 
 inline constexpr std::uint8_t event_format = 1;
-inline constexpr std::uint8_t delta_format = 1;
+inline constexpr std::uint8_t delta_format = 2;
+// Where nothing is retired.
+inline constexpr std::uint8_t delta_format_without_retired = 1;
 
 // A dot whose replica is an index into the event's own table: 0 is the writer.
 struct EventDot {

@@ -79,6 +79,11 @@ class IdIndex {
       visit(entry(*part, at).leaf);
     }
   }
+  // Forgets all of other replicas than these, by number.
+  void keep_replicas(const std::vector<bool>& used) {
+    std::erase_if(parts_, [&](const Part& part) { return !used[part.replica]; });
+    recent_ = 0;
+  }
   template <class Visit>
   void for_each_replica(Visit visit) const {
     for (const Part& part : parts_) visit(part.replica);

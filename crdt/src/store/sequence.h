@@ -230,6 +230,11 @@ class Sequenced {
   };
   Forgotten forget_elements(const std::vector<Sequence>& stable, Kept kept,
                             std::vector<ElementId> named);
+  // Nothing is here of replicas that are not among these, by number.
+  void keep_replicas(const std::vector<bool>& used) {
+    index_.keep_replicas(used);
+    std::erase_if(removals_, [&](const RemovalsOf& of) { return !used[of.replica]; });
+  }
   // Undo insert, remove, and note_removal (of what was removed from the dot `by` on). The state
   // hash is the caller's.
   void erase(ElementId id, std::uint64_t count);

@@ -85,18 +85,29 @@ Store::~Store() = default;
 
 // ---- Replicas, clock, index ----
 
+void Store::set_id(Writer_& writer, const ReplicaId& id) {
+  writer.id = id;
+  writer.id_hash =
+      hash_bytes(std::string_view(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()));
+  // Not among our next event's dependencies before it has written something.
+  writer.changed_since_commit = false;
+}
+
 ReplicaIndex Store::intern(const ReplicaId& id) {
-  const auto [it, added] =
-      replica_by_id_.try_emplace(id, static_cast<ReplicaIndex>(writers_.size()));
-  if (added) {
+  const auto fresh =
+      free_writers_.empty() ? static_cast<ReplicaIndex>(writers_.size()) : free_writers_.back();
+  const auto [it, added] = replica_by_id_.try_emplace(id, fresh);
+  if (!added) return it->second;
+  if (free_writers_.empty()) {
     writers_.push_back({});
-    writers_.back().id = id;
-    writers_.back().id_hash = hash_bytes(
-        std::string_view(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()));
-    // Not among our next event's dependencies before it has written something.
-    writers_.back().changed_since_commit = false;
+  } else {
+    free_writers_.pop_back();
   }
-  return it->second;
+  Writer_& writer = writers_[fresh];
+  set_id(writer, id);
+  writer.clock = retired_.get(id);
+  writer.retired = writer.clock != 0;
+  return fresh;
 }
 
 ReplicaIndex Store::find_replica(const ReplicaId& id) const {
@@ -122,6 +133,7 @@ void Store::note_changed_writer(ReplicaIndex replica) {
 void Store::advance(ReplicaIndex replica, Sequence sequence) {
   Writer_& writer = writers_[replica];
   if (sequence <= writer.clock) return;
+  if (writer.retired) list_again(replica);
   writer.clock = sequence;
   clock_.set(writer.id, sequence);
   if (replica != self_ && !REJOIN_MUTATED(dependencies_are_left_out)) note_changed_writer(replica);
@@ -487,6 +499,7 @@ std::size_t Store::memory_bytes() const {
   for (const Writer_& writer : writers_) {
     bytes += sizeof(Writer_) + writer.index.capacity() * sizeof(IndexItem);
   }
+  bytes += (clock_.size() + retired_.size()) * sizeof(std::pair<ReplicaId, Sequence>);
   return bytes;
 }
 

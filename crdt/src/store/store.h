@@ -74,6 +74,7 @@ struct Writer_ {
   std::vector<IndexItem> index;
   std::size_t stale = 0;
   bool changed_since_commit = true;  // our next event must name it among its dependencies
+  bool retired = false;              // the clock leaves it out
 };
 
 struct CellReaders;
@@ -102,6 +103,21 @@ class Store {
   StateHash hash() const { return hash_; }
   // A clock by replica index; 0 for those that it does not name.
   std::vector<Sequence> dense(const Clock& clock) const;
+  // The same of a clock that leaves out what is retired here: it has all of that.
+  std::vector<Sequence> dense_with_retired(const Clock& clock) const;
+
+  // ---- Retired replicas (store_retire.cpp) ----
+  const Clock& retired() const { return retired_; }
+  StateHash retired_hash() const { return retired_hash_; }
+  // How much of a replica's writes is here, whether it is retired or not.
+  Sequence seen(const ReplicaId& id) const {
+    const Sequence listed = clock_.get(id);
+    return listed != 0 ? listed : retired_.get(id);
+  }
+  bool includes(const Clock& clock) const;
+  bool retire(const ReplicaId& id);
+  void restore(const ReplicaId& id);
+  std::optional<Document::Seen> seen_there(const Clock& clock, const StateHash& retired) const;
 
   // ---- Tree ----
   static constexpr NodeIndex root = 0;
@@ -187,12 +203,14 @@ class Store {
   Result<Applied> apply(const Event& event);
   bool tells_since(const Clock& base) const { return base.includes(floor_); }
   Delta delta_since(const Clock& base) const;
+  Delta whole(bool with_retired) const;
   // From where on what is missing can be told: all of it, when that has been forgotten.
   Clock delta_base(const Clock& reported) const;
   std::size_t delta_bytes_estimate(const Clock& base) const;
+  std::size_t whole_bytes_estimate() const;
   std::vector<Document::CellHash> cell_hashes(std::uint64_t seed) const;
   std::optional<Delta> delta_of(const std::vector<std::uint64_t>& places, std::uint64_t comparison,
-                                const Clock& compared) const;
+                                const Clock& compared, bool with_retired) const;
   Result<Applied> join(const Delta& delta);
   std::size_t prune(const Clock& stable, const Clock& early, const Clock& elements);
   std::uint64_t forget_elements(const Clock& stable);
@@ -295,8 +313,17 @@ class Store {
   void remember_for_settling(NodeIndex index);
 
   // -- clock and index --
+  static void set_id(Writer_& writer, const ReplicaId& id);
   void note_changed_writer(ReplicaIndex replica);
   void advance(ReplicaIndex replica, Sequence sequence);
+  // Of one that is retired: the clock names it again.
+  void list_again(ReplicaIndex replica);
+  // The ids that somebody's clock leaves out, by the hash of them; nothing when it cannot be told.
+  std::optional<Clock> retired_there(const Clock& clock, const StateHash& retired) const;
+  // Takes over what a whole state's clock leaves out. Whether that changed anything.
+  bool adopt_retired(const Clock& retired);
+  // Gives the numbers of retired replicas of which nothing is here any more to others.
+  void free_writers();
   void index_append(ReplicaIndex replica, Sequence sequence, NodeIndex node);
   bool index_item_valid(ReplicaIndex replica, const IndexItem& item) const;
   void compact_index(ReplicaIndex replica);
@@ -366,7 +393,8 @@ class Store {
   static bool decode_cell(CellReaders& in, Type type, Type parent, DecodedCell& out);
   static bool decode_sequence(CellReaders& in, Type type, DecodedSequence& out);
   static void decode_content(CellReaders& in, Type type, std::size_t piece, DecodedSequence& out);
-  std::vector<NodeIndex> touched_since(const Clock& base) const;
+  std::vector<NodeIndex> touched_since(const std::vector<Sequence>& since) const;
+  std::size_t bytes_estimate(const std::vector<Sequence>& since) const;
   void sort_for_paths(std::vector<NodeIndex>& nodes) const;
   template <class EncodeKey>
   void encode_steps(NodeIndex index, std::vector<NodeIndex>& previous, Writer& out,
@@ -404,6 +432,12 @@ class Store {
   std::unordered_map<ReplicaId, ReplicaIndex> replica_by_id_;  // looked up, never iterated
   ReplicaIndex self_ = 0;
   Clock clock_;
+  // What else is here: of replicas that clock_ leaves out, all that they wrote. In no clock of this
+  // document is there anything of these but in those of removals.
+  Clock retired_;
+  StateHash retired_hash_;
+  std::vector<ReplicaIndex> free_writers_;
+  std::size_t retired_writers_max_ = 0;  // look for numbers to free when there are more
   StateHash hash_;
   std::vector<ReplicaIndex> changed_since_commit_;
 

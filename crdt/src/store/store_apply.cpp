@@ -25,14 +25,14 @@ struct Store::EventContext {
 Result<Applied> Store::apply(const Event& event) {
   REJOIN_ASSERT(!in_transaction());
   const ReplicaIndex known = find_replica(event.writer());
-  const Sequence have = known == no_replica ? 0 : writers_[known].clock;
+  const Sequence have = known == no_replica ? retired_.get(event.writer()) : writers_[known].clock;
   if (event.last() <= have) return Applied::duplicate;
   if (event.first() > have + 1) return Applied::missing;
   if (event.first() <= have) {
     return make_error(ErrorCode::malformed,
                       "event " + event.id().to_string() + " overlaps writes that are here already");
   }
-  const bool ready = clock_.includes(event.dependencies());
+  const bool ready = includes(event.dependencies());
   if (!ready && !REJOIN_MUTATED(event_applied_before_what_it_depends_on)) return Applied::missing;
 
   EventContext context{event, intern(event.writer()), {}};
@@ -326,9 +326,9 @@ void Store::drop_subsumed_removals(const SubtreeRemoval& removal,
 
 std::size_t Store::prune(const Clock& stable, const Clock& early, const Clock& elements) {
   REJOIN_ASSERT(!in_transaction());
-  const std::vector<Sequence> all_have = dense(stable);
-  const std::vector<Sequence> known = dense(early);
-  const std::vector<Sequence> of_elements = dense(elements);
+  const std::vector<Sequence> all_have = dense_with_retired(stable);
+  const std::vector<Sequence> known = dense_with_retired(early);
+  const std::vector<Sequence> of_elements = dense_with_retired(elements);
   const Sequence too_far = REJOIN_MUTANT(prune_one_write_too_early, 0u, 1u);
   const auto is_stable = [&](LocalDot d) { return d.sequence <= all_have[d.replica] + too_far; };
   const std::size_t before = touch_count_ + removals_.size();
@@ -451,7 +451,7 @@ std::uint64_t Store::forget_elements(const Clock& stable) {
       !REJOIN_MUTATED(elements_forgotten_before_their_removal)) {
     return 0;
   }
-  const std::vector<Sequence> clock = dense(stable);
+  const std::vector<Sequence> clock = dense_with_retired(stable);
   // The removal of a subtree may not be stable, and is not noted with the elements below.
   const auto removal_is_stable = [&](NodeIndex index) {
     for (NodeIndex i = index; i != no_node; i = node(i).parent) {

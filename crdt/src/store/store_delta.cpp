@@ -26,9 +26,8 @@ std::size_t common_name(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::vector<NodeIndex> Store::touched_since(const Clock& base) const {
+std::vector<NodeIndex> Store::touched_since(const std::vector<Sequence>& since) const {
   std::vector<NodeIndex> nodes;
-  const std::vector<Sequence> since = dense(base);
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) {
     const std::vector<IndexItem>& index = writers_[r].index;
     const Sequence seen = REJOIN_MUTANT(delta_skips_the_first_write, since[r], since[r] + 1);
@@ -108,10 +107,17 @@ Clock Store::delta_base(const Clock& base) const {
 }
 
 std::size_t Store::delta_bytes_estimate(const Clock& reported) const {
+  return bytes_estimate(tells_since(reported) ? dense_with_retired(delta_base(reported))
+                                              : std::vector<Sequence>(writers_.size(), 0));
+}
+
+std::size_t Store::whole_bytes_estimate() const {
+  return bytes_estimate(std::vector<Sequence>(writers_.size(), 0)) + 24 * retired_.size();
+}
+
+std::size_t Store::bytes_estimate(const std::vector<Sequence>& since) const {
   std::size_t bytes = 64;
-  const Clock base = delta_base(reported);
-  const std::vector<Sequence> since = dense(base);
-  for (NodeIndex index : touched_since(base)) {
+  for (NodeIndex index : touched_since(since)) {
     const Node& n = node(index);
     bytes += 8 + n.key.contents().size();
     if (const auto* counters = std::get_if<CounterEntries>(&n.cell)) {
@@ -131,14 +137,24 @@ std::size_t Store::delta_bytes_estimate(const Clock& reported) const {
 }
 
 Delta Store::delta_since(const Clock& base) const {
+  if (!tells_since(base)) return whole(false);
   Delta delta;
-  if (!tells_since(base)) delta.scope = Delta::Scope::whole;
   delta.base = delta_base(base);
   delta.clock = clock_;
-  const std::vector<Sequence> since = dense(delta.base);
-  const bool whole = delta.scope == Delta::Scope::whole;
-  encode_body(delta, touched_since(delta.base), since, since, whole ? floor_ : Clock{},
-              whole ? element_floor_ : Clock{});
+  delta.retired_hash = retired_hash_;
+  const std::vector<Sequence> since = dense_with_retired(delta.base);
+  encode_body(delta, touched_since(since), since, since, {}, {});
+  return delta;
+}
+
+Delta Store::whole(bool with_retired) const {
+  Delta delta;
+  delta.scope = Delta::Scope::whole;
+  delta.clock = clock_;
+  delta.retired_hash = retired_hash_;
+  if (with_retired) delta.retired = retired_;
+  const std::vector<Sequence> none(writers_.size(), 0);
+  encode_body(delta, touched_since(none), none, none, floor_, element_floor_);
   return delta;
 }
 
@@ -246,28 +262,41 @@ std::vector<NodeIndex> Store::nodes_at(std::vector<std::uint64_t> places) const 
 }
 
 std::optional<Delta> Store::delta_of(const std::vector<std::uint64_t>& places,
-                                     std::uint64_t comparison, const Clock& compared) const {
+                                     std::uint64_t comparison, const Clock& compared,
+                                     bool with_retired) const {
   if (!tells_since(compared)) return std::nullopt;
   Delta delta;
   delta.scope = Delta::Scope::cells;
   delta.clock = clock_;
+  delta.retired_hash = retired_hash_;
+  if (with_retired) delta.retired = retired_;
   delta.comparison = comparison;
-  std::vector<NodeIndex> nodes = touched_since(compared);
+  const std::vector<Sequence> since = dense_with_retired(compared);
+  std::vector<NodeIndex> nodes = touched_since(since);
   const std::vector<NodeIndex> differing = nodes_at(places);
   nodes.insert(nodes.end(), differing.begin(), differing.end());
   std::sort(nodes.begin(), nodes.end());
   nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
   // Of removals in cells that differ no more the receiver hears nothing, not even of those that are
   // remembered here: it cannot pass them on.
-  encode_body(delta, std::move(nodes), std::vector<Sequence>(writers_.size(), 0), dense(compared),
-              compared, compared);
+  encode_body(delta, std::move(nodes), std::vector<Sequence>(writers_.size(), 0), since, compared,
+              compared);
   return delta;
 }
 
 Result<Applied> Store::join(const Delta& delta) {
   REJOIN_ASSERT(!in_transaction());
-  if (!clock_.includes(delta.base)) return Applied::missing;
-  if (clock_.includes(delta.clock)) return Applied::duplicate;
+  if (!includes(delta.base)) return Applied::missing;
+  std::optional<Clock> retired = delta.retired;
+  if (retired->empty()) retired = retired_there(delta.clock, delta.retired_hash);
+  if (!retired) return Applied::missing;
+  if (includes(delta.clock) && includes(*retired)) {
+    return adopt_retired(delta.retired) ? Applied::applied : Applied::duplicate;
+  }
+  const auto seen_by_them = [&](const ReplicaId& id) {
+    const Sequence listed = delta.clock.get(id);
+    return listed != 0 ? listed : retired->get(id);
+  };
 
   // Decode all of it before anything changes.
   const Result<std::string> plain = unpacked(delta.body, "delta");
@@ -278,9 +307,11 @@ Result<Applied> Store::join(const Delta& delta) {
                                                 std::to_string(in.position()));
   };
   std::vector<ReplicaId> table;
+  std::vector<Sequence> seen;
   for (std::uint64_t n = in.varint_at_most(in.remaining() / 16); n > 0 && in.ok(); --n) {
     table.push_back(in.replica());
-    if (delta.clock.get(table.back()) == 0) return malformed("a replica beyond its clock");
+    seen.push_back(seen_by_them(table.back()));
+    if (seen.back() == 0) return malformed("a replica beyond its clock");
   }
   struct DecodedRemoval {
     std::size_t shared;
@@ -336,7 +367,7 @@ Result<Applied> Store::join(const Delta& delta) {
   };
   bool beyond = false;
   const auto check_dot = [&](ReplicaIndex r, Sequence s) {
-    if (s > delta.clock.get(table[r])) beyond = true;
+    if (s > seen[r]) beyond = true;
   };
   const auto read_clock = [&] {
     Clock clock;
@@ -410,8 +441,11 @@ Result<Applied> Store::join(const Delta& delta) {
   std::vector<ReplicaIndex> local;
   for (const ReplicaId& id : table) local.push_back(intern(id));
   for (const auto& [id, sequence] : delta.clock) intern(id);
-  const std::vector<Sequence> ours = dense(clock_);
-  const std::vector<Sequence> theirs = dense(delta.clock);
+  std::vector<Sequence> ours, theirs;
+  for (const Writer_& writer : writers_) {
+    ours.push_back(writer.clock);
+    theirs.push_back(seen_by_them(writer.id));
+  }
   NewItems items;
   std::vector<NodeIndex> path;
   std::vector<NodeIndex> below_lists;
@@ -450,6 +484,19 @@ Result<Applied> Store::join(const Delta& delta) {
   if (!REJOIN_MUTATED(join_does_not_tell_what_is_forgotten)) forgotten_.join(forgotten);
   if (!REJOIN_MUTATED(join_does_not_raise_the_floor)) floor_.join(floor);
   element_floor_.join(element_floor);
+  // What only they leave out of their clock lies within their floors; what is left out here has no
+  // place in any.
+  for (const auto& [id, sequence] : *retired) {
+    if (clock_.get(id) == 0) continue;
+    if (!floor.empty()) floor_.advance({id, sequence});
+    if (!element_floor.empty()) element_floor_.advance({id, sequence});
+  }
+  for (const auto& [id, sequence] : delta.clock) {
+    if (clock_.get(id) != 0) continue;
+    floor_.set(id, 0);
+    element_floor_.set(id, 0);
+  }
+  adopt_retired(delta.retired);
   if (!REJOIN_MUTATED(join_does_not_index)) index_sorted_insert(std::move(items));
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) {
     if (writers_[r].stale * 2 > writers_[r].index.size() + 64) compact_index(r);

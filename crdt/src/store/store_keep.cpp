@@ -5,12 +5,14 @@
 #include "rejoin/crdt/limits.h"
 #include "rejoin/crdt/mutant.h"
 #include "store/cell_codec.h"
+#include "store/retired.h"
 
 namespace rejoin {
 
 namespace {
-constexpr std::uint8_t header_format = 1;
-}
+constexpr std::uint8_t header_format = 2;
+constexpr std::uint8_t header_format_without_retired = 1;
+}  // namespace
 
 // ---- Changes ----
 
@@ -97,6 +99,7 @@ std::string Store::header() const {
     out.replica(writer.id);
     out.varint(REJOIN_MUTANT(checkpoint_without_its_clock, writer.clock, 0u));
   }
+  REJOIN_MUTANT(checkpoint_without_its_retired, retired_, Clock()).encode(out);
   forgotten_.encode(out);
   REJOIN_MUTANT(checkpoint_without_its_floor, floor_, Clock()).encode(out);
   element_floor_.encode(out);
@@ -132,9 +135,9 @@ Status Store::load_header(std::string_view bytes) {
   const auto corrupt = [] { return make_error(ErrorCode::corrupt, "the header does not parse"); };
   Reader in(bytes);
   const std::uint8_t format = in.u8();
-  if (in.ok() && format != header_format) {
+  if (in.ok() && format != header_format && format != header_format_without_retired) {
     return make_error(ErrorCode::unsupported_version, "header format " + std::to_string(format) +
-                                                          ", this build reads " +
+                                                          ", this build reads up to " +
                                                           std::to_string(header_format));
   }
   // Cells name replicas by their number in this list.
@@ -143,13 +146,35 @@ Status Store::load_header(std::string_view bytes) {
   for (std::uint64_t n = in.varint_at_most(in.remaining() / 16); n > 0 && in.ok(); --n) {
     const ReplicaId id = in.replica();
     const Sequence sequence = in.varint_at_most(limits::sequence_max);
+    if (in.ok() && id.is_nil() && sequence == 0 && format == header_format) {
+      free_writers_.push_back(static_cast<ReplicaIndex>(writers_.size()));
+      writers_.push_back({});
+      writers_.back().changed_since_commit = false;
+      continue;
+    }
     if (!in.ok() || id.is_nil() || find_replica(id) != no_replica) return corrupt();
-    writers_[intern(id)].clock = sequence;
+    replica_by_id_.emplace(id, static_cast<ReplicaIndex>(writers_.size()));
+    writers_.push_back({});
+    set_id(writers_.back(), id);
+    writers_.back().clock = sequence;
     if (sequence > 0) clock_.set(id, sequence);
+  }
+  if (format == header_format) {
+    Result<Clock> retired = Clock::decode(in);
+    if (!retired.ok()) return corrupt();
+    for (const auto& [id, sequence] : *retired) {
+      const ReplicaIndex known = find_replica(id);
+      if (known == no_replica) continue;
+      if (writers_[known].clock != sequence) return corrupt();
+      writers_[known].retired = true;
+      clock_.set(id, 0);
+    }
+    retired_ = std::move(*retired);
+    retired_hash_ = hash_of_retired(retired_);
   }
   for (Clock* kept : {&forgotten_, &floor_, &element_floor_}) {
     Result<Clock> clock = Clock::decode(in);
-    if (!clock.ok() || !clock_.includes(*clock)) return corrupt();
+    if (!clock.ok() || !includes(*clock)) return corrupt();
     *kept = std::move(*clock);
   }
   for (std::uint64_t n = in.varint_at_most(in.remaining()); n > 0 && in.ok(); --n) {
@@ -167,8 +192,7 @@ Status Store::load_header(std::string_view bytes) {
     removal.clock = std::move(*clock);
     // A removal is a write within the clock, of what had been seen by then.
     const Sequence known = writers_[removal.dot.replica].clock;
-    if (removal.dot.sequence == 0 || removal.dot.sequence > known ||
-        !clock_.includes(removal.clock) ||
+    if (removal.dot.sequence == 0 || removal.dot.sequence > known || !includes(removal.clock) ||
         !is_container(steps.empty() ? Type::map : steps.back().type)) {
       return corrupt();
     }
@@ -430,12 +454,25 @@ Status Store::check_invariants() const {
     }
   }
   for (const Writer_& writer : writers_) {
-    if (writer.clock != clock_.get(writer.id)) return broken("the clocks differ", root);
+    const Clock& listed = writer.retired ? retired_ : clock_;
+    if (writer.clock != listed.get(writer.id)) return broken("the clocks differ", root);
     for (std::size_t i = 1; i < writer.index.size(); ++i) {
       if (writer.index[i - 1].sequence > writer.index[i].sequence) {
         return broken("an index is out of order", root);
       }
     }
+  }
+  for (const auto& [id, sequence] : retired_) {
+    const ReplicaIndex known = find_replica(id);
+    if (clock_.get(id) != 0 || (known != no_replica && !writers_[known].retired)) {
+      return broken("a retired replica is in the clock", root);
+    }
+    if (floor_.get(id) != 0 || element_floor_.get(id) != 0) {
+      return broken("a retired replica is in a floor", root);
+    }
+  }
+  if (hash_of_retired(retired_) != retired_hash_) {
+    return broken("the hash of retired replicas is wrong", root);
   }
   return {};
 }

@@ -19,6 +19,7 @@ void Store::begin(TransactionOptions options) {
   if (!transaction_) transaction_ = std::make_unique<TransactionState>();
   transaction_->clear();
   transaction_->options = std::move(options);
+  if (writers_[self_].retired) list_again(self_);
   transaction_->first = writers_[self_].clock + 1;
   in_transaction_ = true;
   (void)savepoint();
@@ -269,6 +270,17 @@ void Store::remove_subtree(NodeIndex index, bool keep_self) {
 
   Clock clock = clock_;
   if (writers_[self_].clock > 0) clock.set(self(), writers_[self_].clock);
+  // Of retired replicas those of which anything is here: what is not here goes by what took it
+  // away. And those that were named before.
+  for (const Writer_& writer : writers_) {
+    if (writer.retired && !writer.index.empty() &&
+        !REJOIN_MUTATED(subtree_removal_spares_the_retired)) {
+      clock.set(writer.id, writer.clock);
+    }
+  }
+  for (const ReplicaIndex r : transaction_->replicas) {
+    if (writers_[r].retired) clock.set(writers_[r].id, writers_[r].clock);
+  }
   const Sequence sequence = begin_write(EffectKind::remove_subtree, index);
   Writer out(transaction_->effects);
   out.varint(keep_self ? 1 : 0);

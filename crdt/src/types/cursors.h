@@ -33,7 +33,7 @@ Result<std::size_t> find_cursor(const Store* store, NodeIndex at, const Elements
     }
   }
   const bool seen =
-      store != nullptr && cursor.element.sequence <= store->clock().get(cursor.element.replica);
+      store != nullptr && cursor.element.sequence <= store->seen(cursor.element.replica);
   return make_error(
       ErrorCode::not_found,
       "the element " + cursor.element.to_string() + " of a cursor " +

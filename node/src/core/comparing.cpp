@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/impl.h"
+#include "rejoin/crdt/mutant.h"
 
 namespace rejoin::node {
 
@@ -47,7 +48,8 @@ void Core::Impl::send_symbols(Replica& replica, Peer& peer, Link& link) {
   send(peer,
        transport::Sketch{replica.name, comparing.id, comparing.clock, cells,
                          static_cast<std::uint32_t>(comparing.from),
-                         encode_symbols(symbols, comparing.from, comparing.to, cells)},
+                         encode_symbols(symbols, comparing.from, comparing.to, cells),
+                         comparing.retired},
        replica.last_own);
   hurry(replica, now.monotonic + resend_after(peer));
 }
@@ -61,8 +63,17 @@ void Core::Impl::on_sketch_answer(Peer& peer, const transport::SketchAnswer& mes
   comparing.progress_at = now.monotonic;
   comparing.silences = 0;
   if (message.done) {
-    const auto delta = replica->document.delta_of(places_of(comparing.cells, message.wanted),
-                                                  comparing.id, comparing.clock);
+    // What was left out only later may be news since.
+    const auto then = replica->document.seen_there(comparing.clock, comparing.retired);
+    const bool knew_all =
+        (then && !then->lacks_retired) || REJOIN_MUTATED(compared_clock_is_taken_as_it_was);
+    if (!knew_all) {
+      link.comparing.reset();
+      return start_comparison(*replica, peer, link);
+    }
+    const auto delta =
+        replica->document.delta_of(places_of(comparing.cells, message.wanted), comparing.id,
+                                   then ? then->clock : comparing.clock, link.may_lack_retired);
     link.comparing.reset();
     if (delta) return start_transfer(*replica, peer, link, *delta);
     return start_comparison(*replica, peer, link);  // more was forgotten meanwhile
@@ -73,7 +84,7 @@ void Core::Impl::on_sketch_answer(Peer& peer, const transport::SketchAnswer& mes
   if (message.have == too_many || comparing.to > transport::sketch_symbols_max ||
       symbols_cost > replica->document.delta_bytes_estimate({}) / packing_usual) {
     link.comparing.reset();
-    return start_transfer(*replica, peer, link, replica->document.delta_since({}));
+    return start_transfer(*replica, peer, link, replica->document.whole());
   }
   if (message.have != comparing.to) return;  // late
   comparing.from = comparing.to;
@@ -89,15 +100,15 @@ void Core::Impl::on_sketch(Peer& peer, const transport::Sketch& message) {
   Link& link = this->link(*replica, peer);
   set_lacks(*replica, peer, link, false);
   if (!own_id_holds(*replica, peer, message.clock.get(replica->document.self()))) return;
-  if (replica->document.clock().includes(message.clock)) return;
+  if (has_all(*replica, message.clock, message.retired)) return;
   if (!link.compared || link.compared->id != message.comparison) {
     // Each costs a look at every cell.
     if (message.from != 0 ||
         !limit("compare " + peer.name + " " + message.space, options.exchange_interval / 2)) {
       return;
     }
-    link.compared = std::make_unique<IncomingComparison>(message.comparison, replica->document,
-                                                         message.clock, now.monotonic);
+    link.compared = std::make_unique<IncomingComparison>(
+        message.comparison, replica->document, message.clock, message.retired, now.monotonic);
   }
   IncomingComparison& compared = *link.compared;
   if (message.from > compared.decoder.symbol_count()) return;  // nobody honest leaves some out
@@ -105,7 +116,7 @@ void Core::Impl::on_sketch(Peer& peer, const transport::Sketch& message) {
   // What came again was not heard to have come.
   if (message.from < compared.decoder.symbol_count()) return answer_sketch(*replica, peer, link);
   const auto symbols = decode_symbols(message.bytes, message.from, message.cells);
-  if (!symbols.ok() || message.clock != compared.theirs) {
+  if (!symbols.ok() || message.clock != compared.theirs || message.retired != compared.retired) {
     link.compared.reset();
     return malformed(peer.name, message.space,
                      symbols.ok() ? "a sketch changed its clock" : symbols.error().message);
@@ -133,11 +144,12 @@ void Core::Impl::answer_sketch(Replica& replica, Peer& peer, Link& link) {
 bool Core::Impl::prepare_compared(const Replica& replica, Link& link, Delta& delta) const {
   const std::unique_ptr<IncomingComparison> compared = std::move(link.compared);
   if (!compared || compared->id != delta.comparison || !compared->decoder.done()) return false;
-  Clock had = compared->ours;
-  Clock has = replica.document.clock();
-  had.meet(compared->theirs);
-  has.meet(compared->theirs);
-  if (had != has) return false;
+  const ReplicaId& self = replica.document.self();
+  if (compared->within_theirs(compared->ours, self) !=
+          compared->within_theirs(replica.document.clock_with_retired(), self) &&
+      !REJOIN_MUTATED(late_comparison_counts)) {
+    return false;
+  }
   delta.judged = places_of(compared->cells, compared->decoder.only_ours());
   return true;
 }
@@ -148,7 +160,7 @@ Micros Core::Impl::run_comparisons(Replica& replica, Peer& peer, Link& link) {
     OutgoingComparison& comparing = *link.comparing;
     const Micros end = comparing.progress_at + options.transfer_timeout;
     const Micros patience = resend_after(peer) * (1 << std::min(comparing.silences, 5));
-    if (link.applied.includes(comparing.clock)) {
+    if (!link.may_lack_retired && link.applied.includes(listed(replica, comparing.clock))) {
       link.comparing.reset();  // it was told by somebody else
     } else if (end <= now.monotonic) {
       ++counters.transfers_abandoned;
@@ -163,7 +175,7 @@ Micros Core::Impl::run_comparisons(Replica& replica, Peer& peer, Link& link) {
   }
   if (link.compared) {
     const Micros end = link.compared->progress_at + options.transfer_timeout;
-    if (end <= now.monotonic || replica.document.clock().includes(link.compared->theirs)) {
+    if (end <= now.monotonic || has_all(replica, link.compared->theirs, link.compared->retired)) {
       link.compared.reset();
     } else {
       next = std::min(next, end);

@@ -36,12 +36,14 @@ struct OutgoingComparison {
   OutgoingComparison(std::uint64_t id_in, const Document& document, Micros now)
       : id(id_in),
         clock(document.clock()),
+        retired(document.retired_hash()),
         cells(document.cell_hashes(id)),
         sketch(hashes_of(cells)),
         progress_at(now) {}
 
   const std::uint64_t id;
   const Clock clock;
+  const StateHash retired;
   const std::vector<Document::CellHash> cells;
   SketchEncoder sketch;
   // The symbols under way.
@@ -54,17 +56,31 @@ struct OutgoingComparison {
 
 // The side that lacks something.
 struct IncomingComparison {
-  IncomingComparison(std::uint64_t id_in, const Document& document, Clock theirs_in, Micros now)
+  IncomingComparison(std::uint64_t id_in, const Document& document, Clock theirs_in,
+                     const StateHash& retired_in, Micros now)
       : id(id_in),
-        ours(document.clock()),
+        ours(document.clock_with_retired()),
         theirs(std::move(theirs_in)),
+        retired(retired_in),
         cells(document.cell_hashes(id)),
         decoder(hashes_of(cells)),
         progress_at(now) {}
 
+  // What may be within their state, of a clock of ours: where they leave out ids that is not known.
+  Clock within_theirs(const Clock& clock, const ReplicaId& self) const {
+    Clock within;
+    for (const auto& [replica, sequence] : clock) {
+      const Sequence named = theirs.get(replica);
+      const bool left_out = named == 0 && retired != StateHash{} && replica != self;
+      within.set(replica, left_out ? sequence : std::min(sequence, named));
+    }
+    return within;
+  }
+
   const std::uint64_t id;
-  const Clock ours;  // when they were compared
+  const Clock ours;  // when they were compared, with retired ids
   const Clock theirs;
+  const StateHash retired;  // there
   const std::vector<Document::CellHash> cells;
   SketchDecoder decoder;
   Micros progress_at;

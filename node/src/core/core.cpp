@@ -97,6 +97,7 @@ void Core::Impl::replace_replica_id(Replica& replica, const std::string& reason)
   const ReplicaId id = draw_replica_id();
   replica.document.become(id);
   replica.identity = Identity::fresh;
+  ++replica.ids_replaced;
   replica.confirmed_by.clear();
   if (replica.durable) {
     replica.last_own = last_own = queue.add(SpaceRecord{replica.name, id, clock.last()});
@@ -293,6 +294,7 @@ Status Core::open_space(StoredSpace stored, Now now) {
                               "the storage may have lost the last writes under the old one");
   }
   impl_->state_changed(replica);
+  impl_->retire_soon(replica);
   return {};
 }
 
@@ -311,7 +313,7 @@ const Document& Core::document(const std::string& space) const {
 }
 
 bool Core::shows(const std::string& space, const Clock& token) const {
-  return document(space).clock().includes(token) || REJOIN_MUTATED(token_is_ignored);
+  return document(space).includes(token) || REJOIN_MUTATED(token_is_ignored);
 }
 
 bool Core::keeps_replica_id(const std::string& space) const {

@@ -199,7 +199,10 @@ void Core::Impl::join_incoming(Replica& replica, Peer& peer, Link& link) {
   replica.asked_until = now.monotonic;
   Result<Delta> delta = Delta::decode(bytes);
   if (!delta.ok()) return malformed(peer.name, replica.name, delta.error().message);
-  if (!own_id_holds(replica, peer, delta->clock.get(replica.document.self()))) return;
+  const ReplicaId self = replica.document.self();
+  if (!own_id_holds(replica, peer, std::max(delta->clock.get(self), delta->retired.get(self)))) {
+    return;
+  }
   if (delta->scope == Delta::Scope::cells) {
     if (!prepare_compared(replica, link, *delta)) {
       link.asked_at = Micros{-1};
@@ -207,21 +210,31 @@ void Core::Impl::join_incoming(Replica& replica, Peer& peer, Link& link) {
     }
     bytes = delta->encoded();
   }
-  const Clock before = replica.document.clock();
-  const Result<Applied> joined = replica.document.join(*delta);
+  const Clock before = replica.document.clock_with_retired();
+  const Result<Applied> joined = delta->retired.empty() && !leave_out_the_same(replica, *delta)
+                                     ? Applied::missing
+                                     : replica.document.join(*delta);
   if (!joined.ok()) return malformed(peer.name, replica.name, joined.error().message);
   if (*joined == Applied::missing) {
     link.asked_at = Micros{-1};
     return ask(replica, peer, link);
   }
-  Link::absorb(link.applied, delta->clock, replica.document.clock());
+  if (!delta->retired.empty() && *joined == Applied::applied) leave_out(replica, {});
+  Link::absorb(link.applied, delta->clock, replica.document);
   if (*joined == Applied::duplicate) return;
   ++counters.deltas_joined;
   for (const auto& [writer, sequence] : delta->clock) {
     if (sequence > before.get(writer)) replica.recent.forget(writer);
   }
+  for (const auto& [writer, sequence] : delta->retired) {
+    if (sequence > before.get(writer)) replica.recent.forget(writer);
+  }
   if (replica.durable && !REJOIN_MUTATED(delta_is_not_logged)) {
     enqueue(replica, RecordKind::delta, std::move(bytes));
+    // Our clocks take everything to be durable that they leave out.
+    if (!delta->retired.empty() && !REJOIN_MUTATED(retired_ids_are_durable_at_once)) {
+      replica.last_own = last_own = queue.end();
+    }
   }
   link.ack_wanted = true;
   if (!replica.durable) want_flush(replica);

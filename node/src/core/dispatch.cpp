@@ -323,6 +323,8 @@ Link& Core::Impl::link(Replica& replica, Peer& peer) {
     link = Link{};
     link.epoch = peer.epoch;
     link.relayed_to = replica.recent.begin_number();
+    link.may_lack_retired =
+        !replica.document.retired().empty() && !REJOIN_MUTATED(everybody_has_what_is_retired);
   }
   return link;
 }
@@ -422,6 +424,8 @@ void Core::Impl::run(Replica& replica) {
   }
   if (std::min(replica.prune_due, replica.forget_due) <= now.monotonic) prune(replica);
   also(std::min(replica.prune_due, replica.forget_due));
+  if (replica.retire_due <= now.monotonic) retire(replica);
+  also(replica.retire_due);
   REJOIN_ASSERT(next > now.monotonic);
   schedule(replica, next);
 }

@@ -39,7 +39,7 @@ void Core::Impl::on_events(Peer& peer, transport::Events& message) {
         link.ack_wanted = link.ack_now = !REJOIN_MUTATED(lost_acknowledgement_is_not_repeated);
         break;
       case Outcome::missing:
-        stream_broken |= event->first() > replica->document.clock().get(event->writer()) + 1;
+        stream_broken |= event->first() > replica->document.seen(event->writer()) + 1;
         if (!replica->waiting.add(event, peer.slot, now.monotonic, options.waiting_bytes_max)) {
           ++counters.events_waiting_dropped;
         }
@@ -63,14 +63,15 @@ void Core::Impl::on_events(Peer& peer, transport::Events& message) {
 }
 
 Core::Impl::Outcome Core::Impl::apply(Replica& replica, const EventPtr& event, Peer& from) {
-  const Clock& clock_here = replica.document.clock();
   Link& link = this->link(replica, from);
-  if (clock_here.includes(event->id())) {
+  Clock those;
+  those.advance(event->id());
+  if (replica.document.includes(those)) {
     ++counters.events_duplicate;
     if (!has_full_mesh() && link.applied.get(event->writer()) < event->first()) {
       link.enough.insert(event->writer());  // it came by another branch
     }
-    link.applied.advance(event->id());
+    Link::absorb(link.applied, those, replica.document);
     return Outcome::duplicate;
   }
   const ReplicaId self = replica.document.self();
@@ -115,7 +116,7 @@ Core::Impl::Outcome Core::Impl::apply(Replica& replica, const EventPtr& event, P
 
 void Core::Impl::apply_waiting(Replica& replica) {
   while (!replica.waiting.empty()) {
-    const auto ready = replica.waiting.take_ready(replica.document.clock());
+    const auto ready = replica.waiting.take_ready(replica.document);
     if (!ready) return;
     Peer& from = *peers[ready->from];
     if (apply(replica, ready->event, from) == Outcome::applied) {
@@ -174,8 +175,8 @@ void Core::Impl::on_ack(Peer& peer, const transport::Ack& message) {
   Link& link = this->link(*replica, peer);
   if (!own_id_holds(*replica, peer, message.durable.get(replica->document.self()))) return;
   const bool had_to_take_over = link.must_take_over();
-  Link::absorb(link.durable, message.durable, replica->document.clock());
-  Link::absorb(link.applied, message.durable, replica->document.clock());
+  Link::absorb(link.durable, message.durable, replica->document);
+  Link::absorb(link.applied, message.durable, replica->document);
   sample_round_trip(*replica, peer, message.durable);
   for (const ReplicaId& writer : message.enough) {
     const bool is_known = replica->document.clock().get(writer) > 0;
@@ -258,6 +259,7 @@ void Core::Impl::persisted(std::uint64_t ticket, const Status& outcome) {
     if (others) acknowledge_to_others(replica);
     want_flush(replica);
     progress(replica);
+    retire_soon(replica);
   }
   in_flight.clear();
   // New events leave before the reports that were kept back with them: whoever reads the report

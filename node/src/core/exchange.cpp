@@ -68,6 +68,9 @@ void Core::Impl::refresh(Replica& replica) {
   summary_of_all -= replica.summary_part;
   replica.digest_clock =
       hash_of(replica.document.clock().fingerprint(), replica.durable_part().fingerprint());
+  if (const StateHash retired = replica.document.retired_hash(); retired != StateHash{}) {
+    replica.digest_clock = hash_of(replica.digest_clock, retired);
+  }
   replica.summary_part = hash_of(replica.digest_clock, replica.document.hash(), replica.name);
   summary_of_all += replica.summary_part;
   for (std::uint32_t slot = 0; slot < replica.links.size(); ++slot) {
@@ -208,9 +211,10 @@ void Core::Impl::agree(Replica& replica, Peer& peer, Link& link, std::uint64_t t
   link.deferred = false;
   const Clock& clock_here = replica.document.clock();
   const Clock& durable = replica.durable_part();
-  Link::absorb(link.applied, clock_here, clock_here);
+  link.may_lack_retired = link.puzzling = false;
+  Link::absorb(link.applied, clock_here, replica.document);
   Link::absorb(link.durable, REJOIN_MUTANT(agreement_counts_as_durable, durable, clock_here),
-               clock_here);
+               replica.document);
   settle(replica, link, durable);
   settle_in_view(replica, link, clock_here, durable, their_view);
   if (!shares_view(their_view)) peer.agreed_view = 0;  // it is to be said again when they do
@@ -257,7 +261,9 @@ void Core::Impl::send_report(Replica& replica, Peer& peer, Link& link, bool want
        transport::ClockReport{replica.name, replica.document.clock(),
                               REJOIN_MUTANT(report_says_more_than_is_durable,
                                             replica.durable_part(), replica.document.clock()),
-                              replica.document.hash(), want_reply, gap, view},
+                              replica.document.hash(), want_reply, gap, view,
+                              replica.document.retired_hash(), link.puzzling,
+                              replica.document.self(), replica.ids_replaced},
        replica.last_own);
 }
 
@@ -270,35 +276,60 @@ void Core::Impl::on_clock_report(Peer& peer, const transport::ClockReport& messa
   Link& link = this->link(*replica, peer);
   set_lacks(*replica, peer, link, false);
   if (!own_id_holds(*replica, peer, message.applied.get(replica->document.self()))) return;
+  note_writer(*replica, link, message);
+  const std::optional<Told> told = understand(*replica, message);
+  if (!told) return on_puzzling_report(*replica, peer, link, message);
+  link.puzzling = false;
   confirm_identity(*replica, peer);
 
   const Clock& clock_here = replica->document.clock();
-  if (message.applied == clock_here) {
-    ++counters.certificate_checks;
-    if (message.state != replica->document.hash()) diverged(*replica, peer, link, message.state);
+  // One that does not understand us must be told what we leave out, too.
+  link.may_lack_retired = told->lacks_retired || message.puzzled;
+  Link::absorb(link.applied, told->applied, replica->document);
+  if (told->durable) {
+    Link::absorb(link.durable, *told->durable, replica->document);
+    sample_round_trip(*replica, peer, *told->durable);
   }
-  Link::absorb(link.applied, message.applied, clock_here);
-  Link::absorb(link.durable, message.durable, clock_here);
-  settle(*replica, link,
-         REJOIN_MUTANT(applied_removals_are_forgotten, message.durable, message.applied));
-  settle_in_view(*replica, link, message.applied, message.durable, message.view);
-  sample_round_trip(*replica, peer, message.durable);
+  if (!told->lacks_retired) {
+    if (told->applied == clock_here) {
+      ++counters.certificate_checks;
+      if (message.state != replica->document.hash()) diverged(*replica, peer, link, message.state);
+    }
+    if (told->durable) {
+      settle(*replica, link,
+             REJOIN_MUTANT(applied_removals_are_forgotten, *told->durable, told->applied));
+      settle_in_view(*replica, link, told->applied, *told->durable, message.view);
+    }
+  }
   progress_of_peer(*replica);
 
   if (!message.want_reply && !message.gap && link.asked_at >= Micros{0}) {
     peer.round_trip.sample(now.monotonic - link.asked_at);
     link.asked_at = Micros{-1};
-    if (replica->asked_slot == peer.slot && clock_here.includes(message.applied)) {
+    if (replica->asked_slot == peer.slot && clock_here.includes(told->applied)) {
       replica->asked_until = now.monotonic;  // it has nothing for us: on to the next
       hurry(*replica, now.monotonic);
     }
   }
-  if (!link.transferred.empty() && message.applied.includes(link.transferred)) {
+  if (!link.transferred.empty() && !told->lacks_retired &&
+      told->applied.includes(link.transferred)) {
     link.transferred = Clock{};
     link.transfer_pause = link.next_transfer_at = Micros{0};
   }
-  catch_up(*replica, peer, link, message.applied, message.gap);
-  if (message.want_reply && !catching_up_from_other(*replica, peer)) {
+  // One that does not understand us can join nothing less than the whole state. But it may come to
+  // understand our answer.
+  link.puzzled_reports = message.puzzled ? link.puzzled_reports + 1 : 0;
+  if (told->lacks_retired ||
+      (link.puzzled_reports > 1 && !REJOIN_MUTATED(who_is_puzzled_stays_so))) {
+    hand_over(*replica, peer, link, told->applied);
+  } else if (!message.puzzled) {
+    catch_up(*replica, peer, link, told->applied, message.gap);
+  }
+  const bool puzzled = message.puzzled && !link.outgoing && !link.comparing;
+  if (!told->lacks_retired) {
+    retire_what_is_retired_there(*replica, message.applied, told->applied);
+  }
+  if (puzzled || (message.want_reply && !catching_up_from_other(*replica, peer))) {
     send_report(*replica, peer, link, false, false);
   }
 }
@@ -373,6 +404,18 @@ void Core::Impl::catch_up(Replica& replica, Peer& peer, Link& link, const Clock&
   if (outgoing_transfers() >= options.outgoing_transfers_max) return;
   if (comparing_pays(replica, reported)) return start_comparison(replica, peer, link);
   start_transfer(replica, peer, link, replica.document.delta_since(reported));
+}
+
+void Core::Impl::hand_over(Replica& replica, Peer& peer, Link& link, const Clock& reported) {
+  if (link.outgoing || link.comparing || now.monotonic < link.next_transfer_at ||
+      outgoing_transfers() >= options.outgoing_transfers_max) {
+    return;
+  }
+  link.sent = reported;
+  const bool comparing_pays =
+      !reported.empty() && replica.document.whole_bytes_estimate() >= options.compare_from_bytes;
+  if (comparing_pays) return start_comparison(replica, peer, link);
+  start_transfer(replica, peer, link, replica.document.whole());
 }
 
 // The estimate knows nothing of packing, which may take off most. Where that could decide, the

@@ -38,6 +38,7 @@ void Core::Impl::settle_in_view(Replica& replica, Link& link, const Clock& appli
   if (std::exchange(link.settled_view, view) != view) link.settled_in_view = Clock{};
   link.settled_in_view.join(durable);
   link.settled_in_view_at = now.monotonic;
+  retire_soon(replica);
 }
 
 void Core::Impl::forget_soon(Replica& replica) {
@@ -92,7 +93,11 @@ void Core::Impl::prune(Replica& replica) {
     early.join(stable);
   }
   const bool forget = !options.members.empty() && advance_forgetting(replica);
-  if (stable == replica.pruned_to && early == replica.pruned_early_to && !forget) return;
+  const StateHash retired = replica.document.retired_hash();
+  const bool more_retired = std::exchange(replica.pruned_retired, retired) != retired;
+  if (stable == replica.pruned_to && early == replica.pruned_early_to && !forget && !more_retired) {
+    return;
+  }
   replica.pruned_to = stable;
   replica.pruned_early_to = early;
   // Of elements more is to be forgotten than their removals, so these wait for that: but not for
@@ -112,7 +117,7 @@ std::optional<Replica::Kept> Core::Impl::kept_by_all(const Replica& replica,
                                                      Micros& confirmed_at) const {
   // Who finds the others has not found them yet.
   if (may_not_know_all() && options.members.size() < 2) return std::nullopt;
-  Replica::Kept kept{replica.durable_part(), Micros{0}};
+  Replica::Kept kept{replica.durable_part(), replica.document.retired_hash(), Micros{0}};
   confirmed_at = now.monotonic;
   for (const std::string& member : options.members) {
     if (member == options.name) continue;
@@ -151,12 +156,16 @@ bool Core::Impl::advance_forgetting(Replica& replica) {
                          true) &&
            kept->clock.includes(candidates.front().clock)) {
       replica.elements_forgotten_to = std::move(candidates.front().clock);
+      replica.elements_forgotten_retired = candidates.front().retired;
       candidates.pop_front();
       advanced = true;
     }
     const Clock& last =
         candidates.empty() ? replica.elements_forgotten_to : candidates.back().clock;
-    if (kept->clock != last && std::ssize(candidates) < kept_clocks_max) {
+    const StateHash& last_retired =
+        candidates.empty() ? replica.elements_forgotten_retired : candidates.back().retired;
+    if ((kept->clock != last || kept->retired != last_retired) &&
+        std::ssize(candidates) < kept_clocks_max) {
       const Micros turn = candidates.empty() ? kept->at : candidates.back().at + spacing;
       if (turn <= kept->at) {
         candidates.push_back(*kept);

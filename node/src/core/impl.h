@@ -9,6 +9,7 @@
 //   deltas.cpp      transfers of deltas
 //   comparing.cpp   finding out which cells differ, for one that is behind what is forgotten
 //   overlay.cpp     who the members are, who is a neighbour, who is alive
+//   retiring.cpp    replica ids whose writers are gone, and what others' clocks leave out
 //   forgetting.cpp  removals, and what orders elements, that every member has seen
 #pragma once
 
@@ -198,6 +199,8 @@ struct Core::Impl {
   void diverged(Replica& replica, Peer& peer, Link& link, const StateHash& theirs);
   void confirm_identity(Replica& replica, const Peer& peer);
   void catch_up(Replica& replica, Peer& peer, Link& link, const Clock& reported, bool gap);
+  // Gives the state to one that lacks something of a retired id, whatever else it has.
+  void hand_over(Replica& replica, Peer& peer, Link& link, const Clock& reported);
   Clock without_news(const Replica& replica, Clock have, Micros since) const;
   bool events_are_cheaper(const Replica& replica, const Clock& reported,
                           std::optional<std::uint64_t> event_bytes) const;
@@ -261,6 +264,37 @@ struct Core::Impl {
   std::optional<Replica::Kept> kept_by_all(const Replica& replica, Micros& confirmed_at) const;
   bool advance_forgetting(Replica& replica);
   void prune(Replica& replica);
+
+  // ---- retiring.cpp ----
+  // What a peer reported, told as our clock is.
+  struct Told {
+    Clock applied;
+    std::optional<Clock> durable;  // nothing where our clocks cannot say it
+    bool lacks_retired;
+  };
+  // Nothing when it cannot be told. Names ids again of which the peer has more than they wrote.
+  std::optional<Told> understand(Replica& replica, const transport::ClockReport& message);
+  // Under which id a peer writes: that is not left out.
+  void note_writer(Replica& replica, Link& link, const transport::ClockReport& message);
+  // Names ids again that are retired.
+  void restore(Replica& replica, const Clock& ids);
+  std::set<ReplicaId> present_ids(const Replica& replica) const;
+  void on_puzzling_report(Replica& replica, Peer& peer, Link& link,
+                          const transport::ClockReport& message);
+  // After ids were left out of the document's clock: out of all others.
+  void leave_out(Replica& replica, const Clock& known);
+  // Without the ids that are retired here.
+  static Clock listed(const Replica& replica, Clock clock);
+  // Whether everything is here that somebody has whose clock leaves `retired` out.
+  static bool has_all(const Replica& replica, const Clock& clock, const StateHash& retired);
+  void retire_soon(Replica& replica);
+  void retire(Replica& replica);
+  void retire(Replica& replica, Clock gone);  // all of which is durable here
+  // Has our clock leave out the ids that the delta's does, where that can be told: what becomes of
+  // it must not depend on anything that the log does not say.
+  bool leave_out_the_same(Replica& replica, const Delta& delta);
+  // Of a report that was understood: its clock, and as it was told.
+  void retire_what_is_retired_there(Replica& replica, const Clock& named, const Clock& told);
 
   // ---- comparing.cpp ----
   bool comparing_pays(const Replica& replica, const Clock& reported) const;

@@ -35,6 +35,11 @@ void RecentEvents::forget(const ReplicaId& writer) {
   while (!entries_.empty() && !entries_.front().event) drop_oldest();
 }
 
+void RecentEvents::leave_out(const ReplicaId& writer) {
+  forget(writer);
+  runs_.erase(writer);
+}
+
 void RecentEvents::keep_only(const Clock& clock) {
   for (const auto& [writer, run] : runs_) {
     if (run.numbers.empty()) continue;

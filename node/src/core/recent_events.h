@@ -33,6 +33,8 @@ class RecentEvents {
   void add(EventPtr event, Position gate, std::uint32_t from, std::chrono::microseconds now);
   // A delta took this writer's clock further than the events here: they are no longer the last.
   void forget(const ReplicaId& writer);
+  // The same of one that writes no more.
+  void leave_out(const ReplicaId& writer);
   // Forgets every writer whose run does not end where `clock` says.
   void keep_only(const Clock& clock);
 

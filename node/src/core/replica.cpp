@@ -8,10 +8,11 @@ namespace {
 constexpr std::size_t unknown_replicas_max = 64;
 }  // namespace
 
-void Link::absorb(Clock& known, const Clock& reported, const Clock& ours) {
+void Link::absorb(Clock& known, const Clock& reported, const Document& ours) {
   for (const auto& [replica, sequence] : reported) {
-    if (known.size() >= ours.size() + unknown_replicas_max && known.get(replica) == 0 &&
-        ours.get(replica) == 0) {
+    if (ours.retired().get(replica) != 0) continue;
+    if (known.size() >= ours.clock().size() + unknown_replicas_max && known.get(replica) == 0 &&
+        ours.clock().get(replica) == 0) {
       continue;
     }
     known.advance(Dot{replica, sequence});

@@ -42,6 +42,14 @@ struct Link {
   // What was durable here when the peer's incarnation was confirmed. Until it has all of that, it
   // may be one that began anew, and must take over our state in one step: it gets no single events.
   Clock takeover;
+  // The same where it is not known to have all that retired ids wrote. (What else is kept here of
+  // its clocks is told as ours is, and takes it to have that.)
+  bool may_lack_retired = false;
+  bool puzzling = false;    // it cannot be told what its last report left out
+  int puzzled_reports = 0;  // in a row, of its
+  // The id that it writes under, and how many it had before; nil: not known.
+  ReplicaId writes_as;
+  std::uint32_t writer_number = 0;
 
   // What it holds if everything that we sent arrives. `sent_before` is older than resend_after:
   // what of it the peer still lacks was lost. (`sent_snapshot` becomes `sent_before` in turn.)
@@ -89,14 +97,22 @@ struct Link {
 
   bool must_take_over() {
     if (!takeover.empty() && applied.includes(takeover)) takeover = Clock{};
-    return !takeover.empty();
+    return !takeover.empty() || may_lack_retired;
+  }
+  // Calls visit(clock) for every clock that is kept here.
+  template <class Visit>
+  void for_each_clock(Visit visit) {
+    for (Clock* clock : {&applied, &durable, &settled, &settled_in_view, &takeover, &sent,
+                         &sent_snapshot, &sent_before, &resent, &acked, &transferred}) {
+      visit(*clock);
+    }
   }
   // How far it is with this writer's events, if everything that we sent arrives.
   Sequence reach(const ReplicaId& writer) const {
     return std::max(sent.get(writer), applied.get(writer));
   }
   // Joins what was reported into what is known, bounded as described at `applied`.
-  static void absorb(Clock& known, const Clock& reported, const Clock& ours);
+  static void absorb(Clock& known, const Clock& reported, const Document& ours);
   // Records that everything in `clock` was sent now.
   void mark_sent(const Clock& clock, Micros now, Micros resend_after);
   void mark_sent(const Dot& dot, Micros now, Micros resend_after);
@@ -162,14 +178,21 @@ struct Replica {
   Micros pruned_at{-1};
   Clock pruned_to;
   Clock pruned_early_to;
+  StateHash pruned_retired;  // what these leave out
   // For forgetting elements: what all members, as they are now, had said to keep, and when the last
   // of them had; the oldest first. And up to where elements are forgotten.
   struct Kept {
     Clock clock;
+    StateHash retired;  // what it left out then
     Micros at;
   };
   std::deque<Kept> forgettable;
   Clock elements_forgotten_to;
+  StateHash elements_forgotten_retired;
+
+  std::uint32_t ids_replaced = 0;  // in this incarnation
+  Micros retire_due = never;
+  Micros retired_at{-1};
 
   const Clock& durable_part() const { return durable ? durable_clock : document.clock(); }
   // Our clock without own writes that are not durable: what a peer may get now.

@@ -29,17 +29,17 @@ bool WaitingEvents::add(EventPtr event, std::uint32_t from, std::chrono::microse
   return true;
 }
 
-std::optional<WaitingEvents::Item> WaitingEvents::take_ready(const Clock& clock) {
+std::optional<WaitingEvents::Item> WaitingEvents::take_ready(const Document& document) {
   for (auto it = runs_.begin(); it != runs_.end();) {
     Run& run = it->second;
-    const Sequence known = clock.get(it->first);
+    const Sequence known = document.seen(it->first);
     while (!run.empty() && run.begin()->second.event->last() <= known) erase(run, run.begin());
     if (run.empty()) {
       it = runs_.erase(it);
       continue;
     }
     const Event& head = *run.begin()->second.event;
-    if (head.first() <= known + 1 && clock.includes(head.dependencies())) {
+    if (head.first() <= known + 1 && document.includes(head.dependencies())) {
       std::optional<Item> ready = run.begin()->second;
       erase(run, run.begin());
       return ready;

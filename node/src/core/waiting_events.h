@@ -6,7 +6,7 @@
 #include <map>
 #include <optional>
 
-#include "rejoin/crdt/clock.h"
+#include "rejoin/crdt/document.h"
 #include "rejoin/crdt/event.h"
 
 namespace rejoin::node {
@@ -23,9 +23,9 @@ class WaitingEvents {
   // False when it would take more than `bytes_max`. An event that is here already is accepted.
   bool add(EventPtr event, std::uint32_t from, std::chrono::microseconds now,
            std::size_t bytes_max);
-  // Removes and returns one whose turn has come at `clock`, and drops what `clock` includes on the
-  // way. O(writers that wait).
-  std::optional<Item> take_ready(const Clock& clock);
+  // Removes and returns one whose turn has come, and drops what is known on the way. O(writers that
+  // wait).
+  std::optional<Item> take_ready(const Document& document);
   // Drops what came before `limit`; returns when the oldest of the rest came (max(): nothing is
   // left).
   std::chrono::microseconds drop_older_than(std::chrono::microseconds limit);

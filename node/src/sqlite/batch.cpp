@@ -1,5 +1,6 @@
 // Writing to a store: one batch, one transaction.
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -283,6 +284,10 @@ Status Store::write(const PersistBatch& batch) {
   Batch change(*this, batch);
   auto status = begin_.run();
   if (status.ok()) status = change.write();
+  if (status.ok() && is_older_) {
+    const std::string sql = "PRAGMA user_version=" + std::to_string(format_version);
+    status = connection_->execute(sql.c_str());
+  }
   if (status.ok() && !REJOIN_MUTATED(sqlite_acknowledges_before_the_commit)) status = commit_.run();
   if (!status.ok()) {
     // Some errors have rolled back already.
@@ -290,6 +295,7 @@ Status Store::write(const PersistBatch& batch) {
     write_failed_ = true;
     return status;
   }
+  is_older_ = false;
   change.adopt();
   const std::int64_t sync_every = 64;
   acknowledge(!batch.checkpoints.empty() || !batch.spaces.empty() ||

@@ -20,7 +20,8 @@
 namespace rejoin::node::sqlite {
 
 inline constexpr std::int64_t application_id = 0x524A4E31;  // "RJN1": in the file's header
-inline constexpr std::int64_t format_version = 1;           // SQLite's user_version
+inline constexpr std::int64_t format_version = 2;           // SQLite's user_version
+inline constexpr std::int64_t oldest_format_version = 1;    // without retired replica ids
 
 // The statements that make an empty store, in the order and spelling in which SQLite keeps them.
 inline constexpr const char* schema[] = {

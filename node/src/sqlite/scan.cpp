@@ -199,8 +199,8 @@ class Scanner {
     while (!in.at_end()) {
       const std::uint8_t kind = in.u8();
       const std::string_view bytes = in.bytes(limits::delta_bytes_max);
-      const bool known = kind == static_cast<std::uint8_t>(RecordKind::event) ||
-                         kind == static_cast<std::uint8_t>(RecordKind::delta);
+      const bool known = kind >= static_cast<std::uint8_t>(RecordKind::event) &&
+                         kind <= static_cast<std::uint8_t>(RecordKind::restored);
       if (!in.ok() || !known) return connection_.corrupt(which + "does not parse");
       if (auto status = visitor_.record(space, static_cast<RecordKind>(kind), bytes);
           !status.ok()) {

@@ -159,7 +159,7 @@ Status Store::recognize() {
                           std::to_string(format_version) + ": use a newer one",
                       connection_->path());
   }
-  if (*version != format_version) {
+  if (*version < oldest_format_version) {
     return connection_->corrupt("there is no format " + std::to_string(*version));
   }
   auto tables = connection_->prepare("SELECT sql FROM sqlite_schema ORDER BY rowid");
@@ -174,6 +174,7 @@ Status Store::recognize() {
   if (*row) return connection_->corrupt("its schema has more tables than it should");
   if (!torn.ok()) return std::move(torn).error();
   torn_end_ = *torn;
+  is_older_ = *version != format_version;
   return {};
 }
 

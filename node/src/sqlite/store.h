@@ -64,6 +64,7 @@ class Store {
 
   bool had_log_ = false;  // a write-ahead log with something in it, before this open()
   bool loaded_ = false;
+  bool is_older_ = false;      // its format, until the next commit
   bool torn_end_ = false;      // of the write-ahead log, as found
   bool write_failed_ = false;  // since the write-ahead log was last emptied
   std::uint64_t boot_ = 0;

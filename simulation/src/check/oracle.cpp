@@ -131,7 +131,7 @@ Oracle::Refs Oracle::visible(const Refs& ops, const Shown& shown) const {
 }
 
 std::optional<Oracle::Difference> Oracle::compare(const Document& document) const {
-  const Dense view = dense(document.clock());
+  const Dense view = dense(document.clock_with_retired());
   if (auto wrong = check_whole_transactions(view)) return Difference{*wrong, std::nullopt};
   const Shown shown = shown_commits(view);
   for (ContainerIndex i = 0; i < keys_.containers().size(); ++i) {

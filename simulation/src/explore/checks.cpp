@@ -75,7 +75,7 @@ std::vector<CommitId> Explorer::commits_in(const ClusterState& state, const Cloc
 
 std::optional<Broken> Explorer::check_state(const ClusterState& state, const Document& document,
                                             const std::string& name) {
-  const Clock& clock = document.clock();
+  const Clock& clock = document.clock_with_retired();
   Oracle oracle(keys_);
   for (const CommitId id : commits_in(state, clock)) {
     const ExploredCommit& commit = histories_.commit(id);
@@ -125,7 +125,7 @@ std::optional<Broken> Explorer::check_healed(const ClusterState& state) {
                   "the nodes do not come to agree and to rest: " + cluster.why()};
   }
   const Document& first = cluster.processes().front()->document();
-  if (!first.clock().includes(known)) {
+  if (!first.clock_with_retired().includes(known)) {
     return Broken{Promise::durability, "the nodes agree on less than some of them knew"};
   }
   for (const auto& process : cluster.processes()) {

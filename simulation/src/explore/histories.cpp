@@ -123,7 +123,7 @@ void Histories::describe(History& history, const Process& process, Process::Outc
   if (!process.up()) return;
   history.deadline = process.deadline();
   history.self = process.document().self();
-  history.clock = process.document().clock();
+  history.clock = process.document().clock_with_retired();
   history.hash = process.document().hash();
   const auto status = process.core().status(explored_space, process.local_now());
   history.waits = process.document().remembers_removals() || status.waiting_events != 0;

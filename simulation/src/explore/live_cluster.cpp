@@ -72,11 +72,11 @@ std::string LiveCluster::unsettled() const {
     if (!process->up()) continue;
     const Document& document = process->document();
     if (first == nullptr) first = process.get();
-    if (document.clock() != first->document().clock()) {
-      return process->name() + " has " + document.clock().to_string() + " and " + first->name() +
-             " has " + first->document().clock().to_string();
+    if (document.clock_with_retired() != first->document().clock_with_retired()) {
+      return process->name() + " has " + document.clock_with_retired().to_string() + " and " +
+             first->name() + " has " + first->document().clock_with_retired().to_string();
     }
-    if (process->on_disk() != document.clock()) {
+    if (process->on_disk() != document.clock_with_retired()) {
       return "not everything is durable at " + process->name();
     }
     if (all_up && document.remembers_removals()) {

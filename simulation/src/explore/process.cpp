@@ -108,9 +108,9 @@ void Process::start(Outcome& outcome) {
   for (auto& word : options.random_seed) word = ids.next();
   core_ = std::make_unique<node::Core>(std::move(options), local_now());
   for (auto& space : *stored) {
-    if (space.document.clock() != on_disk_) {
+    if (space.document.clock_with_retired() != on_disk_) {
       return broken(outcome, Promise::durability,
-                    "restarted with " + space.document.clock().to_string() +
+                    "restarted with " + space.document.clock_with_retired().to_string() +
                         ", but its disk had acknowledged " + on_disk_.to_string());
     }
     if (auto status = core_->open_space(std::move(space), local_now()); !status.ok()) {
@@ -138,7 +138,7 @@ void Process::keep_batch(Outcome& outcome) {
 
 void Process::take_step(const NodeInput& input, Outcome& outcome) {
   ExploredCommit commit;
-  commit.before = document().clock();
+  commit.before = document().clock_with_retired();
   const auto committed = core_->transact(
       explored_space, {}, {},
       [&](Transaction& transaction) {
@@ -172,7 +172,7 @@ void Process::pump(Outcome& outcome) {
       return broken(outcome, Promise::invariants, "hands out a batch while one is being written");
     }
     batch_ = std::move(batch);
-    batch_clock_ = document().clock();
+    batch_clock_ = document().clock_with_retired();
     batch_time_ = last_time_;
   }
   for (const auto& notice : core_->take_notices()) {
@@ -193,7 +193,7 @@ void Process::pump(Outcome& outcome) {
 
 // What can be said of this node alone.
 void Process::check(Outcome& outcome) {
-  const Clock& clock = document().clock();
+  const Clock& clock = document().clock_with_retired();
   if (!clock.includes(clock_)) {
     broken(outcome, Promise::clocks,
            "'s clock went back from " + clock_.to_string() + " to " + clock.to_string());

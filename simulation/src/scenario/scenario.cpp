@@ -523,6 +523,7 @@ void read_all(TomlTable& top, Scenario& scenario, TomlProblems& problems) {
     scenario.liveness.emplace();
     read_liveness(std::move(table), scenario, *scenario.liveness);
   });
+  top.read("evicted", scenario.evicted);
   read_member_changes(top, "join", problems, scenario.joins);
   read_member_changes(top, "leave", problems, scenario.leaves);
   part("core", [&](TomlTable table) { read_core_options(table, scenario.core); });
@@ -583,6 +584,9 @@ Status Scenario::validate() const {
       return wrong("fault.nodes: a " + std::string(to_string(fault.kind)) +
                    " fault names two nodes");
     }
+  }
+  for (const auto& node : evicted) {
+    if (!names.contains(node)) return wrong("evicted: there is no node \"" + node + "\"");
   }
   if (const std::string why = why_no_change(*this, joins); !why.empty()) {
     return wrong("join: " + why);

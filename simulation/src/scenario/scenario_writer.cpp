@@ -110,6 +110,7 @@ void write_top(Table top, const Scenario& scenario) {
   }
   if (scenario.breaks) top.line("breaks", quoted(to_string(*scenario.breaks)));
   top.line("nodes", written_list(scenario.nodes));
+  if (!scenario.evicted.empty()) top.line("evicted", written_list(scenario.evicted));
   constexpr const char* topologies[] = {"mesh", "line", "ring", "star", "random", "overlay"};
   if (scenario.topology != standard.topology) {
     top.line("topology", quoted(topologies[static_cast<int>(scenario.topology)]));

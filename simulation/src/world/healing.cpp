@@ -1,5 +1,6 @@
 // What must come to hold once all faults have ended: agreement, rest, silence.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "counter_names.h"
@@ -47,7 +48,8 @@ void World::heal_all() {
   if (failed()) return;
   for (const auto& space : services_->spaces) {
     Clock& alive = alive_at_heal_[space.name];
-    for (const Host* host : all_hosts()) alive.join(host->core().document(space.name).clock());
+    for (const Host* host : all_hosts())
+      alive.join(host->core().document(space.name).clock_with_retired());
   }
   queue_.after(Duration(0), [this] { check_agreement(); });
   queue_.after(converge_within_, [this] {
@@ -86,9 +88,9 @@ Duration World::time_on_recorded_links() const {
 
 bool World::agree(const std::vector<Host*>& hosts) const {
   for (const auto& space : services_->spaces) {
-    const Clock& first = hosts[0]->core().document(space.name).clock();
+    const Clock& first = hosts[0]->core().document(space.name).clock_with_retired();
     for (const Host* host : hosts) {
-      if (host->core().document(space.name).clock() != first) return false;
+      if (host->core().document(space.name).clock_with_retired() != first) return false;
     }
   }
   return true;
@@ -97,9 +99,9 @@ bool World::agree(const std::vector<Host*>& hosts) const {
 std::string World::disagreement(const std::vector<Host*>& hosts) const {
   for (const auto& space : services_->spaces) {
     Clock all;
-    for (const Host* host : hosts) all.join(host->core().document(space.name).clock());
+    for (const Host* host : hosts) all.join(host->core().document(space.name).clock_with_retired());
     for (const Host* host : hosts) {
-      const Clock& here = host->core().document(space.name).clock();
+      const Clock& here = host->core().document(space.name).clock_with_retired();
       if (here == all) continue;
       for (const auto& [replica, sequence] : all) {
         if (here.get(replica) >= sequence) continue;
@@ -121,7 +123,7 @@ void World::check_agreement() {
   moment("agreed");
   for (const auto& space : services_->spaces) {
     const Document& document = all_hosts()[0]->core().document(space.name);
-    if (!document.clock().includes(alive_at_heal_[space.name])) {
+    if (!document.clock_with_retired().includes(alive_at_heal_[space.name])) {
       fail(Promise::durability,
            "the nodes agreed on less than some of them knew when the faults ended, in " +
                space.name);
@@ -149,13 +151,39 @@ std::string World::misbelief(const Host& host) const {
          " members that are there, of " + std::to_string(all_hosts().size());
 }
 
+// The clocks of nodes that all hear each other name nobody in the end who writes no more, however
+// many there were.
+std::string World::still_named() const {
+  for (const Host* host : all_hosts()) {
+    if (host->core_options().members.empty() ||
+        host->core_options().peers.size() + 1 != hosts_.size()) {
+      return {};
+    }
+  }
+  for (const auto& space : services_->spaces) {
+    std::set<ReplicaId> present;
+    for (const Host* host : all_hosts()) {
+      present.insert(host->core().document(space.name).self());
+    }
+    for (const Host* host : all_hosts()) {
+      for (const auto& [id, sequence] : host->core().document(space.name).clock()) {
+        if (present.contains(id)) continue;
+        return "the clock of " + host->name() + " in " + space.name + " names " + id.short_name() +
+               ", under which nobody writes any more";
+      }
+    }
+  }
+  return {};
+}
+
 std::string World::unsettled() const {
+  if (const std::string named = still_named(); !named.empty()) return named;
   for (const Host* host : all_hosts()) {
     if (auto wrong = misbelief(*host); !wrong.empty()) return wrong;
     for (const auto& space : services_->spaces) {
       const Document& document = host->core().document(space.name);
       const auto where = host->name() + " in " + space.name;
-      if (space.durable && host->space(space.name).on_disk != document.clock()) {
+      if (space.durable && host->space(space.name).on_disk != document.clock_with_retired()) {
         return "not everything is durable at " + where;
       }
       // A node forgets removals once it has heard from every member itself.
@@ -264,7 +292,7 @@ void World::restart_from_disk() {
     std::map<std::string, std::pair<Clock, StateHash>> before;
     for (const auto& space : services_->spaces) {
       const Document& document = host->core().document(space.name);
-      if (space.durable) before[space.name] = {document.clock(), document.hash()};
+      if (space.durable) before[space.name] = {document.clock_with_retired(), document.hash()};
     }
     const std::uint64_t betrayals = host->disk_betrayals();
     crash(host->index(), true);
@@ -273,7 +301,7 @@ void World::restart_from_disk() {
     if (host->disk_betrayals() != betrayals) continue;  // damage that nobody had met
     for (const auto& [name, state] : before) {
       const Document& document = host->core().document(name);
-      if (document.clock() == state.first && document.hash() == state.second) continue;
+      if (document.clock_with_retired() == state.first && document.hash() == state.second) continue;
       fail(Promise::durability,
            host->name() + "'s disk gives another state of " + name + " than what it had agreed on");
       return;
@@ -301,7 +329,7 @@ void World::deep_check(bool all_nodes) {
       if (!hosts_[a]->up() || !hosts_[b]->up()) continue;
       const Document& one = hosts_[a]->core().document(space.name);
       const Document& other = hosts_[b]->core().document(space.name);
-      if (one.clock() != other.clock()) continue;
+      if (one.clock_with_retired() != other.clock_with_retired()) continue;
       if (compared.empty()) compared = one.canonical_state();
       state_before = other.canonical_state();
       if (compared != state_before) {

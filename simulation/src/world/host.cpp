@@ -153,7 +153,7 @@ bool Host::judge(Result<std::vector<node::StoredSpace>>& stored, bool lied) {
   for (const auto& space : *stored) by_name[space.name] = &space;
   const auto clock_of = [&](const std::string& space) {
     const auto found = by_name.find(space);
-    return found == by_name.end() ? Clock() : found->second->document.clock();
+    return found == by_name.end() ? Clock() : found->second->document.clock_with_retired();
   };
   const auto holds = [&](const auto& expected) {
     return std::ranges::all_of(services_.spaces, [&](const Workload::Space& space) {
@@ -371,7 +371,8 @@ void Host::begin_writing(std::shared_ptr<const node::PersistBatch> batch) {
   } else {
     writing.batch = std::move(batch);
     for (const auto& space : services_.spaces) {
-      if (space.durable) writing.clocks[space.name] = core_->document(space.name).clock();
+      if (space.durable)
+        writing.clocks[space.name] = core_->document(space.name).clock_with_retired();
     }
     writing.last_time = last_time_;
   }
@@ -443,7 +444,7 @@ void Host::look_for_changes() {
     }
     const Dot& forgotten = space.forgotten_after;
     if (forgotten.replica == space.writer && !forgotten.replica.is_nil() &&
-        document.clock().get(forgotten.replica) > forgotten.sequence) {
+        document.clock_with_retired().get(forgotten.replica) > forgotten.sequence) {
       services_.observer.broken(Promise::durability,
                                 name() + " goes on under " + forgotten.replica.short_name() +
                                     " in " + space_name +
@@ -452,10 +453,10 @@ void Host::look_for_changes() {
                                     std::to_string(forgotten.sequence));
       return;
     }
-    if (document.clock() == space.clock) continue;
+    if (document.clock_with_retired() == space.clock) continue;
     services_.observer.clock_moved(*this, space_name);
     if (!up()) return;
-    space.clock = document.clock();
+    space.clock = document.clock_with_retired();
   }
 }
 

@@ -77,7 +77,7 @@ std::string World::core_lags() const {
     Host& writer = *hosts_[proof.at];
     const std::string what = "what was written at " + writer.name() + " in " + proof.space;
     for (const Host* host : core_) {
-      if (!host->core().document(proof.space).clock().includes(proof.dot)) {
+      if (!host->core().document(proof.space).clock_with_retired().includes(proof.dot)) {
         return what + " is not shown at " + host->name();
       }
     }

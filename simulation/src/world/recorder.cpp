@@ -77,7 +77,11 @@ struct Words {
   std::string operator()(const transport::ClockReport& report) const {
     return report.space + ": applied " + report.applied.to_string() + ", durable " +
            report.durable.to_string() + ", state " + report.state.to_string().substr(0, 8) +
-           (report.want_reply ? ", wants a reply" : "") + (report.gap ? ", has a gap" : "");
+           (report.want_reply ? ", wants a reply" : "") + (report.gap ? ", has a gap" : "") +
+           (report.puzzled ? ", does not understand the last one" : "") +
+           (report.retired == StateHash{}
+                ? ""
+                : ", leaves out " + report.retired.to_string().substr(0, 8));
   }
   std::string operator()(const transport::Events& events) const {
     std::string text = events.space + ':';

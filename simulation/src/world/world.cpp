@@ -105,6 +105,9 @@ void World::make_hosts() {
     } else if (fixed) {
       options.core.members = scenario_.nodes;
     }
+    std::erase_if(options.core.members, [&](const std::string& name) {
+      return std::ranges::find(scenario_.evicted, name) != scenario_.evicted.end();
+    });
     for (const NodeIndex j : neighbours[i]) {
       if (!joins_later(j)) options.core.peers.push_back(scenario_.nodes[j]);
     }
@@ -280,6 +283,7 @@ void World::answered(Host& host, const node::RightsAnswers::Answer& answer) {
   trace("answer " + describe() + ' ' + committed.event->id().to_string() + ' ' +
         std::to_string(answer.given));
   Clock before = committed.clock;
+  before.join(host.core().document(answer.space).retired());
   before.set(committed.event->writer(), committed.event->first() - 1);
   workload_->answered(host.index(), answer.space, answer.counter, *committed.event, before);
 }
@@ -316,7 +320,7 @@ void World::crash(NodeIndex node, bool keep_disk) {
   Host& host = *hosts_[node];
   std::map<std::string, Sequence> written;
   for (const auto& [name, view] : host.spaces()) {
-    written[name] = host.core().document(name).clock().get(view.writer);
+    written[name] = host.core().document(name).clock_with_retired().get(view.writer);
   }
   const std::uint64_t betrayals = host.disk_betrayals();
   host.crash(keep_disk);
@@ -370,7 +374,7 @@ void World::store_damaged(Host& host) {
 }
 
 void World::clock_moved(Host& host, const std::string& space) {
-  const Clock& clock = host.core().document(space).clock();
+  const Clock& clock = host.core().document(space).clock_with_retired();
   const Clock& before = host.space(space).clock;
   if (!clock.includes(before)) {
     fail(Promise::clocks, host.name() + "'s clock of " + space + " went back from " +
@@ -390,11 +394,15 @@ void World::clock_moved(Host& host, const std::string& space) {
 
 void World::check_certificate(Host& host, const std::string& space) {
   const Document& document = host.core().document(space);
-  auto wrong = certificates_[space].observe(host.name(), document.clock(), document.hash());
+  auto wrong =
+      certificates_[space].observe(host.name(), document.clock_with_retired(), document.hash());
   if (!wrong) return;
   for (const auto& other : hosts_) {
     if (!is_of_workload(space)) break;
-    if (!other->up() || other->core().document(space).clock() != document.clock()) continue;
+    if (!other->up() ||
+        other->core().document(space).clock_with_retired() != document.clock_with_retired()) {
+      continue;
+    }
     const auto state = workload_->wrong_state(other->index(), space);
     *wrong += "; at " + other->name() + ' ' + state.value_or("everything reads as it should");
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rejoin/crdt/clock.h"
+#include "rejoin/crdt/hash.h"
 
 namespace rejoin {
 
@@ -24,6 +25,10 @@ struct Delta {
   Scope scope = Scope::since;
   Clock base;
   Clock clock;
+  // Of what `clock` leaves out because it is retired: a hash (Document::retired_hash), and the ids
+  // themselves where somebody may lack any of it (Document::whole).
+  StateHash retired_hash;
+  Clock retired;
   // Of some cells: which comparison of two states they come from, and places (Document::CellHash).
   std::uint64_t comparison = 0;
   std::vector<std::uint64_t> judged;

@@ -57,6 +57,7 @@ class Document {
 
   // ---- Reading ----
   MapView root() const;
+  // What of each replica's writes is included here, but for retired ids.
   const Clock& clock() const;
   StateHash hash() const;           // O(1)
   std::size_t cell_count() const;   // cells with at least one live entry
@@ -82,8 +83,9 @@ class Document {
   // is unchanged then too.
   Result<Applied> apply(const Event& event);
   // The cells touched since `base`; exactly what join() needs on a replica whose clock includes
-  // `base`. Costs in proportion to the touched cells. The whole state with an empty clock, and when
-  // `base` does not include all removals that prune() has forgotten: then delta.base is empty.
+  // `base`. Costs in proportion to the touched cells. The whole state when `base` does not include
+  // all removals that prune() has forgotten: then delta.base is empty. `base` is of somebody who
+  // has all that retired ids wrote.
   Delta delta_since(const Clock& base) const;
   // Whether delta_since(base) is less than the whole state.
   bool tells_since(const Clock& base) const;
@@ -99,14 +101,16 @@ class Document {
   };
   // Every cell that holds anything. O(state).
   std::vector<CellHash> cell_hashes(std::uint64_t seed) const;
-  // The cells at these places, and all that changed since clock `compared`. The receiver, whose
+  // The cells at these places, and all that changed since clock `compared`; with the retired ids
+  // where the receiver may lack something of them. The receiver, whose
   // state was compared with this one at that clock, puts the places of its own differing cells into
   // `judged`; meanwhile it must not have come to include more of `compared` than it did then.
   // Nothing when `compared` is too old: more was forgotten since. O(state).
   std::optional<Delta> delta_of(const std::vector<std::uint64_t>& places, std::uint64_t comparison,
-                                const Clock& compared) const;
+                                const Clock& compared, bool with_retired = false) const;
 
-  // Joins a delta atomically: `missing` when the clock does not include delta.base.
+  // Joins a delta atomically: `missing` when the clock does not include delta.base, or when it
+  // cannot be told which ids the delta's clock leaves out.
   Result<Applied> join(const Delta& delta);
   // Joins another replica's whole state.
   Result<Applied> join(const Document& other);
@@ -115,7 +119,7 @@ class Document {
   // should be a clock that every member's clock includes. All writes that are concurrent with it
   // must be here; one that comes all the same is harmless but for an addition to a remove-wins set,
   // which then counts here and not where the removal is remembered. Never changes the hash. Returns
-  // how many went.
+  // how many went. All that retired ids wrote is taken to be stable.
   std::size_t prune(const Clock& stable) { return prune(stable, stable, stable); }
   // The same, and what lies within `early` (which includes `stable`) as far as that does no harm: a
   // member that has not seen it may come back with writes of its own. Resets of counters and
@@ -136,6 +140,41 @@ class Document {
   // meaningful order; an ancestor stands for all below it. Off (and free) until enabled.
   void track_changes(bool enabled);
   std::vector<Path> take_changes();
+
+  // ---- Retired ids ----
+  // An id whose writer is gone and whose writes others have as well may be left out of clock(),
+  // and so of all that is sent, kept for each peer, and compared. retired() remembers how much it
+  // wrote. The state does not change, nor what it means: two documents that leave out different ids
+  // still join rightly, or say that they cannot tell (`missing`), since every clock goes with the
+  // hash of what it leaves out. So an id may be retired at any time, and it costs something only
+  // where somebody lacks a part of what it wrote: he takes over whole().
+  //
+  // False, and nothing is done, when it is not in the clock, or the one that is written under. No
+  // transaction may be open. O(clock), and once for many ids O(state).
+  bool retire(const ReplicaId& id);
+  // The clock names a retired id again. So it does when something new comes that it wrote.
+  void restore(const ReplicaId& id);
+  // The ids that are retired, with the last write of each. 24 bytes an id.
+  const Clock& retired() const;
+  // Everything that is included here: clock() and retired(). O(ids); for tests and checks.
+  Clock clock_with_retired() const;
+  // A sum, modulo 2^128, over them; zero when there are none.
+  StateHash retired_hash() const;
+  // How much of a replica's writes is here, retired or not.
+  Sequence seen(const ReplicaId& id) const;
+  // Whether all of it is here, retired ids included.
+  bool includes(const Clock& clock) const;
+  // What another document has that leaves out of `clock` the ids that `retired` is the hash of.
+  struct Seen {
+    Clock clock;         // as the clock of this one would say it
+    bool lacks_retired;  // it lacks something of a retired id: nothing less than whole() will do
+  };
+  // Nothing when it cannot be told: the other leaves out ids of which this one does not know that.
+  std::optional<Seen> seen_there(const Clock& clock, const StateHash& retired) const;
+  // The whole state with the retired ids, for any other document; and an upper estimate of its
+  // encoded size, without building it.
+  Delta whole() const;
+  std::size_t whole_bytes_estimate() const;
 
   // ---- Keeping ----
   // Cells whose stored form is out of date since the last call of take_dirty(), with their new

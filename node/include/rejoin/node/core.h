@@ -174,6 +174,7 @@ struct CoreCounters {
   std::uint64_t storage_failures = 0;
   std::uint64_t touches_pruned = 0;
   std::uint64_t elements_forgotten = 0;  // of lists, logs and texts
+  std::uint64_t ids_retired = 0;         // replica ids that were left out of the clock
   std::uint64_t replica_ids_replaced = 0;
   std::uint64_t times_ahead = 0;  // remote times that were not adopted
 };

@@ -16,10 +16,12 @@
 
 namespace rejoin::node {
 
-enum class RecordKind : std::uint8_t { event = 1, delta = 2 };
+// The encoded clock of `retired` are the ids that Document::clock() leaves out from here on, that
+// of `restored` those that it names again.
+enum class RecordKind : std::uint8_t { event = 1, delta = 2, retired = 3, restored = 4 };
 
-// One step of a space's log: an encoded Event, or an encoded Delta that was joined. In the order in
-// which they were applied here.
+// One step of a space's log: an encoded Event, an encoded Delta that was joined, or ids. In the
+// order in which they were applied here.
 struct LogRecord {
   std::string space;
   RecordKind kind = RecordKind::event;

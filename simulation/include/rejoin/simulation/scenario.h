@@ -267,6 +267,9 @@ struct Scenario {
   // the eyes of the others, who wait for it before they forget removals: until
   // CoreOptions::member_away_after. In a mesh, where who talks with whom says who the members are.
   std::vector<MemberChange> joins, leaves;
+  // Nodes that an operator has evicted from the beginning: the others do not count them among the
+  // members (CoreOptions::members), so nothing waits for them.
+  std::vector<std::string> evicted;
   CoreKnobs core;
   std::vector<PlannedFault> planned;
   std::vector<RandomFault> random;

@@ -76,6 +76,13 @@ struct ClockReport {
   bool want_reply = false;
   bool gap = false;
   std::uint64_t view = 0;  // as in Summary
+  // Of the ids that the clocks leave out, because all that they wrote is here and durable
+  // (Document::retired_hash).
+  StateHash retired = {};
+  // It could not be told from the receiver's last report what the receiver leaves out.
+  bool puzzled = false;
+  ReplicaId writer = {};  // what the sender writes under, and its number in this incarnation
+  std::uint32_t writer_number = 0;
 };
 
 // New or missing events, in causal order.
@@ -119,6 +126,7 @@ struct Sketch {
   std::uint64_t cells = 0;  // that the sender has
   std::uint32_t from = 0;   // number of the first symbol
   std::string bytes;        // encode_symbols()
+  StateHash retired = {};   // of the ids that the clock leaves out
 };
 
 // Asks for the symbols from `have` on; or, when all differences are found, for the sender's cells

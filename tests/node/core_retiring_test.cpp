@@ -1,0 +1,173 @@
+// Replica ids whose writers are gone, as they leave the clocks of nodes.
+#include <gtest/gtest.h>
+
+#include "core_world.h"
+#include "rejoin/crdt/types/register.h"
+
+namespace rejoin::node::testing {
+namespace {
+
+using std::chrono::seconds;
+
+const std::vector<std::string> members{"a", "b", "c"};
+
+void name_members(CoreOptions& o) {
+  o.members = members;
+  o.forget_elements_after = seconds(5);
+}
+
+// Its machine is another one from now on, with nothing on its disk.
+void replace(World& w, const std::string& name) {
+  w.crash(name);
+  w.machine(name).disk = FakeDisk();
+  w.start(name);
+}
+
+bool members_agree(World& w) {
+  return w.run_until([&] {
+    for (const std::string& name : members) {
+      if (!w.core(name).has_space("s")) return false;
+      if (w.document(name).clock_with_retired() != w.document("a").clock_with_retired()) {
+        return false;
+      }
+    }
+    return true;
+  });
+}
+
+// Replaces members in turn, each of which writes, and waits until all of them have it.
+void replace_many(World& w, int count) {
+  for (int i = 0; i < count; ++i) {
+    const std::string& name = members[static_cast<std::size_t>(i) % members.size()];
+    replace(w, name);
+    w.put(name, "k" + std::to_string(i % 7), Value(std::int64_t{i}));
+    ASSERT_TRUE(members_agree(w));
+  }
+}
+
+bool all_leave_out(World& w, std::size_t listed_max) {
+  return w.run_until(
+      [&] {
+        for (const std::string& name : members) {
+          const Document& document = w.document(name);
+          if (document.clock().size() > listed_max) return false;
+          if (document.retired_hash() != w.document("a").retired_hash()) return false;
+        }
+        return true;
+      },
+      seconds(60));
+}
+
+TEST(CoreRetiring, clocks_after_many_replacements_are_those_of_a_new_cluster) {
+  World w(1);
+  w.add_mesh(members, name_members);
+  replace_many(w, 120);
+  ASSERT_TRUE(all_leave_out(w, members.size())) << w.describe();
+  EXPECT_GE(w.document("a").retired().size(), 117u);
+  // The next event of each names what it has come to depend on.
+  for (const std::string& name : members) w.put(name, "k", Value("before"));
+  ASSERT_TRUE(w.converge());
+  World fresh(2);
+  fresh.add_mesh(members, name_members);
+  for (const std::string& name : members) fresh.put(name, "k", Value("before"));
+  ASSERT_TRUE(fresh.converge());
+  // In idleness, and for one more write: a report has a hash more, which packing spares a new one.
+  const auto sent = [](World& world, bool write) {
+    world.run_for(seconds(30));
+    world.forget_traffic();
+    if (write) world.put("a", "k", Value("after"));
+    world.run_for(seconds(100));
+    std::uint64_t most = 0;
+    for (const auto& [what, messages] : world.messages_sent) {
+      most = std::max(most, world.bytes_sent[what] / messages);
+    }
+    return most;
+  };
+  EXPECT_LE(sent(w, false), sent(fresh, false) + 2);
+  EXPECT_LE(sent(w, true), sent(fresh, true) + 20);
+  w.check_everything();
+}
+
+TEST(CoreRetiring, what_is_left_out_outlives_restarts) {
+  World w(3);
+  w.add_mesh(members, name_members);
+  replace_many(w, 9);
+  ASSERT_TRUE(all_leave_out(w, members.size())) << w.describe();
+  const StateHash retired = w.document("a").retired_hash();
+  EXPECT_NE(retired, StateHash{});
+  for (const std::string& name : members) {
+    w.run_for(seconds(1));
+    w.crash(name);
+    w.start(name);
+    EXPECT_EQ(w.document(name).retired_hash(), retired) << name;
+  }
+  w.put("a", "k", Value("after"));
+  ASSERT_TRUE(w.converge());
+  w.check_everything();
+}
+
+// d is no member any more when it is cut away, and all others are replaced meanwhile.
+TEST(CoreRetiring, evicted_node_comes_back_without_a_resurrection_or_a_loss) {
+  World w(4);
+  const std::vector<std::string> all{"a", "b", "c", "d"};
+  w.add_mesh(all, name_members);
+  w.put("d", "of d", Value("first"));
+  w.put("a", "removed", Value("there"));
+  w.put("b", "kept", Value("there"));
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(10));
+  w.isolate("d");
+  w.write("a", [](Transaction& t) { return t.root().reg("removed").clear(); });
+  w.put("d", "written alone", Value("by d"));
+  ASSERT_TRUE(members_agree(w));
+  const ReplicaId d = w.document("d").self();
+  replace_many(w, 30);
+  ASSERT_TRUE(all_leave_out(w, members.size())) << w.describe();
+  EXPECT_NE(w.document("a").retired().get(d), 0u);
+  w.run_for(seconds(10));
+
+  w.heal();
+  ASSERT_TRUE(w.converge()) << w.describe();
+  for (const std::string& name : all) {
+    const MapView root = w.document(name).root();
+    EXPECT_FALSE(root.reg("removed").exists()) << name;
+    EXPECT_EQ(root.reg("kept").get(), Value("there")) << name;
+    EXPECT_EQ(root.reg("of d").get(), Value("first")) << name;
+    EXPECT_EQ(root.reg("written alone").get(), Value("by d")) << name;
+  }
+  w.put("d", "later", Value("by d"));
+  ASSERT_TRUE(w.converge()) << w.describe();
+  w.check_everything();
+}
+
+TEST(CoreRetiring, id_of_a_member_that_writes_nothing_stays) {
+  World w(5);
+  w.add_mesh(members, name_members);
+  for (const std::string& name : members) w.put(name, "k", Value(name));
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(60));
+  for (const std::string& name : members) {
+    EXPECT_EQ(w.document(name).clock().size(), members.size());
+    EXPECT_TRUE(w.document(name).retired().empty());
+  }
+}
+
+TEST(CoreRetiring, nothing_is_retired_while_a_member_is_away) {
+  World w(6);
+  w.add_mesh(members, name_members);
+  for (const std::string& name : members) w.put(name, "k", Value(name));
+  ASSERT_TRUE(w.converge());
+  w.crash("c");
+  replace(w, "a");
+  ASSERT_TRUE(w.run_until([&] { return w.core("a").has_space("s"); }, seconds(10)));
+  w.put("a", "k", Value("new"));
+  w.run_for(seconds(60));
+  EXPECT_TRUE(w.document("b").retired().empty());
+  w.start("c");
+  ASSERT_TRUE(w.converge());
+  EXPECT_TRUE(all_leave_out(w, members.size()));
+  w.check_everything();
+}
+
+}  // namespace
+}  // namespace rejoin::node::testing
