@@ -294,7 +294,7 @@ Status Core::open_space(StoredSpace stored, Now now) {
                               "the storage may have lost the last writes under the old one");
   }
   impl_->state_changed(replica);
-  impl_->retire_soon(replica);
+  if (impl_->peers.empty()) impl_->retire_soon(replica);
   return {};
 }
 

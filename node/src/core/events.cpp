@@ -259,7 +259,7 @@ void Core::Impl::persisted(std::uint64_t ticket, const Status& outcome) {
     if (others) acknowledge_to_others(replica);
     want_flush(replica);
     progress(replica);
-    retire_soon(replica);
+    if (peers.empty()) retire_soon(replica);  // no report comes
   }
   in_flight.clear();
   // New events leave before the reports that were kept back with them: whoever reads the report
