@@ -3,6 +3,7 @@
 
 #include "core_world.h"
 #include "rejoin/crdt/types/register.h"
+#include "rejoin/crdt/types/set.h"
 
 namespace rejoin::node::testing {
 namespace {
@@ -166,6 +167,51 @@ TEST(CoreRetiring, nothing_is_retired_while_a_member_is_away) {
   w.start("c");
   ASSERT_TRUE(w.converge());
   EXPECT_TRUE(all_leave_out(w, members.size()));
+  w.check_everything();
+}
+
+// What a retired id removed is forgotten. b and d hear that a leaves it out before they hear of
+// what c wrote without having seen the removal.
+TEST(CoreRetiring, removal_by_a_retired_id_holds_for_what_is_still_on_its_way) {
+  World w(7);
+  const std::vector<std::string> four{"a", "b", "c", "d"};
+  w.add_mesh(four, [&](CoreOptions& o) { o.members = four; });
+  const auto add = [](Transaction& t) { return t.root().set("s", Type::remove_wins_set).add("x"); };
+  const auto remove = [](Transaction& t) {
+    return t.root().set("s", Type::remove_wins_set).remove("x");
+  };
+  const auto three_agree = [&] {
+    return w.document("b").clock() == w.document("a").clock() &&
+           w.document("d").clock() == w.document("a").clock();
+  };
+  for (const std::string& name : four) w.write(name, add);
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(10));
+  w.isolate("c");
+  w.write("a", remove);
+  w.write("c", add);
+  const ReplicaId gone = w.document("a").self();
+  ASSERT_TRUE(w.run_until(three_agree));
+  w.run_for(seconds(1));
+  replace(w, "a");
+  ASSERT_TRUE(w.run_until([&] { return w.core("a").has_space("s"); }));
+  w.put("a", "k", Value("of the new one"));
+  ASSERT_TRUE(w.run_until(three_agree));
+
+  w.heal();
+  const std::set<std::string> lagging{"b", "d"};
+  w.tap = [&](const std::string& from, const Send& send) {
+    const std::string kind = send.kind;
+    const bool brings_writes = kind == "events" || kind == "chunk";
+    return !brings_writes || lagging.contains(from) || !lagging.contains(send.to);
+  };
+  ASSERT_TRUE(w.run_until([&] { return w.document("a").retired().get(gone) != 0; }, seconds(60)));
+  w.run_for(seconds(20));
+  w.tap = nullptr;
+  ASSERT_TRUE(w.converge()) << w.describe();
+  for (const std::string& name : four) {
+    EXPECT_FALSE(w.document(name).root().set("s", Type::remove_wins_set).contains("x")) << name;
+  }
   w.check_everything();
 }
 

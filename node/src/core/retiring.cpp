@@ -150,6 +150,10 @@ void Core::Impl::retire_soon(Replica& replica) {
 
 void Core::Impl::retire_what_is_retired_there(Replica& replica, const Clock& named,
                                               const Clock& told) {
+  // What a retired id removed is forgotten. Whoever retired it had all that may have been written
+  // without having seen that; and so must we.
+  const bool caught_up = replica.document.clock().includes(told);
+  if (!caught_up && !REJOIN_MUTATED(ids_are_retired_before_catching_up)) return;
   const std::set<ReplicaId> present = present_ids(replica);
   Clock gone;
   for (const auto& [id, last] : told) {
@@ -165,7 +169,7 @@ bool Core::Impl::leave_out_the_same(Replica& replica, const Delta& delta) {
   if (delta.retired_hash == StateHash{} || delta.retired_hash == document.retired_hash())
     return true;
   const auto seen = document.seen_there(delta.clock, delta.retired_hash);
-  if (!seen) return false;
+  if (!seen || !document.includes(delta.base)) return false;  // it cannot be joined
   Clock named;
   for (const auto& [id, sequence] : delta.clock) named.set(id, document.retired().get(id));
   restore(replica, named);
