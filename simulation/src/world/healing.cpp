@@ -155,10 +155,12 @@ std::string World::misbelief(const Host& host) const {
 // many there were.
 std::string World::still_named() const {
   for (const Host* host : all_hosts()) {
-    if (host->core_options().members.empty() ||
-        host->core_options().peers.size() + 1 != hosts_.size()) {
-      return {};
-    }
+    const node::CoreOptions& options = host->core_options();
+    // Whoever left may have been unable to say so, and is a member still.
+    const bool hears_all =
+        options.overlay ? host->core().neighbours().size() + 1 == host->core().members().size()
+                        : options.peers.size() + 1 == hosts_.size();
+    if (!hears_all || (!options.overlay && options.members.empty())) return {};
   }
   for (const auto& space : services_->spaces) {
     std::set<ReplicaId> present;
