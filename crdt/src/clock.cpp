@@ -1,6 +1,7 @@
 #include "rejoin/crdt/clock.h"
 
 #include <algorithm>
+#include <array>
 
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/codec.h"
@@ -112,9 +113,18 @@ std::uint64_t Clock::distance_beyond(const Clock& other) const {
   return distance;
 }
 
-StateHash Clock::fingerprint() const {
+StateHash Clock::fingerprint(const ReplicaId& replica, Sequence sequence) {
   constexpr std::uint64_t seed = 0x636C6F636B;  // "clock": apart from hashes of other things
-  return hash_bytes(encoded(), seed);
+  std::array<char, sizeof(replica.bytes) + sizeof(sequence)> bytes;
+  auto* const end = std::copy(replica.bytes.begin(), replica.bytes.end(), bytes.begin());
+  for (std::size_t i = 0; i < sizeof(sequence); ++i) end[i] = static_cast<char>(sequence >> 8 * i);
+  return hash_bytes({bytes.data(), bytes.size()}, seed);
+}
+
+StateHash Clock::fingerprint() const {
+  StateHash sum;
+  for (const auto& [replica, sequence] : entries_) sum += fingerprint(replica, sequence);
+  return sum;
 }
 
 void Clock::encode(Writer& out) const {

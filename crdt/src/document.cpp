@@ -4,7 +4,6 @@
 #include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/limits.h"
 #include "rejoin/crdt/transaction.h"
-#include "store/retired.h"
 #include "store/store.h"
 
 namespace rejoin {
@@ -82,6 +81,10 @@ Clock Document::clock_with_retired() const {
   return clock;
 }
 StateHash Document::retired_hash() const { return store_->retired_hash(); }
+StateHash Document::fingerprint() const {
+  StateHash sum = clock().fingerprint();
+  return sum += retired_hash();
+}
 Sequence Document::seen(const ReplicaId& id) const { return store_->seen(id); }
 bool Document::includes(const Clock& clock) const { return store_->includes(clock); }
 std::optional<Document::Seen> Document::seen_there(const Clock& clock,
@@ -157,7 +160,7 @@ Result<Delta> Delta::decode(std::string_view bytes) {
     Result<Clock> retired = Clock::decode(in);
     if (!retired.ok()) return std::move(retired).error();
     delta.retired = std::move(*retired);
-    if (!delta.retired.empty() && hash_of_retired(delta.retired) != delta.retired_hash) {
+    if (!delta.retired.empty() && delta.retired.fingerprint() != delta.retired_hash) {
       return make_error(ErrorCode::malformed, "delta: its retired ids are not those of its hash");
     }
   }

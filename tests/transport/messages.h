@@ -42,7 +42,7 @@ inline std::string to_text(const Message& message) {
              ", is " + b.state.to_string() + (b.want_reply ? ", want reply" : "") +
              (b.gap ? ", gap" : "") + ", view " + std::to_string(b.view) + ", leaves out " +
              b.retired.to_string() + (b.puzzled ? ", puzzled" : "") + ", writes as " +
-             b.writer.to_string() + ", the " + std::to_string(b.writer_number) + ". id";
+             b.writer.to_string();
     }
     std::string operator()(const Events& b) {
       return b.space + ": " + items(b.events, [](const EventPtr& e) { return e->encoded(); });
@@ -169,8 +169,7 @@ inline rc::Gen<transport::Body> body() {
       as_body(rc::gen::construct<Digests>(rc::gen::container<std::vector<SpaceDigest>>(digest),
                                           number)),
       as_body(rc::gen::construct<ClockReport>(name(), clock(), clock(), state_hash(), boolean,
-                                              boolean, number, state_hash(), boolean, replica(),
-                                              rc::gen::arbitrary<std::uint32_t>())),
+                                              boolean, number, state_hash(), boolean, replica())),
       as_body(rc::gen::construct<Events>(name(), events)),
       as_body(rc::gen::construct<Ack>(name(), clock(),
                                       rc::gen::container<std::vector<ReplicaId>>(writer))),

@@ -78,7 +78,6 @@ struct ClockReport {
   retiredHigh @9 :UInt64;
   puzzled @10 :Bool;
   writer @11 :Data;           # 16 bytes: a replica id
-  writerNumber @12 :UInt32;   # how often it changed in this incarnation
 }
 
 struct Events {

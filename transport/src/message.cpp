@@ -122,7 +122,6 @@ void write(const ClockReport& body, wire::Envelope::Body::Builder out) {
   report.setRetiredHigh(body.retired.high);
   report.setPuzzled(body.puzzled);
   if (!body.writer.is_nil()) {
-    report.setWriterNumber(body.writer_number);
     report.setWriter(capnp::Data::Reader(body.writer.bytes.data(), body.writer.bytes.size()));
   }
 }
@@ -348,8 +347,7 @@ Result<Body> read(wire::ClockReport::Reader in) {
                           .view = in.getView(),
                           .retired = {.low = in.getRetiredLow(), .high = in.getRetiredHigh()},
                           .puzzled = in.getPuzzled(),
-                          .writer = writer,
-                          .writer_number = in.getWriterNumber()});
+                          .writer = writer});
 }
 
 Result<Body> read(wire::Events::Reader in) {

@@ -5,7 +5,6 @@
 #include "rejoin/crdt/limits.h"
 #include "rejoin/crdt/mutant.h"
 #include "store/cell_codec.h"
-#include "store/retired.h"
 
 namespace rejoin {
 
@@ -170,7 +169,7 @@ Status Store::load_header(std::string_view bytes) {
       clock_.set(id, 0);
     }
     retired_ = std::move(*retired);
-    retired_hash_ = hash_of_retired(retired_);
+    retired_hash_ = retired_.fingerprint();
   }
   for (Clock* kept : {&forgotten_, &floor_, &element_floor_}) {
     Result<Clock> clock = Clock::decode(in);
@@ -471,7 +470,7 @@ Status Store::check_invariants() const {
       return broken("a retired replica is in a floor", root);
     }
   }
-  if (hash_of_retired(retired_) != retired_hash_) {
+  if (retired_.fingerprint() != retired_hash_) {
     return broken("the hash of retired replicas is wrong", root);
   }
   return {};

@@ -8,7 +8,6 @@
 #include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/mutant.h"
 #include "store/cell_codec.h"
-#include "store/retired.h"
 #include "store/store.h"
 
 namespace rejoin {
@@ -17,21 +16,6 @@ namespace {
 // So many of them keep their numbers at least: looking for those that may go costs O(state).
 constexpr std::size_t retired_writers_min = 32;
 }  // namespace
-
-StateHash hash_of_retired(const ReplicaId& id, Sequence last) {
-  constexpr std::uint64_t seed = 0x72657469726564;  // "retired": apart from hashes of other things
-  std::string bytes;
-  Writer out(bytes);
-  out.replica(id);
-  out.fixed64(last);
-  return hash_bytes(bytes, seed);
-}
-
-StateHash hash_of_retired(const Clock& retired) {
-  StateHash sum;
-  for (const auto& [id, last] : retired) sum += hash_of_retired(id, last);
-  return sum;
-}
 
 std::vector<Sequence> Store::dense_with_retired(const Clock& clock) const {
   std::vector<Sequence> out = dense(clock);
@@ -56,7 +40,7 @@ bool Store::retire(const ReplicaId& id) {
   if (last == 0 || id == self()) return false;
   writers_[find_replica(id)].retired = true;
   retired_.set(id, last);
-  retired_hash_ += hash_of_retired(id, last);
+  retired_hash_ += Clock::fingerprint(id, last);
   for (Clock* clock : {&clock_, &floor_, &element_floor_}) clock->set(id, 0);
   const auto in_use = static_cast<std::size_t>(std::count_if(
       writers_.begin(), writers_.end(), [](const Writer_& writer) { return writer.retired; }));
@@ -67,7 +51,7 @@ bool Store::retire(const ReplicaId& id) {
 void Store::list_again(ReplicaIndex replica) {
   Writer_& writer = writers_[replica];
   writer.retired = false;
-  retired_hash_ -= hash_of_retired(writer.id, writer.clock);
+  retired_hash_ -= Clock::fingerprint(writer.id, writer.clock);
   retired_.set(writer.id, 0);
   clock_.set(writer.id, writer.clock);
   // What of it was within the floors is not known any more.
@@ -92,8 +76,8 @@ bool Store::adopt_retired(const Clock& retired) {
     }
     const Sequence had = retired_.get(id);
     if (had >= last) continue;
-    if (had != 0) retired_hash_ -= hash_of_retired(id, had);
-    retired_hash_ += hash_of_retired(id, last);
+    if (had != 0) retired_hash_ -= Clock::fingerprint(id, had);
+    retired_hash_ += Clock::fingerprint(id, last);
     unknown.set(id, last);
   }
   retired_.join(unknown);
@@ -160,11 +144,11 @@ std::optional<Clock> Store::retired_there(const Clock& clock, const StateHash& r
     const Sequence last = there.get(id);
     if (last == 0) continue;
     there.set(id, 0);
-    hash -= hash_of_retired(id, last);
+    hash -= Clock::fingerprint(id, last);
   }
   const auto also = [&](const ReplicaId& id, Sequence last) {
     there.set(id, last);
-    hash += hash_of_retired(id, last);
+    hash += Clock::fingerprint(id, last);
   };
   const auto told = [&] { return hash == retired || REJOIN_MUTATED(any_clock_is_understood); };
   if (told()) return there;

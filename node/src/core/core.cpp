@@ -97,8 +97,8 @@ void Core::Impl::replace_replica_id(Replica& replica, const std::string& reason)
   const ReplicaId id = draw_replica_id();
   replica.document.become(id);
   replica.identity = Identity::fresh;
-  ++replica.ids_replaced;
   replica.confirmed_by.clear();
+  tell_what_is_left_out(replica);
   if (replica.durable) {
     replica.last_own = last_own = queue.add(SpaceRecord{replica.name, id, clock.last()});
   }

@@ -294,6 +294,10 @@ void Core::Impl::heard(Peer& peer) {
   notice(Notice::Kind::peer_up, "", peer.name, "");
   send_summary(peer);
   peer.next_exchange = now.monotonic + options.exchange_interval;
+  for (const auto& replica : replicas) {
+    const Link* link = link_if(*replica, peer);
+    if (link && link->tell_due != never) hurry(*replica, now.monotonic);
+  }
   for (const auto& [index, slot] : transfers_out) {
     if (slot != peer.slot) continue;
     Link& link = this->link(*replicas[index], peer);
@@ -312,6 +316,8 @@ void Core::Impl::gone(Peer& peer) {
                                                                                   peer.last_heard)
                                 .count()) +
              " ms");
+  // What it wrote under may be left out, if it is no member.
+  for (const auto& replica : replicas) retire_soon(*replica);
   if (overlay) lost_neighbour(peer);
 }
 
@@ -397,6 +403,7 @@ void Core::Impl::run(Replica& replica) {
     }
     also(replica.waiting_due);
   }
+  if (replica.retire_due <= now.monotonic) retire(replica);
   for (std::uint32_t slot = 0; slot < peers.size(); ++slot) {
     Peer& peer = *peers[slot];
     Link& link = this->link(replica, peer);
@@ -421,10 +428,10 @@ void Core::Impl::run(Replica& replica) {
       }
     }
     also(relay(replica, peer, link));
+    also(tell_what_is_left_out(replica, peer, link));
   }
   if (std::min(replica.prune_due, replica.forget_due) <= now.monotonic) prune(replica);
   also(std::min(replica.prune_due, replica.forget_due));
-  if (replica.retire_due <= now.monotonic) retire(replica);
   also(replica.retire_due);
   REJOIN_ASSERT(next > now.monotonic);
   schedule(replica, next);

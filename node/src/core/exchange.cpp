@@ -66,11 +66,10 @@ void Core::Impl::refresh(Replica& replica) {
   if (!replica.digest_stale) return;
   replica.digest_stale = false;
   summary_of_all -= replica.summary_part;
-  replica.digest_clock =
-      hash_of(replica.document.clock().fingerprint(), replica.durable_part().fingerprint());
-  if (const StateHash retired = replica.document.retired_hash(); retired != StateHash{}) {
-    replica.digest_clock = hash_of(replica.digest_clock, retired);
-  }
+  // Of what is here and what is durable, whatever of it is left out.
+  StateHash durable = replica.durable_part().fingerprint();
+  durable += replica.document.retired_hash();
+  replica.digest_clock = hash_of(replica.document.fingerprint(), durable);
   replica.summary_part = hash_of(replica.digest_clock, replica.document.hash(), replica.name);
   summary_of_all += replica.summary_part;
   for (std::uint32_t slot = 0; slot < replica.links.size(); ++slot) {
@@ -263,7 +262,7 @@ void Core::Impl::send_report(Replica& replica, Peer& peer, Link& link, bool want
                                             replica.durable_part(), replica.document.clock()),
                               replica.document.hash(), want_reply, gap, view,
                               replica.document.retired_hash(), link.puzzling,
-                              replica.document.self(), replica.ids_replaced},
+                              replica.document.self()},
        replica.last_own);
 }
 
@@ -276,7 +275,7 @@ void Core::Impl::on_clock_report(Peer& peer, const transport::ClockReport& messa
   Link& link = this->link(*replica, peer);
   set_lacks(*replica, peer, link, false);
   if (!own_id_holds(*replica, peer, message.applied.get(replica->document.self()))) return;
-  note_writer(*replica, link, message);
+  link.writes_as = message.writer;
   const std::optional<Told> told = understand(*replica, message);
   if (!told) return on_puzzling_report(*replica, peer, link, message);
   link.puzzling = false;
@@ -328,6 +327,7 @@ void Core::Impl::on_clock_report(Peer& peer, const transport::ClockReport& messa
   const bool puzzled = message.puzzled && !link.outgoing && !link.comparing;
   if (!told->lacks_retired) {
     retire_what_is_retired_there(*replica, message.applied, told->applied);
+    note_what_is_left_out(*replica, link, message);
   }
   if (puzzled || (message.want_reply && !catching_up_from_other(*replica, peer))) {
     send_report(*replica, peer, link, false, false);

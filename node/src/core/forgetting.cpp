@@ -85,14 +85,16 @@ void Core::Impl::prune(Replica& replica) {
     if (!away) early.meet(link->settled);
     all_here = all_here && !away;
   }
+  const bool elements = !options.members.empty() && replica.document.remembers_elements();
+  const std::optional<Replica::Kept> kept =
+      elements || may_not_know_all() ? kept_by_all(replica) : std::nullopt;
   if (may_not_know_all()) {
     // There may be more members than are known here, unless all mean the same ones.
-    Micros confirmed_at{0};
-    std::optional<Replica::Kept> kept = kept_by_all(replica, confirmed_at);
-    stable = kept ? std::move(kept->clock) : Clock{};
+    stable = kept ? kept->clock : Clock{};
     early.join(stable);
   }
-  const bool forget = !options.members.empty() && advance_forgetting(replica);
+  if (!elements) replica.forgettable.clear();
+  const bool forget = elements && advance_forgetting(replica, kept);
   const StateHash retired = replica.document.retired_hash();
   const bool more_retired = std::exchange(replica.pruned_retired, retired) != retired;
   if (stable == replica.pruned_to && early == replica.pruned_early_to && !forget && !more_retired) {
@@ -111,14 +113,12 @@ void Core::Impl::prune(Replica& replica) {
 
 // ---- Forgetting elements ----
 
-// What all members, as we know them now, said to keep. `confirmed_at`: when the one did that was
-// not heard for the longest. Nothing while one has not said so.
-std::optional<Replica::Kept> Core::Impl::kept_by_all(const Replica& replica,
-                                                     Micros& confirmed_at) const {
+// What all members, as we know them now, said to keep. Nothing while one has not said so.
+std::optional<Replica::Kept> Core::Impl::kept_by_all(const Replica& replica) const {
   // Who finds the others has not found them yet.
   if (may_not_know_all() && options.members.size() < 2) return std::nullopt;
-  Replica::Kept kept{replica.durable_part(), replica.document.retired_hash(), Micros{0}};
-  confirmed_at = now.monotonic;
+  Replica::Kept kept{replica.durable_part(), replica.document.retired_hash(), Micros{0},
+                     now.monotonic};
   for (const std::string& member : options.members) {
     if (member == options.name) continue;
     const auto slot = slots.find(member);
@@ -131,29 +131,23 @@ std::optional<Replica::Kept> Core::Impl::kept_by_all(const Replica& replica,
     if (link->agreed && peer.agreed_view == view) at = std::max(at, peer.agreed_at);
     kept.clock.meet(link->settled_in_view);
     kept.at = std::max(kept.at, at);
-    confirmed_at = std::min(confirmed_at, at);
+    kept.confirmed_at = std::min(kept.confirmed_at, at);
   }
   return kept;
 }
 
 // A disk that fell back shows when its member reports less than before. So what all said to keep is
 // believed when all say so again `forget_elements_after` later. Whether there is more to forget.
-bool Core::Impl::advance_forgetting(Replica& replica) {
+bool Core::Impl::advance_forgetting(Replica& replica, const std::optional<Replica::Kept>& kept) {
   auto& candidates = replica.forgettable;
-  if (!replica.document.remembers_elements()) {
-    candidates.clear();
-    return false;
-  }
   const Micros spacing = options.forget_elements_after / kept_clocks_max;
   Micros next = never;
   bool advanced = false;
-  Micros confirmed_at{0};
-  const std::optional<Replica::Kept> kept = kept_by_all(replica, confirmed_at);
   if (kept) {
     while (!candidates.empty() &&
-           REJOIN_MUTANT(elements_forgotten_at_once,
-                         candidates.front().at + options.forget_elements_after <= confirmed_at,
-                         true) &&
+           REJOIN_MUTANT(
+               elements_forgotten_at_once,
+               candidates.front().at + options.forget_elements_after <= kept->confirmed_at, true) &&
            kept->clock.includes(candidates.front().clock)) {
       replica.elements_forgotten_to = std::move(candidates.front().clock);
       replica.elements_forgotten_retired = candidates.front().retired;

@@ -261,8 +261,8 @@ struct Core::Impl {
   void forget_soon(Replica& replica);
   bool may_not_know_all() const;  // who finds the members has perhaps not found all of them
   bool is_away(const Peer* member) const;
-  std::optional<Replica::Kept> kept_by_all(const Replica& replica, Micros& confirmed_at) const;
-  bool advance_forgetting(Replica& replica);
+  std::optional<Replica::Kept> kept_by_all(const Replica& replica) const;
+  bool advance_forgetting(Replica& replica, const std::optional<Replica::Kept>& kept);
   void prune(Replica& replica);
 
   // ---- retiring.cpp ----
@@ -274,8 +274,6 @@ struct Core::Impl {
   };
   // Nothing when it cannot be told. Names ids again of which the peer has more than they wrote.
   std::optional<Told> understand(Replica& replica, const transport::ClockReport& message);
-  // Under which id a peer writes: that is not left out.
-  void note_writer(Replica& replica, Link& link, const transport::ClockReport& message);
   // Names ids again that are retired.
   void restore(Replica& replica, const Clock& ids);
   std::set<ReplicaId> present_ids(const Replica& replica) const;
@@ -295,6 +293,12 @@ struct Core::Impl {
   bool leave_out_the_same(Replica& replica, const Delta& delta);
   // Of a report that was understood: its clock, and as it was told.
   void retire_what_is_retired_there(Replica& replica, const Clock& named, const Clock& told);
+  // All peers, and under which id this node writes; returns when to tell one again.
+  void tell_what_is_left_out(Replica& replica);
+  Micros tell_what_is_left_out(Replica& replica, Peer& peer, Link& link);
+  // The peer need not be told any more when it names nothing of that.
+  void note_what_is_left_out(const Replica& replica, Link& link,
+                             const transport::ClockReport& message);
 
   // ---- comparing.cpp ----
   bool comparing_pays(const Replica& replica, const Clock& reported) const;

@@ -47,9 +47,8 @@ struct Link {
   bool may_lack_retired = false;
   bool puzzling = false;    // it cannot be told what its last report left out
   int puzzled_reports = 0;  // in a row, of its
-  // The id that it writes under, and how many it had before; nil: not known.
-  ReplicaId writes_as;
-  std::uint32_t writer_number = 0;
+  ReplicaId writes_as;      // what its last report said; nil: none did
+  Micros tell_due = never;  // what we leave out, and what we write under
 
   // What it holds if everything that we sent arrives. `sent_before` is older than resend_after:
   // what of it the peer still lacks was lost. (`sent_snapshot` becomes `sent_before` in turn.)
@@ -179,18 +178,18 @@ struct Replica {
   Clock pruned_to;
   Clock pruned_early_to;
   StateHash pruned_retired;  // what these leave out
-  // For forgetting elements: what all members, as they are now, had said to keep, and when the last
-  // of them had; the oldest first. And up to where elements are forgotten.
+  // For forgetting elements: what all members, as they are now, had said to keep; the oldest first.
+  // And up to where elements are forgotten.
   struct Kept {
     Clock clock;
-    StateHash retired;  // what it left out then
-    Micros at;
+    StateHash retired;    // what it left out then
+    Micros at;            // when the last of them had
+    Micros confirmed_at;  // when the one did that was not heard for the longest
   };
   std::deque<Kept> forgettable;
   Clock elements_forgotten_to;
   StateHash elements_forgotten_retired;
 
-  std::uint32_t ids_replaced = 0;  // in this incarnation
   Micros retire_due = never;
   Micros retired_at{-1};
 

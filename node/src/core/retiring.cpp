@@ -51,21 +51,6 @@ void Core::Impl::restore(Replica& replica, const Clock& ids) {
   progress(replica);
 }
 
-void Core::Impl::note_writer(Replica& replica, Link& link, const transport::ClockReport& message) {
-  // Reports may overtake each other.
-  if (!link.writes_as.is_nil() && message.writer_number < link.writer_number &&
-      !REJOIN_MUTATED(late_report_names_the_writer)) {
-    return;
-  }
-  link.writes_as = message.writer;
-  link.writer_number = message.writer_number;
-  Clock living;
-  if (!message.writer.is_nil()) {
-    living.set(message.writer, replica.document.retired().get(message.writer));
-  }
-  restore(replica, living);
-}
-
 std::set<ReplicaId> Core::Impl::present_ids(const Replica& replica) const {
   std::set<ReplicaId> present{replica.document.self()};
   for (const auto& peer : peers) {
@@ -137,6 +122,7 @@ void Core::Impl::leave_out(Replica& replica, const Clock& known) {
   for (Replica::Kept& kept : replica.forgettable) drop(kept.clock);
   for (const auto& [id, last] : known) replica.recent.leave_out(id);
   progress(replica);
+  tell_what_is_left_out(replica);
 }
 
 void Core::Impl::retire_soon(Replica& replica) {
@@ -154,14 +140,37 @@ void Core::Impl::retire_what_is_retired_there(Replica& replica, const Clock& nam
   // without having seen that; and so must we.
   const bool caught_up = replica.document.clock().includes(told);
   if (!caught_up && !REJOIN_MUTATED(ids_are_retired_before_catching_up)) return;
-  const std::set<ReplicaId> present = present_ids(replica);
   Clock gone;
   for (const auto& [id, last] : told) {
-    if (present.contains(id)) continue;
     if (named.get(id) != 0 || replica.document.clock().get(id) != last) continue;
     if (replica.durable_part().get(id) == last) gone.set(id, last);
   }
   if (!REJOIN_MUTATED(nobody_retires_what_others_retired)) retire(replica, std::move(gone));
+}
+
+// Equal digests say neither what is left out nor who writes under which id. So both are told until
+// a report shows that they are known.
+void Core::Impl::tell_what_is_left_out(Replica& replica) {
+  if (REJOIN_MUTATED(retirement_is_not_told)) return;
+  for (Link& link : replica.links) link.tell_due = now.monotonic;
+  hurry(replica, now.monotonic);
+}
+
+Micros Core::Impl::tell_what_is_left_out(Replica& replica, Peer& peer, Link& link) {
+  if (link.tell_due <= now.monotonic) {
+    link.tell_due = now.monotonic + pause_intervals * options.exchange_interval;
+    send_report(replica, peer, link, true, false);
+  }
+  return link.tell_due;
+}
+
+void Core::Impl::note_what_is_left_out(const Replica& replica, Link& link,
+                                       const transport::ClockReport& message) {
+  const Clock& retired = replica.document.retired();
+  const bool names_retired = std::ranges::any_of(message.applied, [&](const auto& entry) {
+    return entry.first != message.writer && retired.get(entry.first) != 0;
+  });
+  if (!names_retired) link.tell_due = never;
 }
 
 bool Core::Impl::leave_out_the_same(Replica& replica, const Delta& delta) {
@@ -189,22 +198,26 @@ void Core::Impl::retire(Replica& replica) {
   replica.retired_at = now.monotonic;
   if (view == 0) return;
   const std::set<ReplicaId> present = present_ids(replica);
-  const bool some = std::ranges::any_of(
+  const auto strange = std::ranges::count_if(
       replica.document.clock(), [&](const auto& entry) { return !present.contains(entry.first); });
-  if (!some) return;
-  // What is missing comes with a report. Or somebody may be away for long.
-  replica.retire_due = now.monotonic + pause_intervals * options.exchange_interval;
+  std::vector<Peer*> unknown;  // under which id they write
   for (const std::string& member : options.members) {
     if (member == options.name) continue;
     const auto slot = slots.find(member);
     if (slot == slots.end()) return;
     Peer& peer = *peers[slot->second];
-    Link& link = this->link(replica, peer);
-    if (!link.writes_as.is_nil() || REJOIN_MUTATED(writers_are_not_waited_for)) continue;
-    return peer.alive ? ask(replica, peer, link) : void();
+    if (link(replica, peer).writes_as.is_nil()) unknown.push_back(&peer);
   }
-  Micros confirmed_at{0};
-  const std::optional<Replica::Kept> kept = kept_by_all(replica, confirmed_at);
+  // All of them may be theirs: asking costs more than naming them.
+  if (strange <= std::ssize(unknown) && !REJOIN_MUTATED(writers_are_not_waited_for)) return;
+  // What is missing comes with a report. Or somebody may be away for long.
+  replica.retire_due = now.monotonic + pause_intervals * options.exchange_interval;
+  if (!unknown.empty() && !REJOIN_MUTATED(writers_are_not_waited_for)) {
+    Peer& peer = *unknown.front();
+    if (peer.alive) ask(replica, peer, link(replica, peer));
+    return;
+  }
+  const std::optional<Replica::Kept> kept = kept_by_all(replica);
   const bool asks = !REJOIN_MUTATED(ids_are_retired_without_asking);
   if (!kept && asks) return;
   Clock gone;

@@ -44,8 +44,10 @@ class Clock {
   Entries::const_iterator begin() const { return entries_.begin(); }
   Entries::const_iterator end() const { return entries_.end(); }
 
-  // Fixed-size fingerprint: equal clocks have equal ones, different clocks almost surely not.
+  // Equal clocks have equal ones, different clocks almost surely not. The sum, modulo 2^128, of
+  // those of the entries: so those of clocks without a replica in common add up to that of both.
   StateHash fingerprint() const;
+  static StateHash fingerprint(const ReplicaId& replica, Sequence sequence);
 
   void encode(Writer& out) const;
   // `malformed` when entries are unordered, 0 or too many, or the bytes not in their one form.

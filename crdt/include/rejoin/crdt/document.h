@@ -158,8 +158,9 @@ class Document {
   const Clock& retired() const;
   // Everything that is included here: clock() and retired(). O(ids); for tests and checks.
   Clock clock_with_retired() const;
-  // A sum, modulo 2^128, over them; zero when there are none.
-  StateHash retired_hash() const;
+  StateHash retired_hash() const;  // its fingerprint; zero when there are none
+  // That of clock_with_retired(): the same whatever is retired. O(clock).
+  StateHash fingerprint() const;
   // How much of a replica's writes is here, retired or not.
   Sequence seen(const ReplicaId& id) const;
   // Whether all of it is here, retired ids included.

@@ -81,8 +81,7 @@ struct ClockReport {
   StateHash retired = {};
   // It could not be told from the receiver's last report what the receiver leaves out.
   bool puzzled = false;
-  ReplicaId writer = {};  // what the sender writes under, and its number in this incarnation
-  std::uint32_t writer_number = 0;
+  ReplicaId writer = {};  // what the sender writes under
 };
 
 // New or missing events, in causal order.
