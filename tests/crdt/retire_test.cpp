@@ -26,7 +26,6 @@ struct Pair {
 TEST(Retire, state_stays_and_the_hash_says_what_the_clock_leaves_out) {
   Pair p;
   const std::string before = p.a.document.canonical_state();
-  EXPECT_FALSE(p.a.document.retire(id(1))) << "it writes under it";
   EXPECT_FALSE(p.a.document.retire(id(9))) << "nobody has heard of it";
   ASSERT_TRUE(p.a.document.retire(id(2)));
   EXPECT_EQ(p.a.document.clock().size(), 1u);
@@ -96,6 +95,28 @@ TEST(Retire, news_of_a_retired_id_names_it_again) {
   EXPECT_EQ(p.a.receive(later), Applied::applied);
   EXPECT_EQ(p.a.document.clock().get(id(2)), later->last());
   EXPECT_TRUE(p.a.document.retired().empty());
+}
+
+TEST(Retire, own_id_is_named_again_with_the_next_commit) {
+  Pair p;
+  ASSERT_TRUE(p.a.document.retire(id(1)));
+  EXPECT_EQ(p.a.document.clock().get(id(1)), 0u);
+  const StateHash retired = p.a.document.retired_hash();
+  Transaction undone = p.a.document.begin({});
+  ASSERT_TRUE(undone.root().reg("z").set(Value("undone")).ok());
+  undone.abort();
+  EXPECT_EQ(p.a.document.retired_hash(), retired);
+  p.a.expect_sound();
+  const EventPtr next = p.a.commit([](MapRef& root) {
+    ASSERT_TRUE(root.reg("z").set(Value("next")).ok());
+    ASSERT_TRUE(root.map("m").clear().ok());
+  });
+  EXPECT_EQ(next->first(), p.c.document.seen(id(1)) + 1);
+  EXPECT_EQ(p.a.document.clock().get(id(1)), next->last());
+  EXPECT_TRUE(p.a.document.retired().empty());
+  p.a.expect_sound();
+  EXPECT_EQ(p.c.receive(next), Applied::applied);
+  EXPECT_EQ(p.c.document.hash(), p.a.document.hash());
 }
 
 // Format 1 had no retired ids: an empty clock, one byte, behind the replicas.

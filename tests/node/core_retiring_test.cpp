@@ -328,11 +328,11 @@ TEST(CoreRetiring, one_that_comes_back_and_writes_nothing_leaves_all_quiet) {
   w.add("b", {"a", "c"}, name_members);
   w.add("c", {"a", "b"}, name_members);
   w.add("d", {"a"});
-  w.put("d", "k", Value("of d"));
+  const Dot first = w.put("d", "k", Value("of d")).event->id();
+  const ReplicaId d = first.replica;
   for (const std::string& name : members) w.put(name, "k", Value(name));
   ASSERT_TRUE(w.converge());
   w.run_for(seconds(10));
-  const ReplicaId d = w.document("d").self();
   w.cut("a", "d");
   ASSERT_TRUE(all_retired(w, d)) << w.describe();
 
@@ -343,8 +343,14 @@ TEST(CoreRetiring, one_that_comes_back_and_writes_nothing_leaves_all_quiet) {
   for (const auto& [what, count] : w.messages_sent) {
     EXPECT_EQ(what.second, "summary") << what.first << " sent " << count;
   }
-  w.put("d", "later", Value("of d"));
+  EXPECT_EQ(w.document("d").retired().get(d), first.sequence);
+  EXPECT_TRUE(w.core("d").durable_here("s", first));
+  EXPECT_EQ(w.core("d").durable_at("s", first), std::vector<std::string>{"a"});
+  const Dot later = w.put("d", "later", Value("of d")).event->id();
+  EXPECT_EQ(later, (Dot{d, first.sequence + 1}));
+  EXPECT_FALSE(w.core("d").durable_here("s", later));
   ASSERT_TRUE(w.converge()) << w.describe();
+  for (const std::string& name : members) EXPECT_EQ(w.document(name).clock().get(d), 2u) << name;
   w.check_everything();
 }
 

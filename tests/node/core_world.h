@@ -290,7 +290,7 @@ inline void World::start(const std::string& name) {
   machine.core = std::make_unique<Core>(options, now_of(name));
   machine.durable.clear();
   for (StoredSpace& stored : machine.disk.load()) {
-    machine.durable[stored.name] = stored.document.clock();
+    machine.durable[stored.name] = stored.document.clock_with_retired();
     const Status opened = machine.core->open_space(std::move(stored), now_of(name));
     ASSERT_TRUE(opened.ok()) << opened.error().to_string();
   }
@@ -338,7 +338,7 @@ inline void World::note_state(const std::string& name) {
   for (const std::string& space : machine.core->spaces()) {
     const Document& document = machine.core->document(space);
     const ReplicaId self = document.self();
-    machine.seen_at[space].try_emplace(document.hash(), Dot{self, document.clock().get(self)});
+    machine.seen_at[space].try_emplace(document.hash(), Dot{self, document.seen(self)});
   }
 }
 

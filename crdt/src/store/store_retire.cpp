@@ -37,7 +37,7 @@ bool Store::includes(const Clock& clock) const {
 bool Store::retire(const ReplicaId& id) {
   REJOIN_ASSERT(!in_transaction());
   const Sequence last = clock_.get(id);
-  if (last == 0 || id == self()) return false;
+  if (last == 0) return false;
   writers_[find_replica(id)].retired = true;
   retired_.set(id, last);
   retired_hash_ += Clock::fingerprint(id, last);
@@ -50,13 +50,14 @@ bool Store::retire(const ReplicaId& id) {
 
 void Store::list_again(ReplicaIndex replica) {
   Writer_& writer = writers_[replica];
+  const Sequence last = retired_.get(writer.id);  // a transaction may have written more by now
   writer.retired = false;
-  retired_hash_ -= Clock::fingerprint(writer.id, writer.clock);
+  retired_hash_ -= Clock::fingerprint(writer.id, last);
   retired_.set(writer.id, 0);
-  clock_.set(writer.id, writer.clock);
+  clock_.set(writer.id, last);
   // What of it was within the floors is not known any more.
-  floor_.set(writer.id, writer.clock);
-  if (!element_floor_.empty()) element_floor_.set(writer.id, writer.clock);
+  floor_.set(writer.id, last);
+  if (!element_floor_.empty()) element_floor_.set(writer.id, last);
 }
 
 void Store::restore(const ReplicaId& id) {
@@ -113,7 +114,7 @@ void Store::free_writers() {
   retired_writers_max_ = 0;
   for (ReplicaIndex r = 0; r < writers_.size(); ++r) {
     Writer_& writer = writers_[r];
-    if (!writer.retired) {
+    if (!writer.retired || r == self_) {
       used[r] = true;
       continue;
     }

@@ -19,7 +19,6 @@ void Store::begin(TransactionOptions options) {
   if (!transaction_) transaction_ = std::make_unique<TransactionState>();
   transaction_->clear();
   transaction_->options = std::move(options);
-  if (writers_[self_].retired) list_again(self_);
   transaction_->first = writers_[self_].clock + 1;
   in_transaction_ = true;
   (void)savepoint();
@@ -644,6 +643,7 @@ EventPtr Store::commit() {
   out.varint(t->writes);
   out.raw(t->effects);
 
+  if (writer.retired) list_again(self_);
   clock_.set(writer.id, writer.clock);
   if (writer.stale * 2 > writer.index.size() + 64) compact_index(self_);
   sweep_doomed();

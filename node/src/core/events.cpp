@@ -132,7 +132,7 @@ void Core::Impl::tell_absent(Peer& peer, const std::string& space) {
 
 bool Core::Impl::own_id_holds(Replica& replica, const Peer& peer, Sequence claimed) {
   const ReplicaId self = replica.document.self();
-  if (claimed <= replica.document.clock().get(self)) return true;
+  if (claimed <= replica.document.seen(self)) return true;
   if (REJOIN_MUTATED(own_id_kept_though_others_hold_more)) return true;
   if (replica.identity == Identity::fresh) {
     // Nobody can have seen what we never wrote.
@@ -143,7 +143,7 @@ bool Core::Impl::own_id_holds(Replica& replica, const Peer& peer, Sequence claim
   }
   replace_replica_id(replica, "'" + peer.name + "' holds writes of the old one up to " +
                                   std::to_string(claimed) + ", of which this node has only " +
-                                  std::to_string(replica.document.clock().get(self)));
+                                  std::to_string(replica.document.seen(self)));
   return true;
 }
 

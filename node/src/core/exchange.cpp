@@ -283,7 +283,7 @@ void Core::Impl::on_clock_report(Peer& peer, const transport::ClockReport& messa
 
   const Clock& clock_here = replica->document.clock();
   // One that does not understand us must be told what we leave out, too.
-  link.may_lack_retired = told->lacks_retired || message.puzzled;
+  link.may_lack_retired = told->lacks_retired || !told->durable || message.puzzled;
   Link::absorb(link.applied, told->applied, replica->document);
   if (told->durable) {
     Link::absorb(link.durable, *told->durable, replica->document);

@@ -43,21 +43,23 @@ SpaceStatus Core::status(const std::string& space, Now now) const {
 
 bool Core::durable_here(const std::string& space, const Dot& dot) const {
   const Replica* replica = impl_->find(space);
-  return replica &&
-         REJOIN_MUTANT(receipt_before_the_sync, replica->durable_part(), replica->document.clock())
-             .includes(dot);
+  if (!replica) return false;
+  if (replica->document.retired().includes(dot)) return true;
+  return REJOIN_MUTANT(receipt_before_the_sync, replica->durable_part(), replica->document.clock())
+      .includes(dot);
 }
 
 std::vector<std::string> Core::durable_at(const std::string& space, const Dot& dot) const {
   std::vector<std::string> names;
   const Replica* replica = impl_->find(space);
   if (!replica) return names;
+  const bool retired = replica->document.retired().includes(dot);
   for (const auto& peer : impl_->peers) {
     const Link* link = impl_->link_if(*replica, *peer);
-    if (link && REJOIN_MUTANT(receipt_counts_what_a_peer_applied, link->durable, link->applied)
-                    .includes(dot)) {
-      names.push_back(peer->name);
-    }
+    if (!link) continue;
+    const Clock& kept =
+        REJOIN_MUTANT(receipt_counts_what_a_peer_applied, link->durable, link->applied);
+    if (retired ? !link->may_lack_retired : kept.includes(dot)) names.push_back(peer->name);
   }
   if (REJOIN_MUTATED(receipt_waits_for_the_absent) && names.size() < impl_->options.peers.size()) {
     names.clear();

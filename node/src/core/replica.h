@@ -42,7 +42,7 @@ struct Link {
   // What was durable here when the peer's incarnation was confirmed. Until it has all of that, it
   // may be one that began anew, and must take over our state in one step: it gets no single events.
   Clock takeover;
-  // The same where it is not known to have all that retired ids wrote. (What else is kept here of
+  // The same where it is not known to keep all that retired ids wrote. (What else is kept here of
   // its clocks is told as ours is, and takes it to have that.)
   bool may_lack_retired = false;
   bool puzzling = false;    // it cannot be told what its last report left out

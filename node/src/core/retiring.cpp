@@ -98,7 +98,7 @@ bool Core::Impl::has_all(const Replica& replica, const Clock& clock, const State
 void Core::Impl::leave_out(Replica& replica, const Clock& known) {
   const auto drop = [&](Clock& kept) { kept = listed(replica, std::move(kept)); };
   for (Link& link : replica.links) {
-    const bool has_all = !known.empty() && link.applied.includes(known);
+    const bool has_all = !known.empty() && link.durable.includes(known);
     if (!has_all && !REJOIN_MUTATED(everybody_has_what_is_retired_now)) {
       link.may_lack_retired = true;
       link.has_settled = false;
@@ -167,9 +167,8 @@ Micros Core::Impl::tell_what_is_left_out(Replica& replica, Peer& peer, Link& lin
 void Core::Impl::note_what_is_left_out(const Replica& replica, Link& link,
                                        const transport::ClockReport& message) {
   const Clock& retired = replica.document.retired();
-  const bool names_retired = std::ranges::any_of(message.applied, [&](const auto& entry) {
-    return entry.first != message.writer && retired.get(entry.first) != 0;
-  });
+  const bool names_retired = std::ranges::any_of(
+      message.applied, [&](const auto& entry) { return retired.get(entry.first) != 0; });
   if (!names_retired) link.tell_due = never;
 }
 
@@ -229,7 +228,6 @@ void Core::Impl::retire(Replica& replica) {
 }
 
 void Core::Impl::retire(Replica& replica, Clock gone) {
-  gone.set(replica.document.self(), 0);
   if (gone.empty()) return;
   replica.retire_due = never;
   for (const auto& [id, last] : gone) replica.document.retire(id);

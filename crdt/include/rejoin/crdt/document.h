@@ -149,10 +149,11 @@ class Document {
   // hash of what it leaves out. So an id may be retired at any time, and it costs something only
   // where somebody lacks a part of what it wrote: he takes over whole().
   //
-  // False, and nothing is done, when it is not in the clock, or the one that is written under. No
-  // transaction may be open. O(clock), and once for many ids O(state).
+  // False, and nothing is done, when it is not in the clock. No transaction may be open. O(clock),
+  // and once for many ids O(state).
   bool retire(const ReplicaId& id);
-  // The clock names a retired id again. So it does when something new comes that it wrote.
+  // The clock names a retired id again. So it does when something new comes that it wrote, or is
+  // committed here under it.
   void restore(const ReplicaId& id);
   // The ids that are retired, with the last write of each. 24 bytes an id.
   const Clock& retired() const;
