@@ -165,6 +165,23 @@ TEST(CoreRetiring, id_of_a_member_that_writes_nothing_stays) {
   }
 }
 
+TEST(CoreRetiring, only_what_nobody_writes_under_is_left_out) {
+  World w(14);
+  w.add_mesh(members, name_members);
+  for (const std::string& name : members) w.put(name, "k", Value(name));
+  ASSERT_TRUE(w.converge());
+  const ReplicaId gone = w.document("c").self();
+  replace(w, "c");
+  ASSERT_TRUE(members_agree(w));
+  w.put("c", "k", Value("of the new one"));
+  ASSERT_TRUE(all_retired(w, gone)) << w.describe();
+  w.run_for(seconds(30));
+  for (const std::string& name : members) {
+    EXPECT_EQ(w.document(name).retired().size(), 1u) << name;
+    EXPECT_EQ(w.document(name).clock().size(), members.size()) << name;
+  }
+}
+
 // Equal summaries alone do not say under which id a member writes.
 TEST(CoreRetiring, ids_of_members_stay_when_nodes_are_started_again) {
   World w(9);

@@ -205,13 +205,14 @@ void Core::Impl::retire(Replica& replica) {
     const auto slot = slots.find(member);
     if (slot == slots.end()) return;
     Peer& peer = *peers[slot->second];
-    if (link(replica, peer).writes_as.is_nil()) unknown.push_back(&peer);
+    const bool waits = !REJOIN_MUTATED(writers_are_not_waited_for);
+    if (waits && link(replica, peer).writes_as.is_nil()) unknown.push_back(&peer);
   }
   // All of them may be theirs: asking costs more than naming them.
-  if (strange <= std::ssize(unknown) && !REJOIN_MUTATED(writers_are_not_waited_for)) return;
+  if (strange <= std::ssize(unknown)) return;
   // What is missing comes with a report. Or somebody may be away for long.
   replica.retire_due = now.monotonic + pause_intervals * options.exchange_interval;
-  if (!unknown.empty() && !REJOIN_MUTATED(writers_are_not_waited_for)) {
+  if (!unknown.empty()) {
     Peer& peer = *unknown.front();
     if (peer.alive) ask(replica, peer, link(replica, peer));
     return;

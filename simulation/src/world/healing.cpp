@@ -1,6 +1,5 @@
 // What must come to hold once all faults have ended: agreement, rest, silence.
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "counter_names.h"
@@ -151,10 +150,9 @@ std::string World::misbelief(const Host& host) const {
          " members that are there, of " + std::to_string(all_hosts().size());
 }
 
-// The clocks of nodes that all hear each other are as small in the end as those of new nodes,
-// however many ids there were. (Nobody asks who writes under them before there are more than
-// nodes.)
-std::string World::still_named() const {
+// The clocks of nodes that all hear each other are as small in the end as those of new ones,
+// however many ids there were.
+std::string World::outgrown_clock() const {
   for (const Host* host : all_hosts()) {
     const node::CoreOptions& options = host->core_options();
     // Whoever left may have been unable to say so, and is a member still.
@@ -164,25 +162,19 @@ std::string World::still_named() const {
     if (!hears_all || (!options.overlay && options.members.empty())) return {};
   }
   for (const auto& space : services_->spaces) {
-    std::set<ReplicaId> present;
     for (const Host* host : all_hosts()) {
-      present.insert(host->core().document(space.name).self());
-    }
-    for (const Host* host : all_hosts()) {
-      const Clock& clock = host->core().document(space.name).clock();
-      if (clock.size() <= present.size()) continue;
-      for (const auto& [id, sequence] : clock) {
-        if (present.contains(id)) continue;
-        return "the clock of " + host->name() + " in " + space.name + " names " + id.short_name() +
-               ", under which nobody writes any more";
-      }
+      const std::size_t entries = host->core().document(space.name).clock().size();
+      if (entries <= all_hosts().size()) continue;
+      return "the clock of " + host->name() + " in " + space.name + " has " +
+             std::to_string(entries) + " entries, for " + std::to_string(all_hosts().size()) +
+             " nodes";
     }
   }
   return {};
 }
 
 std::string World::unsettled() const {
-  if (const std::string named = still_named(); !named.empty()) return named;
+  if (auto wrong = outgrown_clock(); !wrong.empty()) return wrong;
   for (const Host* host : all_hosts()) {
     if (auto wrong = misbelief(*host); !wrong.empty()) return wrong;
     for (const auto& space : services_->spaces) {

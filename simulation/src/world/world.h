@@ -130,7 +130,7 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   std::vector<Host*> all_hosts() const;  // but those that left
   void check_agreement();
   std::string misbelief(const Host& host) const;
-  std::string still_named() const;
+  std::string outgrown_clock() const;
   std::string unsettled() const;  // why the cluster is not at rest yet; empty when it is
   void check_settled(Duration deadline);
   // Calls `then` once the hosts, who agree, say nothing but the fixed exchange; until `deadline`.
