@@ -233,7 +233,7 @@ void Core::Impl::join_incoming(Replica& replica, Peer& peer, Link& link) {
     enqueue(replica, RecordKind::delta, std::move(bytes));
     // Our clocks take everything to be durable that they leave out.
     if (!delta->retired.empty() && !REJOIN_MUTATED(retired_ids_are_durable_at_once)) {
-      replica.last_own = last_own = queue.end();
+      replica.retired_end = replica.last_own = last_own = queue.end();
     }
   }
   link.ack_wanted = true;

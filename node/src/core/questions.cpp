@@ -44,7 +44,9 @@ SpaceStatus Core::status(const std::string& space, Now now) const {
 bool Core::durable_here(const std::string& space, const Dot& dot) const {
   const Replica* replica = impl_->find(space);
   if (!replica) return false;
-  if (replica->document.retired().includes(dot)) return true;
+  if (replica->document.retired().includes(dot)) {
+    return replica->retired_end <= impl_->queue.durable();
+  }
   return REJOIN_MUTANT(receipt_before_the_sync, replica->durable_part(), replica->document.clock())
       .includes(dot);
 }

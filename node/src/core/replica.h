@@ -152,6 +152,7 @@ struct Replica {
 
   // The gate: position of the last own write (or of the record of our replica id).
   Position last_own = 0;
+  Position retired_end = 0;  // when this is durable, so is all that retired ids wrote
   std::deque<std::pair<Position, EventPtr>> own_pending;  // own events that are not durable yet
   std::vector<EventPtr> unpushed;  // durable, to be pushed with the next flush
   std::map<std::uint32_t, std::vector<EventPtr>> relays;  // by slot, to go with the next flush

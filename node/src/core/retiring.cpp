@@ -187,7 +187,7 @@ bool Core::Impl::leave_out_the_same(Replica& replica, const Delta& delta) {
   }
   const bool durable = replica.durable_part().includes(gone);
   retire(replica, std::move(gone));
-  if (!durable) replica.last_own = last_own = queue.end();
+  if (!durable) replica.retired_end = replica.last_own = last_own = queue.end();
   return delta.retired_hash == document.retired_hash();
 }
 
