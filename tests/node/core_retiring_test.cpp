@@ -366,6 +366,8 @@ TEST(CoreRetiring, one_that_comes_back_and_writes_nothing_leaves_all_quiet) {
   const Dot later = w.put("d", "later", Value("of d")).event->id();
   EXPECT_EQ(later, (Dot{d, first.sequence + 1}));
   EXPECT_FALSE(w.core("d").durable_here("s", later));
+  // Sooner than by the next exchange: a is known to have what d had written before.
+  EXPECT_TRUE(w.run_until([&] { return w.document("a").seen(d) == 2; }, milliseconds(100)));
   ASSERT_TRUE(w.converge()) << w.describe();
   for (const std::string& name : members) EXPECT_EQ(w.document(name).clock().get(d), 2u) << name;
   w.check_everything();

@@ -130,6 +130,8 @@ Result<Committed> Core::Impl::transact(Replica& replica, const std::string& auth
                        "not every member has confirmed yet to hold nothing newer of the "
                        "old one than what was stored here");
   }
+  const ReplicaId self = replica.document.self();
+  const Dot left_out{self, replica.document.retired().get(self)};
   EventPtr event;
   {
     Transaction transaction =
@@ -142,6 +144,7 @@ Result<Committed> Core::Impl::transact(Replica& replica, const std::string& auth
   }
   if (event) {
     ++counters.events_committed;
+    named_again(replica, left_out);
     Position gate = 0;
     if (replica.durable) {
       enqueue(replica, RecordKind::event, event->encoded());

@@ -82,6 +82,7 @@ Core::Impl::Outcome Core::Impl::apply(Replica& replica, const EventPtr& event, P
     ++counters.events_waiting_dropped;
     return Outcome::refused;
   }
+  const Dot left_out{event->writer(), replica.document.retired().get(event->writer())};
   const Result<Applied> applied = replica.document.apply(*event);
   if (!applied.ok()) {
     malformed(from.name, replica.name, applied.error().message);
@@ -91,6 +92,7 @@ Core::Impl::Outcome Core::Impl::apply(Replica& replica, const EventPtr& event, P
   if (*applied == Applied::duplicate) return Outcome::duplicate;
 
   ++counters.events_applied;
+  named_again(replica, left_out);
   if (!clock.observe(event->time(), now.wall_millis)) {
     ++counters.times_ahead;
     if (limit("ahead " + from.name, notice_interval)) {

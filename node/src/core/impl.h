@@ -276,6 +276,8 @@ struct Core::Impl {
   std::optional<Told> understand(Replica& replica, const transport::ClockReport& message);
   // Names ids again that are retired.
   void restore(Replica& replica, const Clock& ids);
+  // After an id was named again: what it had written before. Nothing when it was not left out.
+  void named_again(Replica& replica, const Dot& last);
   std::set<ReplicaId> present_ids(const Replica& replica) const;
   void on_puzzling_report(Replica& replica, Peer& peer, Link& link,
                           const transport::ClockReport& message);

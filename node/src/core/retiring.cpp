@@ -46,9 +46,22 @@ std::optional<Core::Impl::Told> Core::Impl::understand(Replica& replica,
 
 void Core::Impl::restore(Replica& replica, const Clock& ids) {
   if (ids.empty()) return;
-  for (const auto& [id, last] : ids) replica.document.restore(id);
+  for (const auto& [id, last] : ids) {
+    replica.document.restore(id);
+    named_again(replica, {id, last});
+  }
   if (replica.durable) enqueue(replica, RecordKind::restored, ids.encoded());
   progress(replica);
+}
+
+// Who lacks nothing of retired ids has that, too.
+void Core::Impl::named_again(Replica& replica, const Dot& last) {
+  if (last.sequence == 0) return;
+  for (Link& link : replica.links) {
+    if (link.may_lack_retired) continue;
+    link.applied.advance(last);
+    link.durable.advance(last);
+  }
 }
 
 std::set<ReplicaId> Core::Impl::present_ids(const Replica& replica) const {
