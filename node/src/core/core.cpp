@@ -215,6 +215,7 @@ void Core::Impl::progress(Replica& replica) {
     stale_digests.push_back(replica.index);
   }
   progress_of_peer(replica);
+  if (is_alone() && !REJOIN_MUTATED(alone_nothing_is_forgotten)) forget_soon(replica);
 }
 
 void Core::Impl::progress_of_peer(Replica& replica) {
@@ -284,14 +285,9 @@ Status Core::open_space(StoredSpace stored, Now now) {
     replica.recent.add(std::move(event), 0, RecentEvents::from_here, now.monotonic);
   }
   replica.recent.keep_only(replica.document.clock());
-  const bool alone = impl_->overlay ? false
-                     : impl_->options.members.empty()
-                         ? impl_->peers.empty()
-                         : std::ranges::all_of(impl_->options.members, [&](const auto& member) {
-                             return member == impl_->options.name;
-                           });
-  replica.identity =
-      alone || !impl_->options.confirm_replica_ids ? Identity::confirmed : Identity::unconfirmed;
+  replica.identity = impl_->is_alone() || !impl_->options.confirm_replica_ids
+                         ? Identity::confirmed
+                         : Identity::unconfirmed;
   if (stored.last_writes_uncertain) {
     impl_->replace_replica_id(replica,
                               "the storage may have lost the last writes under the old one");

@@ -54,6 +54,13 @@ bool Core::Impl::may_not_know_all() const {
   return overlay && !REJOIN_MUTATED(members_known_here_count_as_all);
 }
 
+// Nobody's report will tell when there is something to forget.
+bool Core::Impl::is_alone() const {
+  if (overlay) return false;
+  const auto& members = options.members.empty() ? options.peers : options.members;
+  return std::ranges::all_of(members, [&](const auto& member) { return member == options.name; });
+}
+
 // A member that was never heard is away since we began.
 bool Core::Impl::is_away(const Peer* member) const {
   const Micros heard_at = std::max(started_at, member ? member->last_heard : Micros{0});

@@ -259,6 +259,7 @@ struct Core::Impl {
   void settle_in_view(Replica& replica, Link& link, const Clock& applied, const Clock& durable,
                       std::uint64_t their_view);
   void forget_soon(Replica& replica);
+  bool is_alone() const;
   bool may_not_know_all() const;  // who finds the members has perhaps not found all of them
   bool is_away(const Peer* member) const;
   std::optional<Replica::Kept> kept_by_all(const Replica& replica) const;

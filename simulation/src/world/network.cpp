@@ -110,9 +110,9 @@ void Network::calm() {
   calm_ = true;
   slow_ = loss_ = duplicate_ = reorder_ = corrupt_ = Share{0};
   // Connections that stalled are made anew: nobody waits behind a message from before, and what is
-  // still under way on them after a while is lost.
+  // still under way on them after a while is lost. (The queue of a recorded link stays.)
   for (const auto& line : links_) {
-    if (line && !line->stays) line->last_arrival = queue_.now();
+    if (line) line->last_arrival = queue_.now();
   }
   calmed_at_ = queue_.now();
 }
