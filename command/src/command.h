@@ -34,8 +34,10 @@ void add_get_command(CLI::App& app, int& exit_code);
 void add_set_command(CLI::App& app, int& exit_code);
 void add_watch_command(CLI::App& app, int& exit_code);
 void add_top_command(CLI::App& app, int& exit_code);
-void add_inspect_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app, int& exit_code);
+void add_history_commands(CLI::App& app, int& exit_code);  // history, why, at, diff
+void add_inspect_command(CLI::App& app, int& exit_code);
+void add_audit_command(CLI::App& app, int& exit_code);
 void add_demo_command(CLI::App& app, int& exit_code);
 void add_sim_command(CLI::App& app, int& exit_code);
 

@@ -52,6 +52,8 @@ int run(int argc, char** argv) {
   add_watch_command(app, exit_code);
   add_metrics_command(app, exit_code);
   add_health_command(app, exit_code);
+  add_history_commands(app, exit_code);
+  add_audit_command(app, exit_code);
   add_inspect_command(app, exit_code);
   add_demo_command(app, exit_code);
   add_sim_command(app, exit_code);

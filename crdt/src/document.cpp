@@ -97,6 +97,11 @@ std::size_t Document::prune(const Clock& stable, const Clock& early, const Clock
 std::uint64_t Document::forget_elements(const Clock& stable) {
   return store_->forget_elements(stable);
 }
+std::vector<Origin> Document::origins(const Path& path) const {
+  store_->settle();
+  return store_->origins(store_->find(path));
+}
+void Document::replay(const Event& event, const Path& place) { store_->replay(event, place); }
 void Document::track_changes(bool enabled) { store_->track_changes(enabled); }
 std::vector<Path> Document::take_changes() { return store_->take_changes(); }
 void Document::take_dirty(const std::function<void(StoredCell)>& sink) { store_->take_dirty(sink); }

@@ -25,35 +25,13 @@ constexpr const char* tree_member = "$tree";
 
 // ---- Values ----
 
-json from_value(const Value& value) {
-  switch (value.kind()) {
-    case Value::Kind::null:
-      return nullptr;
-    case Value::Kind::boolean:
-      return value.as_bool();
-    case Value::Kind::integer:
-      return value.as_integer();
-    case Value::Kind::real: {
-      const double v = value.as_real();
-      if (std::isnan(v)) return json{{double_member, "nan"}};
-      if (std::isinf(v)) return json{{double_member, v < 0 ? "-inf" : "inf"}};
-      return v;
-    }
-    case Value::Kind::string:
-      return std::string(value.as_string());
-    case Value::Kind::bytes:
-      return json{{bytes_member, base64_encode(value.as_bytes())}};
-  }
-  assertion_failed("known kind", __FILE__, __LINE__);
-}
-
 json from_values(const std::vector<Value>& values) {
   json array = json::array();
-  for (const Value& value : values) array.push_back(from_value(value));
+  for (const Value& value : values) array.push_back(value_to_json(value));
   return array;
 }
 
-// The scalar that an object of from_value() stands for.
+// The scalar that an object of value_to_json() stands for.
 std::optional<Value> wrapped_value(const json& object) {
   if (object.size() != 1 || !object.begin()->is_string()) return std::nullopt;
   const auto& text = object.begin()->get_ref<const std::string&>();
@@ -170,7 +148,7 @@ json from_child(const MapView& map, std::string_view name, Type type) {
     case Type::reg:
     case Type::max_register:
     case Type::min_register:
-      return from_value(map.reg(name, type).get().value_or(Value()));
+      return value_to_json(map.reg(name, type).get().value_or(Value()));
     case Type::multi_register: {
       std::vector<Value> values;
       for (Sibling& sibling : map.reg(name, type).siblings()) {
@@ -615,13 +593,35 @@ Status write_map(MapRef map, const Path& path, const json& wanted, bool remove_m
 
 }  // namespace
 
+nlohmann::json value_to_json(const Value& value) {
+  switch (value.kind()) {
+    case Value::Kind::null:
+      return nullptr;
+    case Value::Kind::boolean:
+      return value.as_bool();
+    case Value::Kind::integer:
+      return value.as_integer();
+    case Value::Kind::real: {
+      const double v = value.as_real();
+      if (std::isnan(v)) return json{{double_member, "nan"}};
+      if (std::isinf(v)) return json{{double_member, v < 0 ? "-inf" : "inf"}};
+      return v;
+    }
+    case Value::Kind::string:
+      return std::string(value.as_string());
+    case Value::Kind::bytes:
+      return json{{bytes_member, base64_encode(value.as_bytes())}};
+  }
+  assertion_failed("known kind", __FILE__, __LINE__);
+}
+
 Result<nlohmann::json> to_json(const Document& document, const Path& path) {
   if (!path.is_root() && !document.exists(path)) {
     return make_error(ErrorCode::not_found, "nothing is here", path.to_string());
   }
   if (path.is_root()) return from_map(document.root());
   const Step& last = path.steps().back();
-  if (last.type == Type::element) return from_value(last.key);
+  if (last.type == Type::element) return value_to_json(last.key);
   if (last.type == Type::map) return from_map(document.root().at(path));
   return from_child(document.root().at(path.parent()), last.key.as_string(), last.type);
 }

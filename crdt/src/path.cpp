@@ -6,6 +6,7 @@
 #include <charconv>
 #include <optional>
 
+#include "hex.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/id.h"
 #include "rejoin/crdt/limits.h"
@@ -38,13 +39,6 @@ constexpr std::array<std::string_view, 6> kind_names = {"null", "boolean", "inte
                                                         "real", "string",  "bytes"};
 
 constexpr char hex_digits[] = "0123456789ABCDEF";
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // True for the types below which there is nothing but elements.
 bool has_elements(Type type) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "admin_history.h"
 #include "admin_operations.h"
 #include "admin_watch.h"
 #include "counters.h"
@@ -400,6 +401,24 @@ Result<json> watch(Runtime& runtime, JsonFields& fields, std::unique_ptr<AdminWa
 }
 
 constexpr std::string_view watch_command = "watch";
+// What they answer is in admin_history.cpp.
+Result<json> history(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  return answer_history(runtime, space, fields);
+}
+Result<json> why(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  return answer_why(runtime, space, fields);
+}
+Result<json> at(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  return answer_at(runtime, space, fields);
+}
+Result<json> diff(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  return answer_diff(runtime, space, fields);
+}
+
 using Command = Result<json> (*)(Runtime&, JsonFields&);
 constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"status", status},
@@ -419,6 +438,10 @@ constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"token", token},
     {"wait_token", wait_token},
     {"wait_receipt", wait_receipt},
+    {"history", history},
+    {"why", why},
+    {"at", at},
+    {"diff", diff},
 };
 
 Result<json> run_command(Runtime& runtime, const json& request,

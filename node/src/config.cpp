@@ -237,6 +237,17 @@ void read_answers(TableReader& space, const std::string& prefix, Parsing& parsin
   }
 }
 
+void read_history(TableReader& reader, const toml::table& table, SpaceConfig& space) {
+  if (table.get("history") == nullptr) return;
+  std::string policy = "none";
+  reader.string("history", policy);
+  if (policy != "none" && policy != "full") {
+    reader.fail(table.get("history")->source(), "history",
+                "\"" + policy + "\" is no policy; expected \"none\" or \"full\"");
+  }
+  space.history = policy == "full";
+}
+
 void read_spaces(TableReader& top, Parsing& parsing, NodeOptions& options) {
   const toml::node* node = top.find("spaces");
   if (node == nullptr) return;
@@ -250,6 +261,7 @@ void read_spaces(TableReader& top, Parsing& parsing, NodeOptions& options) {
     TableReader reader(*table, space_key(options.spaces.size()), parsing);
     reader.string("name", space.name);
     reader.boolean("durable", space.durable);
+    read_history(reader, *table, space);
     read_answers(reader, space_key(options.spaces.size()), parsing, space);
     reader.reject_unknown_keys();
     if (table->get("name") == nullptr) {
@@ -373,6 +385,9 @@ Check check_spaces(const NodeOptions& options) {
     if (space.durable && options.directory.empty()) {
       return Flaw{option, "the durable space \"" + space.name +
                               "\" needs a store; set directory, or durable = false"};
+    }
+    if (space.history.value_or(false) && !space.durable) {
+      return Flaw{space_key(i) + "history", "only a durable space can keep its history"};
     }
     if (auto flaw = check_answers(space_key(i), space)) return flaw;
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "metrics.h"
+#include "history/queries.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/json.h"
 #include "runtime.h"
@@ -141,6 +142,55 @@ Result<Receipt> Space::decrement_or_ask(const Path& counter, std::int64_t amount
       runtime_->decrement_or_ask(name_, counter, amount, options.author, options.note, timeout);
   if (!committed) return committed.error();
   return receipt_of(*std::move(committed));
+}
+
+// ---- Looking back ----
+
+Result<std::vector<PastEvent>> Space::history(const Path& path, const HistoryQuery& query) const {
+  auto archive = runtime_->archive_of(name_);
+  if (!archive) return archive.error();
+  return history::past_of(**archive, name_, path, query);
+}
+
+Result<std::vector<Reason>> Space::why(const Path& path) const {
+  auto archive = runtime_->archive_of(name_);
+  if (!archive) return archive.error();
+  std::vector<Origin> origins;
+  read([&](const Document& document) { origins = document.origins(path); });
+  return history::reasons_for(**archive, name_, origins);
+}
+
+Result<Document> Space::at(const Clock& version, const Path& path) const {
+  auto archive = runtime_->archive_of(name_);
+  if (!archive) return archive.error();
+  return history::state_at(**archive, name_, path, version);
+}
+
+Result<Clock> Space::version_until(HybridTime time) const {
+  auto archive = runtime_->archive_of(name_);
+  if (!archive) return archive.error();
+  return history::version_until(**archive, name_, time);
+}
+
+Result<Clock> Space::version_before(const Dot& event) const {
+  auto archive = runtime_->archive_of(name_);
+  if (!archive) return archive.error();
+  return history::version_before(**archive, name_, event);
+}
+
+Result<std::vector<Difference>> Space::diff(const Clock& before, const Clock& after,
+                                            const Path& path) const {
+  auto former = at(before, path);
+  if (!former) return former.error();
+  auto later = at(after, path);
+  if (!later) return later.error();
+  return history::differences(*former, *later, path);
+}
+
+Result<std::vector<MissingWrites>> Space::missing_history() const {
+  auto archive = runtime_->archive_of(name_);
+  if (!archive) return archive.error();
+  return (*archive)->gaps(name_);
 }
 
 SpaceStatus Space::status() const { return runtime_->status(name_); }

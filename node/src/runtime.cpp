@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <filesystem>
 #include <random>
 #include <utility>
 
@@ -86,7 +87,9 @@ Status Runtime::start() {
   core_ = std::make_unique<Core>(core_options(options_), now());
   if (auto opened = open_store(); !opened) return opened;
   for (const SpaceConfig& space : options_.spaces) {
-    if (auto opened = open_space(space.name, SpaceOptions{space.durable}); !opened) return opened;
+    if (auto opened = open_space(space.name, SpaceOptions{space.durable, space.history}); !opened) {
+      return opened;
+    }
     for (const AnswerRule& rule : space.answers) {
       if (auto added = answers_.add(space.name, rule); !added) return added;
     }
@@ -145,11 +148,38 @@ Status Runtime::open_store() {
   }
   if (!outcome) return outcome;
 
+  if (auto opened = open_archive(false); !opened) return opened;
   for (StoredSpace& space : stored) {
     const std::string name = space.name;
+    const bool history = archive_ && archive_->has_space(name);
+    if (history) {
+      auto begun = begin_history(name, space.document.clock(), space.recent);
+      if (!begun) return begun;
+    }
     if (auto opened = core_->open_space(std::move(space), now()); !opened) return opened;
-    spaces_.emplace(name, SpaceOptions{true});
+    const SpaceOptions options{true, history};
+    if (auto opened = core_->open_space(name, options, now()); !opened) return opened;
+    spaces_.emplace(name, options);
   }
+  return {};
+}
+
+// `make`: also when there is none yet.
+Status Runtime::open_archive(bool make) {
+  if (archive_) return {};
+  if (!make && !std::filesystem::exists(history::archive_path(options_.directory))) return {};
+  auto archive = history::Archive::open({options_.directory});
+  if (!archive) return archive.error();
+  archive_ = std::move(*archive);
+  return {};
+}
+
+// `recent`: what is in the store's log, and may not be in the archive yet.
+Status Runtime::begin_history(const std::string& space, const Clock& clock,
+                              const std::vector<EventPtr>& recent) {
+  if (auto begun = archive_->begin(space, clock); !begun) return begun;
+  for (const EventPtr& event : recent) archive_->add(space, event);
+  archive_->skip(space, clock);
   return {};
 }
 
@@ -219,8 +249,16 @@ Status Runtime::open_space(const std::string& name, SpaceOptions options) {
   }
   const auto lock = lock_core();
   if (closing_) return make_error(ErrorCode::closed, "the node has stopped");
+  const auto known = spaces_.find(name);
+  const bool kept = known != spaces_.end() && known->second.history.value_or(false);
+  options.history = options.history.value_or(kept);
+  if (*options.history && !kept && options.durable) {
+    if (auto opened = open_archive(true); !opened) return opened;
+    const Clock clock = known == spaces_.end() ? Clock() : core_->document(name).clock();
+    if (auto begun = begin_history(name, clock, {}); !begun) return begun;
+  }
   if (auto opened = core_->open_space(name, options, now()); !opened) return opened;
-  spaces_.emplace(name, options);
+  spaces_.insert_or_assign(name, options);
   if (network_thread_.joinable()) publish(true);
   return {};
 }
@@ -247,6 +285,19 @@ Result<Committed> Runtime::transact(const std::string& space, const std::string&
   // A durable commit leaves when it has been written; the disk thread wakes the network then.
   if (committed && committed->event) publish(!found->second.durable);
   return committed;
+}
+
+Result<const history::Archive*> Runtime::archive_of(const std::string& space) const {
+  const auto lock = share_core();
+  const auto found = spaces_.find(space);
+  if (found == spaces_.end()) return make_error(ErrorCode::not_found, nothing_open(space));
+  if (!archive_ || !found->second.history.value_or(false)) {
+    return make_error(ErrorCode::invalid_argument,
+                      "the space keeps no history; set history = \"full\" for it in the "
+                      "configuration of this node",
+                      "space " + space);
+  }
+  return static_cast<const history::Archive*>(archive_.get());
 }
 
 Status Runtime::answer_requests(const std::string& space, const AnswerRule& rule) {

@@ -19,6 +19,7 @@
 
 #include "fair_mutex.h"
 #include "health.h"
+#include "history/archive.h"
 #include "rejoin/node/core.h"
 #include "rejoin/node/node.h"
 #include "rejoin/node/rights.h"
@@ -80,6 +81,8 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
                                      const std::string& note, std::chrono::milliseconds timeout);
   Status answer_requests(const std::string& space, const AnswerRule& rule);
   void stop_answering(const std::string& space, const Path& counter);
+  // The archive, where this space keeps its history; valid until the runtime ends.
+  Result<const history::Archive*> archive_of(const std::string& space) const;
   void read(const std::string& space, const std::function<void(const Document&)>& look) const;
   Status wait(const std::string& space, const Goal& goal, std::chrono::milliseconds timeout);
 
@@ -123,6 +126,9 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   explicit Runtime(NodeOptions options);
   Status start();
   Status open_store();
+  Status open_archive(bool make);
+  Status begin_history(const std::string& space, const Clock& clock,
+                       const std::vector<EventPtr>& recent);
   Status open_transport();
 
   // The only ways to the core's lock.
@@ -143,6 +149,7 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   void dial(const Dial& dial);
 
   void run_disk();
+  Status archive(const PersistBatch& batch);
   std::shared_ptr<const PersistBatch> next_batch(bool last_failed);
   void finish_batch(const PersistBatch& batch, const Status& outcome,
                     std::chrono::microseconds took);
@@ -152,6 +159,8 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   std::string set_aside_store_;
   std::string listen_endpoint_;
   std::unique_ptr<Storage> storage_;  // disk thread, once started
+  // There once a space keeps its history, until the end. Set before a batch brings any for it.
+  std::unique_ptr<history::Archive> archive_;
   // Used by the network thread; from others wake() and counters(), under the mutex because stop()
   // closes it.
   std::unique_ptr<transport::ZmqTransport> transport_;

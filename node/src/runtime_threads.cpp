@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "log.h"
+#include "rejoin/crdt/delta.h"
 #include "runtime.h"
 
 namespace rejoin::node {
@@ -182,7 +183,9 @@ void Runtime::run_disk() {
   bool failed = false;
   while (auto batch = next_batch(failed)) {
     const auto begun = now().monotonic;
-    const Status outcome = storage_->write(*batch);
+    // First the archive: the batch may let the log go that has it otherwise.
+    Status outcome = archive(*batch);
+    if (outcome) outcome = storage_->write(*batch);
     failed = !outcome;
     finish_batch(*batch, outcome, now().monotonic - begun);
   }
@@ -190,6 +193,28 @@ void Runtime::run_disk() {
     watches_.log({log_error, "stopped_unwritten",
                   "stopped although the store did not take the last commits"});
   }
+}
+
+// A batch that comes again brings nothing new.
+Status Runtime::archive(const PersistBatch& batch) {
+  std::set<std::string> spaces;
+  for (const auto* records : {&batch.superseded, &batch.log}) {
+    for (const LogRecord& record : *records) {
+      if (!record.archived) continue;
+      spaces.insert(record.space);
+      if (record.kind == RecordKind::event) {
+        archive_->add(record.space, Event::decode(record.bytes).value());
+      } else {
+        archive_->skip(record.space, Delta::decode(record.bytes).value().clock);
+      }
+    }
+  }
+  if (spaces.empty()) return {};
+  for (const CheckpointRecord& checkpoint : batch.checkpoints) {
+    if (!spaces.contains(checkpoint.space)) continue;
+    if (auto stored = archive_->store_all(checkpoint.space); !stored) return stored;
+  }
+  return archive_->store();
 }
 
 // Null when the node stops: everything is written, for a batch follows the other without a gap, or

@@ -69,6 +69,16 @@ Step decode_step(Reader& in, Type parent) {
   return Step{static_cast<Type>(number), std::move(*key)};
 }
 
+std::size_t steps_alike(std::size_t same, const Effect& effect, const std::vector<Step>& place) {
+  if (same < effect.shared) return same;
+  same = effect.shared;
+  for (const Step& step : effect.steps) {
+    if (same == place.size() || !(step == place[same])) break;
+    ++same;
+  }
+  return same;
+}
+
 EffectReader::EffectReader(std::string_view bytes, std::size_t replicas, Sequence first,
                            Sequence last)
     : reader_(bytes),

@@ -98,6 +98,39 @@ class EffectReader {
   std::vector<Type> types_;  // along the current path, root excluded
 };
 
+// The effects of an event that was decoded, for those who do not apply them to a document.
+class EventEffects {
+ public:
+  explicit EventEffects(const Event& event)
+      : event_(event),
+        bytes_(std::string_view(event.bytes_).substr(event.effects_at_)),
+        reader_(bytes_, event.replicas_.size(), event.first_, event.last_) {}
+  bool next(Effect& effect) {
+    begin_ = reader_.position();
+    return reader_.next(effect);
+  }
+  // All that stands before the first effect.
+  std::string_view head() const {
+    return std::string_view(event_.bytes_).substr(0, event_.effects_at_ + reader_.position());
+  }
+  // The bytes of the effect that was read last.
+  std::string_view bytes() const { return bytes_.substr(begin_, reader_.position() - begin_); }
+  Dot dot(EventDot dot) const {
+    if (dot.sequence == 0) return {};
+    return {dot.replica == 0 ? event_.writer_ : event_.replicas_[dot.replica - 1], dot.sequence};
+  }
+
+ private:
+  const Event& event_;
+  std::string_view bytes_;
+  EffectReader reader_;
+  std::size_t begin_ = 0;
+};
+
+// How many leading steps of an effect's path are those of `place`, where those of the effect before
+// it were `same`.
+std::size_t steps_alike(std::size_t same, const Effect& effect, const std::vector<Step>& place);
+
 // True when a child of this type, under this key, may live below `parent`.
 bool may_contain(Type parent, Type child, const Value& key);
 // True for the types whose cell is a counter, or whose cell holds dotted entries; lists hold both

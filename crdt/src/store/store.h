@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "rejoin/crdt/document.h"
+#include "rejoin/crdt/history.h"
 #include "rejoin/crdt/transaction.h"
 #include "rejoin/crdt/types/cell.h"
 #include "store/cell.h"
@@ -201,6 +202,7 @@ class Store {
 
   // ---- Joining (store_apply.cpp, store_delta.cpp) ----
   Result<Applied> apply(const Event& event);
+  void replay(const Event& event, const Path& place);
   bool tells_since(const Clock& base) const { return base.includes(floor_); }
   Delta delta_since(const Clock& base) const;
   Delta whole(bool with_retired) const;
@@ -225,6 +227,7 @@ class Store {
   Status load_cell(std::string_view key, std::string_view bytes);
   Status finish_load();
   std::string canonical_state() const;
+  std::vector<Origin> origins(NodeIndex index) const;
   Status check_invariants() const;
 
  private:
@@ -361,10 +364,12 @@ class Store {
 
   // -- effects (store_apply.cpp) --
   struct EventContext;
+  void apply_effects(const Event& event, const Path* place);
   // Up to which of a replica's writes an effect of an event may refer to.
   Sequence known_before(const Effect& effect, ReplicaIndex replica,
                         const EventContext& context) const;
   void apply_effect(const Effect& effect, NodeIndex index, EventContext& context);
+  void add_origins(NodeIndex index, std::vector<Step>& steps, std::vector<Origin>& out) const;
   void apply_put(NodeIndex index, const Effect& effect, EventContext& context);
   void apply_counter(NodeIndex index, const CounterEntry& entry);
   void apply_counter_reset(NodeIndex index, LocalDot up_to, std::int64_t total);

@@ -35,6 +35,17 @@ Result<Applied> Store::apply(const Event& event) {
   const bool ready = includes(event.dependencies());
   if (!ready && !REJOIN_MUTATED(event_applied_before_what_it_depends_on)) return Applied::missing;
 
+  apply_effects(event, nullptr);
+  return Applied::applied;
+}
+
+void Store::replay(const Event& event, const Path& place) {
+  REJOIN_ASSERT(!in_transaction());
+  apply_effects(event, &place);
+}
+
+// Those at, below and above `place` alone, where one is given.
+void Store::apply_effects(const Event& event, const Path* place) {
   EventContext context{event, intern(event.writer()), {}};
   context.replicas.reserve(event.replicas_.size());
   for (const ReplicaId& id : event.replicas_) context.replicas.push_back(find_replica(id));
@@ -42,8 +53,20 @@ Result<Applied> Store::apply(const Event& event) {
   EffectReader effects(std::string_view(event.bytes_).substr(event.effects_at_),
                        event.replicas_.size(), event.first(), event.last());
   Effect effect;
+  std::vector<Step> steps;
   boost::container::small_vector<NodeIndex, 8> path;
+  std::size_t depth = 0;
+  std::size_t same = 0;
   while (effects.next(effect)) {
+    if (place != nullptr) {
+      depth = effect.shared + effect.steps.size();
+      same = steps_alike(same, effect, place->steps());
+      steps.resize(effect.shared);
+      steps.insert(steps.end(), effect.steps.begin(), effect.steps.end());
+      if (same < std::min(depth, place->depth())) continue;
+      effect.shared = 0;
+      effect.steps = steps;
+    }
     path.resize(effect.shared);
     for (const Step& step : effect.steps) {
       path.push_back(find_or_create_child(path.empty() ? root : path.back(), step.type, step.key));
@@ -57,7 +80,6 @@ Result<Applied> Store::apply(const Event& event) {
   REJOIN_ASSERT(effects.ok());  // Event::decode has read them all once
   advance(context.writer, event.last());
   sweep_doomed();
-  return Applied::applied;
 }
 
 Sequence Store::known_before(const Effect& effect, ReplicaIndex replica,

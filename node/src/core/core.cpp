@@ -167,7 +167,7 @@ Result<Committed> Core::Impl::transact(Replica& replica, const std::string& auth
 
 void Core::Impl::enqueue(Replica& replica, RecordKind kind, std::string bytes) {
   replica.log_bytes += bytes.size();
-  queue.add(LogRecord{replica.name, kind, std::move(bytes)});
+  queue.add(LogRecord{replica.name, kind, std::move(bytes), replica.keeps_history});
   if (!replica.queued) {
     replica.queued = true;
     queued.push_back(&replica);
@@ -251,8 +251,15 @@ Core::~Core() = default;
 Status Core::open_space(const std::string& name, SpaceOptions options, Now now) {
   impl_->now = now;
   if (Status status = check_space_name(name); !status.ok()) return status;
-  if (const Replica* open = impl_->find(name)) {
-    if (open->durable == options.durable) return {};
+  if (options.history.value_or(false) && !options.durable) {
+    return make_error(ErrorCode::invalid_argument, "only a durable space can keep its history",
+                      name);
+  }
+  if (Replica* open = impl_->find(name)) {
+    if (open->durable == options.durable) {
+      open->keeps_history = options.history.value_or(open->keeps_history);
+      return {};
+    }
     return make_error(ErrorCode::invalid_argument,
                       open->durable ? "the space is open already, and durable"
                                     : "the space is open already, and not durable",
@@ -260,6 +267,7 @@ Status Core::open_space(const std::string& name, SpaceOptions options, Now now) 
   }
   const ReplicaId id = impl_->draw_replica_id();
   Replica& replica = impl_->add_replica(name, options.durable, Document(id));
+  replica.keeps_history = options.history.value_or(false);
   if (options.durable) {
     replica.last_own = impl_->last_own = impl_->queue.add(SpaceRecord{name, id});
   }

@@ -23,8 +23,11 @@ Position PersistQueue::add(LogRecord record) {
 std::shared_ptr<const PersistBatch> PersistQueue::begin(std::vector<CheckpointRecord> checkpoints) {
   REJOIN_ASSERT(!flight_);
   for (const CheckpointRecord& checkpoint : checkpoints) {
-    std::erase_if(next_.log,
-                  [&](const LogRecord& record) { return record.space == checkpoint.space; });
+    std::erase_if(next_.log, [&](LogRecord& record) {
+      if (record.space != checkpoint.space) return false;
+      if (record.archived) next_.superseded.push_back(std::move(record));
+      return true;
+    });
   }
   next_.checkpoints = std::move(checkpoints);
   next_.ticket = ++last_ticket_;

@@ -141,6 +141,7 @@ struct Replica {
   const std::string name;
   const std::uint32_t index;
   const bool durable;
+  bool keeps_history = false;
   Document document;
   Clock durable_clock;  // of a durable space: what a crash would leave
   Identity identity = Identity::fresh;

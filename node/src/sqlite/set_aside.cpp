@@ -4,6 +4,7 @@
 #include <system_error>
 #include <vector>
 
+#include "history/archive.h"
 #include "sqlite/store.h"
 
 namespace rejoin::node {
@@ -20,6 +21,10 @@ Result<std::string> set_aside(const std::string& directory, std::uint64_t unix_s
     files.push_back(database.string() + tail);
   }
   files.push_back(sqlite::acknowledged_path(directory));
+  // The history goes on from the state that was here.
+  for (const char* tail : {"", "-wal", "-shm"}) {
+    files.push_back(history::archive_path(directory) + tail);
+  }
   std::erase_if(files, [&](const fs::path& file) { return !present(file); });
   if (files.empty()) {
     return make_error(ErrorCode::not_found, "there is no store to set aside", directory);

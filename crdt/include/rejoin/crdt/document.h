@@ -12,6 +12,7 @@
 #include "rejoin/crdt/delta.h"
 #include "rejoin/crdt/event.h"
 #include "rejoin/crdt/hash.h"
+#include "rejoin/crdt/history.h"
 #include "rejoin/crdt/hybrid_time.h"
 #include "rejoin/crdt/path.h"
 #include "rejoin/crdt/result.h"
@@ -177,6 +178,15 @@ class Document {
   // encoded size, without building it.
   Delta whole() const;
   std::size_t whole_bytes_estimate() const;
+  // ---- Looking back ----
+  // The writes behind what is read at `path` and below, in the order of paths; within a list or
+  // text, of places. O(what is there).
+  std::vector<Origin> origins(const Path& path) const;
+  // Applies what an event did at, below and above `place`, whether or not it is the event's turn.
+  // Of events given in an order that respects what they depend on, those that touch `place`, and
+  // those that removed something above it, make a document that reads there as any did that had
+  // applied all. Such a document is for reading: nothing else may be applied to it or joined.
+  void replay(const Event& event, const Path& place);
 
   // ---- Keeping ----
   // Cells whose stored form is out of date since the last call of take_dirty(), with their new

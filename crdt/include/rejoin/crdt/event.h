@@ -38,6 +38,7 @@ class Event {
 
  private:
   friend class Store;
+  friend class EventEffects;
   Event() = default;
   static Result<std::shared_ptr<const Event>> parse(std::string bytes, bool check_effects);
 

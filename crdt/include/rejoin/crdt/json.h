@@ -52,7 +52,9 @@ Status from_json(Transaction& transaction, MapRef above, const Path& path,
 Status insert_json(Transaction& transaction, ListRef list, std::size_t index,
                    const nlohmann::json& elements);
 
-// One value, written as to_json() writes it. `wrong_type` for arrays and other objects.
+// One value, as to_json() writes it.
+nlohmann::json value_to_json(const Value& value);
+// The inverse. `wrong_type` for arrays and other objects.
 Result<Value> value_from_json(const nlohmann::json& json);
 
 }  // namespace rejoin

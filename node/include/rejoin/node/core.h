@@ -119,6 +119,9 @@ struct CoreOptions {
 
 struct SpaceOptions {
   bool durable = true;
+  // Whether every event is kept, for looking back: batches then mark what they bring
+  // (LogRecord::archived). Opening a space again may change it; nothing: as it is, at first not.
+  std::optional<bool> history = std::nullopt;
 };
 
 struct Send {

@@ -14,6 +14,7 @@
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/transaction.h"
 #include "rejoin/node/core.h"
+#include "rejoin/node/history.h"
 #include "rejoin/node/rights.h"
 #include "rejoin/transport/transport.h"
 
@@ -26,6 +27,8 @@ struct Goal;
 struct SpaceConfig {
   std::string name;
   bool durable = true;
+  // Whether every event is kept, for looking back (docs/history.md); nothing: as it was.
+  std::optional<bool> history = std::nullopt;
   std::vector<AnswerRule> answers = {};  // requests for rights that this node answers by itself
 };
 
@@ -201,6 +204,32 @@ class Space {
   // read (asserted).
   Result<Receipt> decrement_or_ask(const Path& counter, std::int64_t amount,
                                    std::chrono::milliseconds timeout, CommitOptions options = {});
+
+  // ---- Looking back (SpaceConfig::history; docs/history.md) ----
+  // What is durable here is known; a commit is, once its receipt's wait_durable() has returned.
+  // `invalid_argument` where the space keeps no history, `corrupt` where it is damaged, `not_found`
+  // for versions and events that are not known here: it says what is missing, and of whom. None of
+  // these calls keeps writers waiting.
+
+  // The events that wrote at `path`, below it, or removed something above it; newest first. Costs
+  // in proportion to what it returns.
+  Result<std::vector<PastEvent>> history(const Path& path, const HistoryQuery& query = {}) const;
+  // Which events stand behind what is read at `path` and below, and what they overwrote. Empty
+  // where nothing is there.
+  Result<std::vector<Reason>> why(const Path& path) const;
+  // How `path`, and what is below it, stood at a version: a clock, as a CausalToken has one. The
+  // document is for reading. Costs in proportion to what was ever written there.
+  Result<Document> at(const Clock& version, const Path& path = {}) const;
+  // The version of all that was written until then, by the writers' clocks, and nothing that
+  // depends on anything later.
+  Result<Clock> version_until(HybridTime time) const;
+  // The version that the writer of this event had before it when it made it: what it knew.
+  Result<Clock> version_before(const Dot& event) const;
+  // What reads differently at two versions, by JSON pointers below `path`.
+  Result<std::vector<Difference>> diff(const Clock& before, const Clock& after,
+                                       const Path& path = {}) const;
+  // Of which writes the events are not here, although what they did is.
+  Result<std::vector<MissingWrites>> missing_history() const;
 
   SpaceStatus status() const;
 

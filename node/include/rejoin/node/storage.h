@@ -26,6 +26,7 @@ struct LogRecord {
   std::string space;
   RecordKind kind = RecordKind::event;
   std::string bytes;
+  bool archived = false;  // the space keeps its history
 };
 
 // A durable space comes to be, or writes under another replica id from now on.
@@ -54,6 +55,9 @@ struct PersistBatch {
   std::vector<SpaceRecord> spaces;
   std::vector<LogRecord> log;
   std::vector<CheckpointRecord> checkpoints;
+  // Records that are in no log, because a checkpoint of this batch holds what they brought, of
+  // spaces that keep their history.
+  std::vector<LogRecord> superseded;
   bool empty() const { return spaces.empty() && log.empty() && checkpoints.empty(); }
   std::uint64_t bytes() const;  // of records, headers and cells
 };

@@ -1,0 +1,71 @@
+// What an archive keeps in memory, and its statements.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "history/archive.h"
+#include "history/chunk.h"
+
+namespace rejoin::node::history {
+
+// One of a space, and how far it is here.
+struct Archive::Writer {
+  std::int64_t id = 0;
+  ReplicaId replica;
+  Sequence last = 0;  // with the events in memory, and gaps
+  Digest link;        // of that event; zeros after a gap
+  // As of the last chunk: what the writer had seen, once that is asked for after a start; and how
+  // many spans ago it was written down.
+  std::optional<Clock> seen = Clock();
+  std::size_t spans_since = 0;
+};
+
+struct Archive::Space {
+  std::int64_t id = 0;
+  std::string name;
+  std::map<ReplicaId, Writer> writers;
+  // Events that are in no chunk yet, and gaps that are not written.
+  std::vector<LinkedEvent> newest;
+  std::map<Dot, Digest> newest_links;  // by the event's id
+  std::size_t newest_bytes = 0;
+  std::vector<Gap> new_gaps;
+};
+
+// Those of a space that a transaction changes, until it is committed.
+class Archive::ChangedWriters {
+ public:
+  explicit ChangedWriters(Space& space) : space_(space) {}
+  Writer& get(const ReplicaId& replica) {
+    const auto found = changed_.find(replica);
+    if (found != changed_.end()) return found->second;
+    return changed_.emplace(replica, space_.writers.at(replica)).first->second;
+  }
+  void adopt() {
+    for (auto& [replica, writer] : changed_) space_.writers[replica] = std::move(writer);
+  }
+
+ private:
+  Space& space_;
+  std::map<ReplicaId, Writer> changed_;
+};
+
+// Where a chunk holds events of a writer.
+struct Archive::Span {
+  Sequence first = 0;
+  Sequence last = 0;
+  ChunkId chunk = 0;
+  HybridTime time;  // of the last
+  Digest link;
+  std::optional<Clock> seen;
+};
+
+struct Archive::Statements {
+  sqlite::Statement put_space, put_writer, put_chunk, put_span, put_gap, put_touched;
+  sqlite::Statement last_span, last_gap, spans, gaps, chunk, touched, is_touched, seen_span;
+  sqlite::Statement drop_chunk, drop_spans, drop_gaps, drop_touched;
+};
+
+}  // namespace rejoin::node::history

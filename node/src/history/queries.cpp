@@ -1,0 +1,239 @@
+#include "history/queries.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "rejoin/crdt/json.h"
+
+namespace rejoin::node::history {
+namespace {
+
+// Whether a write concerns what is read at a place: it was made there or below, or took away what
+// was there with something above.
+bool concerns(const Written& write, const Path& place) {
+  if (write.path.starts_with(place)) return true;
+  return write.kind == Written::Kind::remove_below && place.starts_with(write.path);
+}
+
+bool includes(const Written& write, const Dot& dot) {
+  return write.first.replica == dot.replica && write.first.sequence <= dot.sequence &&
+         dot.sequence < write.first.sequence + write.count;
+}
+
+std::optional<Value> value_of(const EventPtr& event, const Dot& dot) {
+  if (!event) return std::nullopt;
+  for (const Written& write : writes_of(*event)) {
+    if (!includes(write, dot)) continue;
+    if (write.kind == Written::Kind::put) return write.values.front();
+    if (write.kind == Written::Kind::add) return Value(write.total);
+  }
+  return std::nullopt;
+}
+
+Error unknown_version(const std::string& space, const std::string& what) {
+  return make_error(ErrorCode::not_found, "this version is not known here: " + what,
+                    "space " + space);
+}
+
+std::string writes_of_writer(Sequence first, Sequence last, const ReplicaId& writer) {
+  return "the writes " + std::to_string(first) + " to " + std::to_string(last) + " of " +
+         writer.to_string();
+}
+
+void flatten(const nlohmann::json& json, const std::string& at,
+             std::map<std::string, std::string>& leaves) {
+  if (json.is_object() && !json.empty()) {
+    for (const auto& [name, value] : json.items()) {
+      std::string escaped;
+      for (const char c : name) {
+        if (c == '~') {
+          escaped += "~0";
+        } else if (c == '/') {
+          escaped += "~1";
+        } else {
+          escaped += c;
+        }
+      }
+      flatten(value, at + "/" + escaped, leaves);
+    }
+  } else {
+    leaves.emplace(at, json.dump());
+  }
+}
+
+}  // namespace
+
+Status for_each_touching(const Archive& archive, const std::string& space, const Path& place,
+                         bool newest_first, const std::function<bool(const EventPtr&)>& visit) {
+  auto places = archive.touching(space, place);
+  if (!places.ok()) return std::move(places).error();
+  const auto show = [&](std::vector<EventPtr> events) {
+    if (newest_first) std::reverse(events.begin(), events.end());
+    return std::all_of(events.begin(), events.end(), [&](const EventPtr& event) {
+      return !touches(*event, place) || visit(event);
+    });
+  };
+  if (newest_first) {
+    std::reverse(places->chunks.begin(), places->chunks.end());
+    if (!show(places->newest)) return {};
+  }
+  for (const ChunkId id : places->chunks) {
+    auto events = archive.chunk(id);
+    if (!events.ok()) return std::move(events).error();
+    if (!show(*std::move(events))) return {};
+  }
+  if (!newest_first) show(places->newest);
+  return {};
+}
+
+Result<std::vector<PastEvent>> past_of(const Archive& archive, const std::string& space,
+                                       const Path& place, const HistoryQuery& query) {
+  std::vector<PastEvent> past;
+  if (query.limit == 0) return past;
+  auto status = for_each_touching(archive, space, place, true, [&](const EventPtr& event) {
+    if (query.until && !query.until->includes(event->id())) return true;
+    PastEvent entry{event, {}};
+    for (Written& write : writes_of(*event)) {
+      if (concerns(write, place)) entry.writes.push_back(std::move(write));
+    }
+    if (!entry.writes.empty()) past.push_back(std::move(entry));
+    return past.size() < query.limit;
+  });
+  if (!status.ok()) return std::move(status).error();
+  return past;
+}
+
+Result<std::vector<Reason>> reasons_for(const Archive& archive, const std::string& space,
+                                        const std::vector<Origin>& origins) {
+  std::map<Dot, EventPtr> known;  // by the dot that was asked for
+  const auto find = [&](const Dot& dot) -> Result<EventPtr> {
+    if (const auto found = known.find(dot); found != known.end()) return found->second;
+    auto event = archive.event(space, dot);
+    if (event.ok()) known.emplace(dot, *event);
+    return event;
+  };
+  std::vector<Reason> reasons;
+  for (const Origin& origin : origins) {
+    auto event = find(origin.first);
+    if (!event.ok()) return std::move(event).error();
+    Reason reason{origin, *event, {}};
+    if (reason.event) {
+      for (const Written& write : writes_of(*reason.event)) {
+        if (!includes(write, origin.first)) continue;
+        std::vector<Dot> replaced = write.replaced;
+        std::sort(replaced.begin(), replaced.end());
+        for (const Dot& dot : replaced) {
+          auto former = find(dot);
+          if (!former.ok()) return std::move(former).error();
+          reason.overwrote.push_back({dot, *former, value_of(*former, dot)});
+        }
+      }
+      std::stable_sort(reason.overwrote.begin(), reason.overwrote.end(),
+                       [](const Reason::Former& a, const Reason::Former& b) {
+                         const auto time = [](const Reason::Former& former) {
+                           return former.event ? former.event->time() : HybridTime{};
+                         };
+                         return time(a) < time(b);
+                       });
+    }
+    reasons.push_back(std::move(reason));
+  }
+  return reasons;
+}
+
+Result<Document> state_at(const Archive& archive, const std::string& space, const Path& place,
+                          const Clock& version) {
+  const Clock here = archive.clock(space);
+  if (const Clock beyond = version.beyond(here); !beyond.empty()) {
+    const auto& [writer, last] = *beyond.begin();
+    return unknown_version(space, writes_of_writer(here.get(writer) + 1, last, writer) +
+                                      " are not here; ask a member that has them, or wait");
+  }
+  auto gaps = archive.gaps(space);
+  if (!gaps.ok()) return std::move(gaps).error();
+  for (const Gap& gap : *gaps) {
+    if (version.get(gap.writer) < gap.first) continue;
+    return unknown_version(space, writes_of_writer(gap.first, gap.last, gap.writer) +
+                                      " came here without their events, before the history of "
+                                      "this node begins; ask a member that has them");
+  }
+  Document past{ReplicaId{}};
+  auto status = for_each_touching(archive, space, place, false, [&](const EventPtr& event) {
+    if (version.includes(event->id())) past.replay(*event, place);
+    return true;
+  });
+  if (!status.ok()) return std::move(status).error();
+  return past;
+}
+
+Result<Clock> version_until(const Archive& archive, const std::string& space, HybridTime time) {
+  Clock version;
+  for (const auto& [writer, last] : archive.clock(space)) {
+    auto until = archive.last_until(space, writer, time);
+    if (!until.ok()) return std::move(until).error();
+    if (*until > 0) version.set(writer, *until);
+  }
+  // Whoever had seen something later goes back to before that. Few do, and every round takes
+  // something away.
+  for (bool changed = true; changed;) {
+    changed = false;
+    const Clock before = version;
+    for (const auto& [writer, last] : before) {
+      Sequence kept = last;
+      while (kept > 0) {
+        auto seen = archive.seen(space, writer, kept);
+        if (!seen.ok()) return std::move(seen).error();
+        if (version.includes(*seen)) break;
+        auto event = archive.event(space, {writer, kept});
+        if (!event.ok()) return std::move(event).error();
+        kept = *event ? (*event)->first() - 1 : 0;
+      }
+      if (kept == last) continue;
+      version.set(writer, kept);
+      changed = true;
+    }
+  }
+  return version;
+}
+
+Result<Clock> version_before(const Archive& archive, const std::string& space, const Dot& dot) {
+  auto event = archive.event(space, dot);
+  if (!event.ok()) return std::move(event).error();
+  if (!*event) {
+    return make_error(ErrorCode::not_found,
+                      "no event " + dot.replica.to_string() + ":" + std::to_string(dot.sequence) +
+                          " is known here",
+                      "space " + space);
+  }
+  auto seen = archive.seen(space, dot.replica, (*event)->last());
+  if (!seen.ok()) return std::move(seen).error();
+  seen->set(dot.replica, (*event)->first() - 1);
+  return *std::move(seen);
+}
+
+Result<std::vector<Difference>> differences(const Document& before, const Document& after,
+                                            const Path& place) {
+  std::map<std::string, std::string> sides[2];
+  for (const auto& [document, leaves] :
+       {std::pair{&before, &sides[0]}, std::pair{&after, &sides[1]}}) {
+    if (!document->exists(place)) continue;
+    auto json = to_json(*document, place);
+    if (!json.ok()) return std::move(json).error();
+    flatten(*json, "", *leaves);
+  }
+  std::map<std::string, Difference> found;
+  for (const auto& [path, value] : sides[0]) found[path] = {path, value, ""};
+  for (const auto& [path, value] : sides[1]) {
+    Difference& difference = found[path];
+    difference.path = path;
+    difference.after = value;
+  }
+  std::vector<Difference> differences;
+  for (auto& [path, difference] : found) {
+    if (difference.before != difference.after) differences.push_back(std::move(difference));
+  }
+  return differences;
+}
+
+}  // namespace rejoin::node::history

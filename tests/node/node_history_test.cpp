@@ -1,0 +1,257 @@
+// Looking back at spaces of running nodes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "nodes.h"
+#include "rejoin/crdt/json.h"
+#include "rejoin/node/admin_client.h"
+#include "temp_directory.h"
+
+namespace rejoin::node {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+const SpaceOptions with_history{.durable = true, .history = true};
+
+Receipt commit(Space& space, const std::string& author, const std::string& note,
+               const std::function<Status(Transaction&)>& write) {
+  Receipt receipt = must(space.transact({author, note}, write));
+  must(receipt.wait_durable(patience));
+  return receipt;
+}
+
+Path path(const char* text) { return must(Path::parse(text)); }
+
+std::string json_at(const Space& space, const Clock& version, const Path& place) {
+  const Document past = must(space.at(version, place));
+  return must(to_json(past, place)).dump();
+}
+
+TEST(NodeHistory, tells_who_wrote_what_and_how_it_stood) {
+  TempDirectory directory;
+  Node node = must(Node::open(quick_options("a", directory.path())));
+  Space space = must(node.open_space("s", with_history));
+  const Receipt first = commit(space, "ann", "a first plan", [](Transaction& t) {
+    (void)t.root().map("s1").counter("tokens").add(5);
+    return t.root().map("s1").reg("plan").set("walk");
+  });
+  commit(space, "bob", "", [](Transaction& t) { return t.root().map("s2").reg("plan").set("x"); });
+  const Receipt second = commit(space, "bob", "it rains", [](Transaction& t) {
+    return t.root().map("s1").reg("plan").set("drive");
+  });
+
+  const auto past = must(space.history(path("/s1")));
+  ASSERT_THAT(past, SizeIs(2));
+  EXPECT_EQ(past[0].event->id(), second.dot());
+  EXPECT_EQ(past[0].event->author(), "bob");
+  EXPECT_EQ(past[0].event->note(), "it rains");
+  ASSERT_THAT(past[0].writes, SizeIs(1));
+  EXPECT_THAT(past[0].writes[0].values, ElementsAre(Value("drive")));
+  EXPECT_EQ(past[1].event->id(), first.dot());
+  EXPECT_THAT(past[1].writes, SizeIs(2));
+  EXPECT_THAT(must(space.history(path("/s1"), {.limit = 1})), SizeIs(1));
+
+  const auto reasons = must(space.why(path("/s1/register:plan")));
+  ASSERT_THAT(reasons, SizeIs(1));
+  EXPECT_EQ(reasons[0].origin.value, Value("drive"));
+  EXPECT_EQ(reasons[0].event->author(), "bob");
+  ASSERT_THAT(reasons[0].overwrote, SizeIs(1));
+  EXPECT_EQ(reasons[0].overwrote[0].value, Value("walk"));
+  EXPECT_EQ(reasons[0].overwrote[0].event->note(), "a first plan");
+
+  EXPECT_EQ(json_at(space, first.token().clock(), path("/s1")), R"({"plan":"walk","tokens":5})");
+  EXPECT_EQ(json_at(space, second.token().clock(), path("/s1")), R"({"plan":"drive","tokens":5})");
+  EXPECT_EQ(must(space.version_before(second.dot())).get(second.dot().replica),
+            second.dot().sequence - 1);
+
+  const auto differences =
+      must(space.diff(first.token().clock(), second.token().clock(), path("/")));
+  ASSERT_THAT(differences, SizeIs(2));
+  EXPECT_EQ(differences[0].path, "/s1/plan");
+  EXPECT_EQ(differences[0].before, "\"walk\"");
+  EXPECT_EQ(differences[0].after, "\"drive\"");
+  EXPECT_EQ(differences[1].path, "/s2/plan");
+  EXPECT_EQ(differences[1].before, "");
+}
+
+TEST(NodeHistory, is_kept_over_restarts_and_checkpoints) {
+  TempDirectory directory;
+  std::vector<Clock> versions;
+  constexpr int rounds = 6;
+  for (int round = 0; round < rounds; ++round) {
+    Node node = must(Node::open(quick_options("a", directory.path())));
+    Space space =
+        round == 0 ? must(node.open_space("s", with_history)) : must(node.open_space("s"));
+    Receipt last;
+    // More than a checkpoint's worth of log.
+    for (int i = 0; i < 30; ++i) {
+      last = must(space.transact([&](Transaction& t) {
+        return t.root().reg("n").set(std::string(50'000, static_cast<char>('a' + round)));
+      }));
+    }
+    must(last.wait_durable(patience));
+    versions.push_back(last.token().clock());
+  }
+  Node node = must(Node::open(quick_options("a", directory.path())));
+  Space space = must(node.open_space("s"));
+  EXPECT_THAT(must(space.history(path("/register:n"), {.limit = 1000})), SizeIs(30 * rounds));
+  EXPECT_THAT(must(space.missing_history()), SizeIs(0));
+  for (int round = 0; round < rounds; ++round) {
+    const Document past = must(space.at(versions[static_cast<std::size_t>(round)]));
+    EXPECT_EQ(past.root().reg("n").get(),
+              Value(std::string(50'000, static_cast<char>('a' + round))));
+  }
+}
+
+// The events of others are kept like one's own; but not what came with a state that was taken over.
+TEST(NodeHistory, has_what_others_wrote) {
+  TempDirectory directory;
+  Node a = must(Node::open(quick_options("a", directory.file("a"))));
+  Node b = must(Node::open(quick_options("b", directory.file("b"))));
+  Space at_a = must(a.open_space("s", with_history));
+  Space at_b = must(b.open_space("s", with_history));
+  connect_all({&a, &b});
+  for (int i = 0; i < 50; ++i) {
+    const Receipt receipt = commit(i % 2 == 0 ? at_a : at_b, i % 2 == 0 ? "ann" : "bob", "",
+                                   [&](Transaction& t) { return t.root().reg("n").set(i); });
+    must((i % 2 == 0 ? at_b : at_a).wait_for(receipt.token(), patience));
+  }
+  must(must(set(at_a, "end", true)).wait_on_peer("b", patience));
+  const auto left = must(at_a.history({}, {.limit = 1000}));
+  ASSERT_THAT(left, SizeIs(51));
+  Clock missing;
+  const auto gaps = must(at_b.missing_history());
+  for (const MissingWrites& writes : gaps) {
+    missing.set(writes.writer, writes.last);
+  }
+  std::vector<std::string> expected;
+  for (const PastEvent& past : left) {
+    if (!missing.includes(past.event->id())) expected.push_back(past.event->encoded());
+  }
+  EXPECT_GT(expected.size(), 40u);
+  std::vector<std::string> events;
+  const auto right = must(at_b.history({}, {.limit = 1000}));
+  for (const PastEvent& past : right) {
+    events.push_back(past.event->encoded());
+  }
+  EXPECT_EQ(events, expected);
+}
+
+TEST(NodeHistory, says_what_it_does_not_know) {
+  TempDirectory directory;
+  Node node = must(Node::open(quick_options("a", directory.path())));
+  Space plain = must(node.open_space("plain"));
+  must(set(plain, "k", "v"));
+  const auto without = plain.history({});
+  ASSERT_FALSE(without);
+  EXPECT_THAT(without.error().message, HasSubstr("history = \"full\""));
+
+  // Turned on later: what was before is missing, and said so.
+  must(must(set(plain, "k", "w")).wait_durable(patience));
+  Space space = must(node.open_space("plain", with_history));
+  const Receipt receipt =
+      commit(space, "", "", [](Transaction& t) { return t.root().reg("k").set("x"); });
+  ASSERT_THAT(must(space.missing_history()), SizeIs(1));
+  EXPECT_EQ(must(space.missing_history())[0].last, 2u);
+  const auto reasons = must(space.why(path("/register:k")));
+  ASSERT_THAT(reasons, SizeIs(1));
+  EXPECT_EQ(reasons[0].event->id(), receipt.dot());
+  ASSERT_THAT(reasons[0].overwrote, SizeIs(1));
+  EXPECT_EQ(reasons[0].overwrote[0].event, nullptr);
+  const auto unknown = space.at(receipt.token().clock());
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, ErrorCode::not_found);
+  EXPECT_THAT(unknown.error().message, HasSubstr("1 to 2"));
+
+  Clock future = receipt.token().clock();
+  future.set(ReplicaId::from_words(7, 7), 3);
+  EXPECT_THAT(space.at(future).error().message, HasSubstr(ReplicaId::from_words(7, 7).to_string()));
+  EXPECT_EQ(space.version_before({ReplicaId::from_words(7, 7), 3}).error().code,
+            ErrorCode::not_found);
+  const auto ephemeral = node.open_space("e", {.durable = false, .history = true});
+  ASSERT_FALSE(ephemeral);
+  EXPECT_EQ(ephemeral.error().code, ErrorCode::invalid_argument);
+}
+
+// A clock that is a year ahead: what depends on its writes is no part of a version before them.
+TEST(NodeHistory, versions_until_a_time_are_whole) {
+  TempDirectory directory;
+  Node node = must(Node::open(quick_options("a", directory.path())));
+  Space space = must(node.open_space("s", with_history));
+  const Receipt one =
+      commit(space, "", "", [](Transaction& t) { return t.root().reg("k").set(1); });
+  const HybridTime between = must(space.history({}))[0].event->time();
+  const Receipt two =
+      commit(space, "", "", [](Transaction& t) { return t.root().reg("k").set(2); });
+  EXPECT_EQ(must(space.version_until(between)), one.token().clock());
+  EXPECT_EQ(must(space.version_until(HybridTime::from_millis(1))), Clock());
+  EXPECT_EQ(must(space.version_until(HybridTime{~std::uint64_t{0}})), two.token().clock());
+}
+
+TEST(NodeHistory, answers_on_the_admin_socket) {
+  TempDirectory directory;
+  Node node = must(Node::open(quick_options("a", directory.path())));
+  Space space = must(node.open_space("s", with_history));
+  const Receipt one = commit(space, "ann", "why not", [](Transaction& t) {
+    (void)t.root().text("t").insert(0, "hello");
+    return t.root().reg("k").set(1);
+  });
+  commit(space, "bob", "", [](Transaction& t) {
+    (void)t.root().text("t").remove(0, 1);
+    return t.root().reg("k").set(2);
+  });
+  AdminClient client = must(AdminClient::connect(node.admin_socket()));
+  using nlohmann::json;
+  const auto ask = [&](json request) {
+    request["space"] = "s";
+    return client.call(request);
+  };
+  const json history = must(ask({{"command", "history"}, {"path", "/register:k"}}));
+  ASSERT_EQ(history["events"].size(), 2u);
+  EXPECT_EQ(history["events"][1]["author"], "ann");
+  EXPECT_EQ(history["events"][1]["note"], "why not");
+  EXPECT_EQ(history["events"][0]["writes"][0]["value"], 2);
+  const std::string event =
+      one.dot().replica.to_string() + ":" + std::to_string(one.dot().sequence);
+  EXPECT_EQ(history["events"][1]["event"], event);
+  const json why = must(ask({{"command", "why"}, {"path", "/register:k"}}));
+  EXPECT_EQ(why["reasons"][0]["overwrote"][0]["value"], 1);
+  EXPECT_EQ(why["reasons"][0]["by"]["author"], "bob");
+  for (const std::string& version : {event, one.token().to_string(),
+                                     "before:" + std::string(why["reasons"][0]["by"]["event"])}) {
+    EXPECT_EQ(must(ask({{"command", "at"}, {"version", version}}))["json"],
+              (json{{"k", 1}, {"t", "hello"}}));
+  }
+  EXPECT_EQ(must(ask({{"command", "at"}, {"version", "2001-01-01T00:00:00Z"}}))["json"],
+            json::object());
+  EXPECT_EQ(must(ask({{"command", "at"}, {"version", "now"}, {"path", "/text:t"}}))["json"],
+            "ello");
+  const json diff = must(ask({{"command", "diff"}, {"from", event}}));
+  EXPECT_EQ(diff["differences"], json::parse(R"([{"path":"/k","before":1,"after":2},
+                            {"path":"/t","before":"hello","after":"ello"}])"));
+  EXPECT_THAT(ask({{"command", "at"}, {"version", "yesterday"}}).error().message,
+              HasSubstr("no version"));
+  EXPECT_EQ(ask({{"command", "why"}, {"path", "/register:nope"}}).error().code,
+            ErrorCode::not_found);
+  EXPECT_EQ(ask({{"command", "history"}, {"limit", 0}}).error().code, ErrorCode::out_of_range);
+}
+
+TEST(NodeHistory, a_policy_that_is_none_is_refused) {
+  const auto unknown = NodeOptions::from_toml(
+      "name = \"a\"\ndirectory = \"d\"\n[[spaces]]\nname = \"s\"\nhistory = \"some\"\n");
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error().to_string(), HasSubstr("config:5"));
+  EXPECT_THAT(unknown.error().to_string(), HasSubstr("\"full\""));
+  const auto ephemeral = NodeOptions::from_toml(
+      "name = \"a\"\n[[spaces]]\nname = \"s\"\ndurable = false\nhistory = \"full\"\n");
+  ASSERT_FALSE(ephemeral);
+  EXPECT_THAT(ephemeral.error().to_string(), HasSubstr("config:5"));
+}
+
+}  // namespace
+}  // namespace rejoin::node
