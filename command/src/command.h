@@ -35,6 +35,7 @@ void add_set_command(CLI::App& app, int& exit_code);
 void add_watch_command(CLI::App& app, int& exit_code);
 void add_top_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app, int& exit_code);
+void add_feed_command(CLI::App& app, int& exit_code);
 void add_history_commands(CLI::App& app, int& exit_code);  // history, why, at, diff
 void add_inspect_command(CLI::App& app, int& exit_code);
 void add_audit_command(CLI::App& app, int& exit_code);

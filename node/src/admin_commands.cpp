@@ -414,6 +414,10 @@ Result<json> at(Runtime& runtime, JsonFields& fields) {
   const std::string space = open_space_of(runtime, fields);
   return answer_at(runtime, space, fields);
 }
+Result<json> feed(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  return answer_feed(runtime, space, fields);
+}
 Result<json> diff(Runtime& runtime, JsonFields& fields) {
   const std::string space = open_space_of(runtime, fields);
   return answer_diff(runtime, space, fields);
@@ -442,6 +446,7 @@ constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"why", why},
     {"at", at},
     {"diff", diff},
+    {"feed", feed},
 };
 
 Result<json> run_command(Runtime& runtime, const json& request,

@@ -21,6 +21,7 @@ using nlohmann::json;
 
 constexpr std::int64_t limit_default = 100;
 constexpr std::int64_t limit_max = 100'000;
+constexpr std::int64_t feed_timeout_ms_max = 60'000;
 constexpr std::string_view before_prefix = "before:";
 
 std::string name_of(const Dot& dot) {
@@ -164,6 +165,15 @@ json reason_json(const Reason& reason) {
   return out;
 }
 
+std::int64_t limit_of(JsonFields& fields) {
+  const std::int64_t limit = fields.integer("limit", limit_default);
+  if (fields.ok() && (limit < 1 || limit > limit_max)) {
+    fields.fail(make_error(ErrorCode::out_of_range,
+                           "\"limit\" must be between 1 and " + std::to_string(limit_max)));
+  }
+  return limit;
+}
+
 json parsed(const std::string& text) { return text.empty() ? json() : json::parse(text); }
 
 }  // namespace
@@ -171,12 +181,8 @@ json parsed(const std::string& text) { return text.empty() ? json() : json::pars
 Result<json> answer_history(Runtime& runtime, const std::string& space, JsonFields& fields) {
   const Path path = fields.path_or_root("path");
   HistoryQuery query;
-  const std::int64_t limit = fields.integer("limit", limit_default);
+  const std::int64_t limit = limit_of(fields);
   const std::string until = fields.string("until", "");
-  if (fields.ok() && (limit < 1 || limit > limit_max)) {
-    fields.fail(make_error(ErrorCode::out_of_range,
-                           "\"limit\" must be between 1 and " + std::to_string(limit_max)));
-  }
   if (auto taken = fields.finish(); !taken) return taken.error();
   auto archive = runtime.archive_of(space);
   if (!archive) return archive.error();
@@ -255,6 +261,49 @@ Result<json> answer_diff(Runtime& runtime, const std::string& space, JsonFields&
     out.push_back(std::move(one));
   }
   return json{{"differences", std::move(out)}};
+}
+
+Result<json> answer_feed(Runtime& runtime, const std::string& space, JsonFields& fields) {
+  const std::string text = fields.string("cursor", "");
+  const std::int64_t limit = limit_of(fields);
+  const std::int64_t timeout_ms = fields.integer("timeout_ms", 0);
+  if (fields.ok() && (timeout_ms < 0 || timeout_ms > feed_timeout_ms_max)) {
+    fields.fail(make_error(ErrorCode::out_of_range, "\"timeout_ms\" must be between 0 and " +
+                                                        std::to_string(feed_timeout_ms_max)));
+  }
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  Clock cursor;
+  if (!text.empty()) {
+    auto token = CausalToken::parse(text);
+    if (!token || token->space() != space) {
+      return make_error(ErrorCode::invalid_argument,
+                        "\"cursor\" is none that a feed of this space gave; leave it out to begin "
+                        "at the beginning");
+    }
+    cursor = token->clock();
+  }
+  auto archive = runtime.archive_of(space);
+  if (!archive) return archive.error();
+  auto feed = history::feed(**archive, space, cursor, static_cast<std::size_t>(limit),
+                            std::chrono::milliseconds(timeout_ms));
+  if (!feed) return feed.error();
+  json steps = json::array();
+  for (const Feed::Step& step : feed->steps) {
+    json one = json::object();
+    if (step.event) {
+      one = event_json(step.event);
+      for (const Written& write : writes_of(*step.event)) {
+        one["writes"].push_back(write_json(write));
+      }
+    } else {
+      one["missing"] = {{"replica", step.missing->writer.to_string()},
+                        {"first", step.missing->first},
+                        {"last", step.missing->last}};
+    }
+    one["cursor"] = CausalToken(space, step.cursor).to_string();
+    steps.push_back(std::move(one));
+  }
+  return json{{"steps", std::move(steps)}};
 }
 
 }  // namespace rejoin::node

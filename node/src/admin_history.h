@@ -16,6 +16,7 @@ Result<nlohmann::json> answer_history(Runtime& runtime, const std::string& space
                                       JsonFields& fields);
 Result<nlohmann::json> answer_why(Runtime& runtime, const std::string& space, JsonFields& fields);
 Result<nlohmann::json> answer_at(Runtime& runtime, const std::string& space, JsonFields& fields);
+Result<nlohmann::json> answer_feed(Runtime& runtime, const std::string& space, JsonFields& fields);
 Result<nlohmann::json> answer_diff(Runtime& runtime, const std::string& space, JsonFields& fields);
 
 }  // namespace rejoin::node

@@ -5,8 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "metrics.h"
 #include "history/queries.h"
+#include "metrics.h"
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/json.h"
 #include "runtime.h"
@@ -185,6 +185,13 @@ Result<std::vector<Difference>> Space::diff(const Clock& before, const Clock& af
   auto later = at(after, path);
   if (!later) return later.error();
   return history::differences(*former, *later, path);
+}
+
+Result<Feed> Space::feed(const Clock& cursor, std::size_t limit,
+                         std::chrono::milliseconds timeout) const {
+  auto archive = runtime_->archive_of(name_);
+  if (!archive) return archive.error();
+  return history::feed(**archive, name_, cursor, limit, timeout);
 }
 
 Result<std::vector<MissingWrites>> Space::missing_history() const {

@@ -223,6 +223,7 @@ void Runtime::stop() {
     requests_.clear();  // breaks their promises
   }
   waits_.close();
+  if (archive_) archive_->end_waits();
   admin_.reset();
   metrics_.reset();
   watches_.stop();

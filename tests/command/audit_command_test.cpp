@@ -108,6 +108,15 @@ TEST_F(AuditCommand, running_nodes_tell_of_the_past) {
   EXPECT_THAT(ask({"why", "/s1/register:n"}), testing::MatchesRegex("/map:s1/register:n = 2\n.*by "
                                                                     "bob.*\n    instead of 1,.*by "
                                                                     "ann.*\n"));
+  // A feed goes on where it was.
+  const std::string cursor = directory_.file("cursor");
+  const std::string lines = ask({"feed", "--cursor-file", cursor});
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
+  EXPECT_EQ(nlohmann::json::parse(lines.substr(0, lines.find('\n')))["event"], first);
+  EXPECT_EQ(ask({"feed", "--cursor-file", cursor}), "");
+  write("cid", 3);
+  const std::string more = ask({"feed", "--cursor-file", cursor});
+  EXPECT_EQ(nlohmann::json::parse(more)["author"], "cid");
   EXPECT_EQ(ask({"at", "--version", first, "/s1"}), "{\n  \"n\": 1\n}\n");
   EXPECT_EQ(ask({"diff", "--from", first, "/s1"}), "/n\n  - 1\n  + 2\n");
 }

@@ -193,6 +193,52 @@ TEST(NodeHistory, versions_until_a_time_are_whole) {
   EXPECT_EQ(must(space.version_until(HybridTime{~std::uint64_t{0}})), two.token().clock());
 }
 
+// Whoever feeds on a space misses nothing and hears of nothing before what it depends on, in
+// whatever portions, and goes on at another node.
+TEST(NodeHistory, feeds_everything_once_in_causal_order) {
+  TempDirectory directory;
+  Node a = must(Node::open(quick_options("a", directory.file("a"))));
+  Node b = must(Node::open(quick_options("b", directory.file("b"))));
+  Space at_a = must(a.open_space("s", with_history));
+  Space at_b = must(b.open_space("s", with_history));
+  connect_all({&a, &b});
+  Receipt last;
+  for (int i = 0; i < 60; ++i) {
+    last = commit(i % 3 == 0 ? at_a : at_b, "", "",
+                  [&](Transaction& t) { return t.root().reg("n").set(i); });
+  }
+  const Clock all = [&] {
+    Receipt end = must(set(at_a, "end", true));
+    must(at_a.wait_for(last.token(), patience));
+    must(end.wait_on_peer("b", patience));
+    Clock clock = end.token().clock();
+    clock.join(last.token().clock());
+    return clock;
+  }();
+  Clock cursor;
+  Clock heard;
+  for (std::size_t limit = 1; !cursor.includes(all); ++limit) {
+    // The second half at the other node.
+    const Space& space = heard.distance_beyond({}) * 2 < all.distance_beyond({}) ? at_a : at_b;
+    const Feed feed = must(space.feed(cursor, limit, patience));
+    ASSERT_FALSE(feed.steps.empty());
+    for (const Feed::Step& step : feed.steps) {
+      if (step.event) {
+        EXPECT_TRUE(heard.includes(step.event->dependencies()));
+        EXPECT_EQ(heard.get(step.event->writer()) + 1, step.event->first());
+        heard.advance(step.event->id());
+      } else {
+        EXPECT_EQ(heard.get(step.missing->writer) + 1, step.missing->first);
+        heard.advance({step.missing->writer, step.missing->last});
+      }
+      EXPECT_EQ(step.cursor, heard);
+      cursor = step.cursor;
+    }
+  }
+  EXPECT_EQ(heard, all);
+  EXPECT_THAT(must(at_a.feed(cursor, 10)).steps, SizeIs(0));
+}
+
 TEST(NodeHistory, answers_on_the_admin_socket) {
   TempDirectory directory;
   Node node = must(Node::open(quick_options("a", directory.path())));

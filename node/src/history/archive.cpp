@@ -281,6 +281,7 @@ void Archive::add(const std::string& space, const EventPtr& event) {
   Space* known = find(space);
   REJOIN_ASSERT(known != nullptr);
   add(*known, event);
+  grown_.notify_all();
 }
 
 Archive::Writer& Archive::writer_of(Space& space, const ReplicaId& replica) {
@@ -314,6 +315,7 @@ void Archive::skip(const std::string& space, const Clock& clock) {
     writer.last = sequence;
     writer.link = {};
   }
+  grown_.notify_all();
 }
 
 Status Archive::store() {

@@ -16,6 +16,8 @@
 // takes from here is in the log still.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -88,6 +90,11 @@ class Archive {
   Result<Places> beyond(const std::string& space, const Clock& clock) const;
   Result<std::vector<EventPtr>> chunk(ChunkId id) const;
 
+  // Until something is beyond `clock`, or for so long.
+  void wait_beyond(const std::string& space, const Clock& clock,
+                   std::chrono::milliseconds timeout) const;
+  void end_waits();  // those, and all that come later
+
   // The event that took this dot; null when it is not here.
   Result<EventPtr> event(const std::string& space, const Dot& dot) const;
   // Up to where a writer's events are not later than `time`.
@@ -145,6 +152,8 @@ class Archive {
 
   const ArchiveOptions options_;
   mutable std::mutex mutex_;
+  mutable std::condition_variable grown_;
+  bool waits_ended_ = false;
   std::unique_ptr<sqlite::Connection> connection_;
   std::unique_ptr<Statements> statements_;
   std::map<std::string, std::unique_ptr<Space>, std::less<>> spaces_;

@@ -183,6 +183,24 @@ Result<std::vector<EventPtr>> Archive::chunk(ChunkId id) const {
   return events_of(*linked);
 }
 
+void Archive::wait_beyond(const std::string& space, const Clock& clock,
+                          std::chrono::milliseconds timeout) const {
+  std::unique_lock lock(mutex_);
+  grown_.wait_for(lock, timeout, [&] {
+    const Space* known = find(space);
+    return waits_ended_ || known == nullptr ||
+           std::ranges::any_of(known->writers, [&](const auto& entry) {
+             return entry.second.last > clock.get(entry.first);
+           });
+  });
+}
+
+void Archive::end_waits() {
+  const std::lock_guard guard(mutex_);
+  waits_ended_ = true;
+  grown_.notify_all();
+}
+
 Result<EventPtr> Archive::event(const std::string& space, const Dot& dot) const {
   const std::lock_guard guard(mutex_);
   const Space* known = find(space);

@@ -212,6 +212,49 @@ Result<Clock> version_before(const Archive& archive, const std::string& space, c
   return *std::move(seen);
 }
 
+Result<Feed> feed(const Archive& archive, const std::string& space, const Clock& cursor,
+                  std::size_t limit, std::chrono::milliseconds timeout) {
+  Feed feed;
+  archive.wait_beyond(space, cursor, timeout);
+  auto places = archive.beyond(space, cursor);
+  if (!places.ok()) return std::move(places).error();
+  auto gaps = archive.gaps(space);
+  if (!gaps.ok()) return std::move(gaps).error();
+  Clock reached = cursor;
+  const auto skip = [&](const MissingWrites& missing) {
+    reached.set(missing.writer, missing.last);
+    feed.steps.push_back({nullptr, missing, reached});
+  };
+  const auto skip_gaps = [&](const Clock& wanted) {
+    for (const Gap& gap : *gaps) {
+      const Sequence known = reached.get(gap.writer);
+      if (known < wanted.get(gap.writer) && known + 1 == gap.first) skip(gap);
+    }
+  };
+  // False when it is enough.
+  const auto give = [&](const std::vector<EventPtr>& events) {
+    for (const EventPtr& event : events) {
+      if (feed.steps.size() >= limit) return false;
+      const Sequence known = reached.get(event->writer());
+      if (event->last() <= known) continue;
+      // What it depends on and was not given came without events.
+      skip_gaps(event->dependencies());
+      if (event->first() > known + 1) skip({event->writer(), known + 1, event->first() - 1});
+      reached.advance(event->id());
+      feed.steps.push_back({event, std::nullopt, reached});
+    }
+    return true;
+  };
+  for (const ChunkId id : places->chunks) {
+    auto events = archive.chunk(id);
+    if (!events.ok()) return std::move(events).error();
+    if (!give(*events)) return feed;
+  }
+  if (!give(places->newest)) return feed;
+  skip_gaps(archive.clock(space));
+  return feed;
+}
+
 Result<std::vector<Difference>> differences(const Document& before, const Document& after,
                                             const Path& place) {
   std::map<std::string, std::string> sides[2];

@@ -2,6 +2,8 @@
 // longer than a chunk takes to read.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -35,6 +37,10 @@ Result<Document> state_at(const Archive& archive, const std::string& space, cons
 Result<Clock> version_until(const Archive& archive, const std::string& space, HybridTime time);
 // What the writer of the event that took this dot had seen just before. `not_found`.
 Result<Clock> version_before(const Archive& archive, const std::string& space, const Dot& dot);
+
+// See Space::feed().
+Result<Feed> feed(const Archive& archive, const std::string& space, const Clock& cursor,
+                  std::size_t limit, std::chrono::milliseconds timeout);
 
 Result<std::vector<Difference>> differences(const Document& before, const Document& after,
                                             const Path& place);

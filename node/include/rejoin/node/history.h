@@ -60,6 +60,19 @@ struct MissingWrites {
   friend bool operator==(const MissingWrites&, const MissingWrites&) = default;
 };
 
+// What has happened since a cursor, for those who feed it to something else: a search index, an
+// event bus.
+struct Feed {
+  // One after the other, never one before what it depends on. Where writes came here without their
+  // events, `missing` says so instead: read their places anew.
+  struct Step {
+    EventPtr event;  // null where `missing`
+    std::optional<MissingWrites> missing;
+    Clock cursor;  // to go on behind this step
+  };
+  std::vector<Step> steps;
+};
+
 // Where the hash chain of a writer (chain.h) ends, or was at some time.
 struct ChainHead {
   Sequence last = 0;  // of the event that it was made with

@@ -228,6 +228,13 @@ class Space {
   // What reads differently at two versions, by JSON pointers below `path`.
   Result<std::vector<Difference>> diff(const Clock& before, const Clock& after,
                                        const Path& path = {}) const;
+  // What is durable here and beyond `cursor`: at first an empty one, later that of the last step
+  // that was dealt with, wherever it was kept meanwhile. At least once, in causal order; the order
+  // of what is concurrent may differ from node to node, and a cursor may be taken to another one
+  // that keeps the space's history. Waits until there is something, at most for `timeout`: no steps
+  // then.
+  Result<Feed> feed(const Clock& cursor, std::size_t limit = 1000,
+                    std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) const;
   // Of which writes the events are not here, although what they did is.
   Result<std::vector<MissingWrites>> missing_history() const;
 
