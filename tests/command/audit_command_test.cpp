@@ -118,7 +118,7 @@ TEST_F(AuditCommand, running_nodes_tell_of_the_past) {
   const std::string more = ask({"feed", "--cursor-file", cursor});
   EXPECT_EQ(nlohmann::json::parse(more)["author"], "cid");
   EXPECT_EQ(ask({"at", "--version", first, "/s1"}), "{\n  \"n\": 1\n}\n");
-  EXPECT_EQ(ask({"diff", "--from", first, "/s1"}), "/n\n  - 1\n  + 2\n");
+  EXPECT_EQ(ask({"diff", "--from", first, "/s1"}), "/n\n  - 1\n  + 3\n");
 }
 
 }  // namespace

@@ -27,9 +27,9 @@ struct Goal;
 struct SpaceConfig {
   std::string name;
   bool durable = true;
+  std::vector<AnswerRule> answers = {};  // requests for rights that this node answers by itself
   // Whether every event is kept, for looking back (docs/history.md); nothing: as it was.
   std::optional<bool> history = std::nullopt;
-  std::vector<AnswerRule> answers = {};  // requests for rights that this node answers by itself
 };
 
 // Members that come and go (CoreOptions::overlay): `peers` are then those who are asked first.
