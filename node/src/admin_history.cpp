@@ -71,7 +71,7 @@ Result<Clock> version_of(const Runtime& runtime, const history::Archive& archive
                          const std::string& space, const std::string& text) {
   if (text == "now") {
     Clock now;
-    runtime.read(space, [&](const Document& document) { now = document.clock(); });
+    runtime.read(space, [&](const Document& document) { now = document.clock_with_retired(); });
     now.meet(archive.clock(space));  // what is not durable yet is not known there
     return now;
   }

@@ -153,7 +153,7 @@ Status Runtime::open_store() {
     const std::string name = space.name;
     const bool history = archive_ && archive_->has_space(name);
     if (history) {
-      auto begun = begin_history(name, space.document.clock(), space.recent);
+      auto begun = begin_history(name, space.document.clock_with_retired(), space.recent);
       if (!begun) return begun;
     }
     if (auto opened = core_->open_space(std::move(space), now()); !opened) return opened;
@@ -255,7 +255,8 @@ Status Runtime::open_space(const std::string& name, SpaceOptions options) {
   options.history = options.history.value_or(kept);
   if (*options.history && !kept && options.durable) {
     if (auto opened = open_archive(true); !opened) return opened;
-    const Clock clock = known == spaces_.end() ? Clock() : core_->document(name).clock();
+    const Clock clock =
+        known == spaces_.end() ? Clock() : core_->document(name).clock_with_retired();
     if (auto begun = begin_history(name, clock, {}); !begun) return begun;
   }
   if (auto opened = core_->open_space(name, options, now()); !opened) return opened;

@@ -204,8 +204,11 @@ Status Runtime::archive(const PersistBatch& batch) {
       spaces.insert(record.space);
       if (record.kind == RecordKind::event) {
         archive_->add(record.space, Event::decode(record.bytes).value());
-      } else {
-        archive_->skip(record.space, Delta::decode(record.bytes).value().clock);
+      } else if (record.kind == RecordKind::delta) {
+        const Delta delta = Delta::decode(record.bytes).value();
+        Clock brought = delta.clock;
+        brought.join(delta.retired);
+        archive_->skip(record.space, brought);
       }
     }
   }

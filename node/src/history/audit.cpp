@@ -20,7 +20,7 @@ Result<std::vector<AuditedSpace>> audit(const std::string& directory,
       if (inspected.space.name != name) continue;
       // What the store's log has is not in the archive yet.
       for (const EventPtr& event : inspected.space.recent) (*archive)->add(name, event);
-      reached = inspected.space.document.clock();
+      reached = inspected.space.document.clock_with_retired();
       takes_over = inspected.log_deltas > 0;
     }
     const auto noted = expected.find(name);

@@ -41,6 +41,23 @@ std::string writes_of_writer(Sequence first, Sequence last, const ReplicaId& wri
          writer.to_string();
 }
 
+// A clock leaves out the ids that were retired when it was taken: what its events depend on names
+// them.
+Result<Clock> with_what_it_depends_on(const Archive& archive, const std::string& space,
+                                      const Clock& here, const Clock& stated) {
+  Clock version = stated;
+  const bool names_all =
+      std::ranges::all_of(here, [&](const auto& entry) { return stated.get(entry.first) > 0; });
+  if (names_all) return version;
+  for (const auto& [writer, last] : stated) {
+    if (last > here.get(writer)) continue;  // it is not known here, and so refused
+    auto seen = archive.seen(space, writer, last);
+    if (!seen.ok()) return seen;
+    version.join(*seen);
+  }
+  return version;
+}
+
 void flatten(const nlohmann::json& json, const std::string& at,
              std::map<std::string, std::string>& leaves) {
   if (json.is_object() && !json.empty()) {
@@ -143,8 +160,11 @@ Result<std::vector<Reason>> reasons_for(const Archive& archive, const std::strin
 }
 
 Result<Document> state_at(const Archive& archive, const std::string& space, const Path& place,
-                          const Clock& version) {
+                          const Clock& stated) {
   const Clock here = archive.clock(space);
+  auto whole = with_what_it_depends_on(archive, space, here, stated);
+  if (!whole.ok()) return std::move(whole).error();
+  const Clock& version = *whole;
   if (const Clock beyond = version.beyond(here); !beyond.empty()) {
     const auto& [writer, last] = *beyond.begin();
     return unknown_version(space, writes_of_writer(here.get(writer) + 1, last, writer) +
