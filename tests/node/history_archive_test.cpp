@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <sqlite3.h>
 
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "history/archive.h"
+#include "history/queries.h"
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/history.h"
+#include "rejoin/crdt/json.h"
 #include "rejoin/crdt/transaction.h"
 #include "temp_directory.h"
 
@@ -198,6 +201,32 @@ TEST_F(HistoryArchive, knows_how_far_writers_were_and_what_they_had_seen) {
       }
       EXPECT_EQ(archive->last_until(space, replica, time).value(), expected);
     }
+  }
+}
+
+// A clock leaves out ids that were retired when it was taken; what is in it depends on what they
+// wrote.
+TEST_F(HistoryArchive, a_version_has_what_it_depends_on_although_its_clock_does_not_name_it) {
+  Writers writers(9);
+  writers.run(300);
+  auto archive = filled(writers.events);
+  const Path place = Path::parse("/map:s3").value();
+  for (std::size_t i = 10; i < writers.events.size(); i += 29) {
+    const EventPtr& event = writers.events[i];
+    Clock named;
+    named.advance(event->id());
+    Clock seen = archive->seen(space, event->writer(), event->last()).value();
+    ASSERT_GT(seen.size(), 1u);
+    EXPECT_EQ(state_at(*archive, space, place, named).value().origins(place).size(),
+              state_at(*archive, space, place, seen).value().origins(place).size());
+    Document whole(ReplicaId::from_words(9, 9));
+    for (const EventPtr& other : writers.events) {
+      if (seen.includes(other->id())) {
+        ASSERT_TRUE(whole.apply(*other).ok());
+      }
+    }
+    EXPECT_EQ(to_json(state_at(*archive, space, {}, named).value()).value(),
+              to_json(whole).value());
   }
 }
 
