@@ -11,6 +11,7 @@
 
 #include "history/queries.h"
 #include "json_fields.h"
+#include "named_path.h"
 #include "rejoin/crdt/json.h"
 #include "runtime.h"
 
@@ -98,6 +99,21 @@ Result<Clock> version_of(const Runtime& runtime, const history::Archive& archive
                         "\"before:\" and an event, or a causal token of this space");
 }
 
+// The field "path", or the root. Without a type in its last step: what is there now, or a map.
+Path place_of(const Runtime& runtime, const std::string& space, JsonFields& fields) {
+  auto path = NamedPath::parse(fields.string("path", "/"));
+  if (!path) {
+    if (fields.ok()) fields.fail(path.error());
+    return {};
+  }
+  if (!fields.ok() || path->is_typed()) return path->path();
+  Path place = path->path();
+  runtime.read(space, [&](const Document& document) {
+    if (auto found = path->find(document)) place = *std::move(found);
+  });
+  return place;
+}
+
 json event_json(const EventPtr& event) {
   if (!event) return nullptr;
   return {{"event", name_of(event->id())},
@@ -179,7 +195,7 @@ json parsed(const std::string& text) { return text.empty() ? json() : json::pars
 }  // namespace
 
 Result<json> answer_history(Runtime& runtime, const std::string& space, JsonFields& fields) {
-  const Path path = fields.path_or_root("path");
+  const Path path = place_of(runtime, space, fields);
   HistoryQuery query;
   const std::int64_t limit = limit_of(fields);
   const std::string until = fields.string("until", "");
@@ -204,7 +220,7 @@ Result<json> answer_history(Runtime& runtime, const std::string& space, JsonFiel
 }
 
 Result<json> answer_why(Runtime& runtime, const std::string& space, JsonFields& fields) {
-  const Path path = fields.path_or_root("path");
+  const Path path = place_of(runtime, space, fields);
   if (auto taken = fields.finish(); !taken) return taken.error();
   auto archive = runtime.archive_of(space);
   if (!archive) return archive.error();
@@ -223,7 +239,7 @@ Result<json> answer_why(Runtime& runtime, const std::string& space, JsonFields& 
 }
 
 Result<json> answer_at(Runtime& runtime, const std::string& space, JsonFields& fields) {
-  const Path path = fields.path_or_root("path");
+  const Path path = place_of(runtime, space, fields);
   const std::string text = fields.string("version");
   if (auto taken = fields.finish(); !taken) return taken.error();
   auto archive = runtime.archive_of(space);
@@ -238,7 +254,7 @@ Result<json> answer_at(Runtime& runtime, const std::string& space, JsonFields& f
 }
 
 Result<json> answer_diff(Runtime& runtime, const std::string& space, JsonFields& fields) {
-  const Path path = fields.path_or_root("path");
+  const Path path = place_of(runtime, space, fields);
   const std::string texts[] = {fields.string("from"), fields.string("to", "now")};
   if (auto taken = fields.finish(); !taken) return taken.error();
   auto archive = runtime.archive_of(space);

@@ -105,7 +105,7 @@ TEST_F(AuditCommand, running_nodes_tell_of_the_past) {
   EXPECT_THAT(ask({"history", "/s1"}), testing::MatchesRegex("(.|\n)*by bob  \\(because\\)(.|\n)*"
                                                              "put /map:s1/register:n value 2"
                                                              "(.|\n)*by ann(.|\n)*value 1\n"));
-  EXPECT_THAT(ask({"why", "/s1/register:n"}), testing::MatchesRegex("/map:s1/register:n = 2\n.*by "
+  EXPECT_THAT(ask({"why", "/s1/n"}), testing::MatchesRegex("/map:s1/register:n = 2\n.*by "
                                                                     "bob.*\n    instead of 1,.*by "
                                                                     "ann.*\n"));
   // A feed goes on where it was.
