@@ -401,26 +401,12 @@ Result<json> watch(Runtime& runtime, JsonFields& fields, std::unique_ptr<AdminWa
 }
 
 constexpr std::string_view watch_command = "watch";
-// What they answer is in admin_history.cpp.
-Result<json> history(Runtime& runtime, JsonFields& fields) {
+
+// A command of admin_history.h, of the space that the request names.
+template <auto answer>
+Result<json> look_back(Runtime& runtime, JsonFields& fields) {
   const std::string space = open_space_of(runtime, fields);
-  return answer_history(runtime, space, fields);
-}
-Result<json> why(Runtime& runtime, JsonFields& fields) {
-  const std::string space = open_space_of(runtime, fields);
-  return answer_why(runtime, space, fields);
-}
-Result<json> at(Runtime& runtime, JsonFields& fields) {
-  const std::string space = open_space_of(runtime, fields);
-  return answer_at(runtime, space, fields);
-}
-Result<json> feed(Runtime& runtime, JsonFields& fields) {
-  const std::string space = open_space_of(runtime, fields);
-  return answer_feed(runtime, space, fields);
-}
-Result<json> diff(Runtime& runtime, JsonFields& fields) {
-  const std::string space = open_space_of(runtime, fields);
-  return answer_diff(runtime, space, fields);
+  return answer(runtime, space, fields);
 }
 
 using Command = Result<json> (*)(Runtime&, JsonFields&);
@@ -442,11 +428,11 @@ constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"token", token},
     {"wait_token", wait_token},
     {"wait_receipt", wait_receipt},
-    {"history", history},
-    {"why", why},
-    {"at", at},
-    {"diff", diff},
-    {"feed", feed},
+    {"history", look_back<answer_history>},
+    {"why", look_back<answer_why>},
+    {"at", look_back<answer_at>},
+    {"diff", look_back<answer_diff>},
+    {"feed", look_back<answer_feed>},
 };
 
 Result<json> run_command(Runtime& runtime, const json& request,

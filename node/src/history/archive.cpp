@@ -217,14 +217,9 @@ Status Archive::begin(const std::string& space, const Clock& clock) {
 
 // Chunks follow each other as the events were applied, so that what is beyond is at their end.
 Status Archive::drop_beyond(Space& space, const Clock& clock) {
-  std::optional<ChunkId> from;
-  for (const auto& [replica, writer] : space.writers) {
-    const Sequence kept = clock.get(replica);
-    if (writer.last <= kept) continue;
-    auto spans = spans_from(writer, kept + 1, 1);
-    if (!spans.ok()) return std::move(spans).error();
-    for (const Span& span : *spans) from = std::min(from.value_or(span.chunk), span.chunk);
-  }
+  auto first = first_chunk_beyond(space, clock);
+  if (!first.ok()) return std::move(first).error();
+  const std::optional<ChunkId> from = *first;
   std::vector<EventPtr> kept;
   const auto drop = [&]() -> Status {
     if (from) {

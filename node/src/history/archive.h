@@ -147,6 +147,8 @@ class Archive {
   static Result<std::optional<Span>> read_span(sqlite::Statement& query);
   Result<std::vector<Span>> spans_from(const Writer& writer, Sequence from,
                                        std::size_t count) const;
+  // Nothing where all is within the clock, or only in memory.
+  Result<std::optional<ChunkId>> first_chunk_beyond(const Space& space, const Clock& clock) const;
   Result<EventPtr> find_event(const Space& space, const Dot& dot) const;
   Result<Clock> seen_at(const Space& space, const Writer& writer, Sequence last) const;
 

@@ -155,20 +155,28 @@ Result<Archive::Places> Archive::touching(const std::string& space, const Path& 
   return places;
 }
 
+Result<std::optional<ChunkId>> Archive::first_chunk_beyond(const Space& space,
+                                                           const Clock& clock) const {
+  std::optional<ChunkId> from;
+  for (const auto& [replica, writer] : space.writers) {
+    const Sequence kept = clock.get(replica);
+    if (writer.last <= kept) continue;
+    auto spans = spans_from(writer, kept + 1, 1);
+    if (!spans.ok()) return std::move(spans).error();
+    for (const Span& span : *spans) from = std::min(from.value_or(span.chunk), span.chunk);
+  }
+  return from;
+}
+
 Result<Archive::Places> Archive::beyond(const std::string& space, const Clock& clock) const {
   const std::lock_guard guard(mutex_);
   Places places;
   const Space* known = find(space);
   if (known == nullptr) return places;
-  std::optional<ChunkId> from;
-  for (const auto& [replica, writer] : known->writers) {
-    if (writer.last <= clock.get(replica)) continue;
-    auto spans = spans_from(writer, clock.get(replica) + 1, 1);
-    if (!spans.ok()) return std::move(spans).error();
-    for (const Span& span : *spans) from = std::min(from.value_or(span.chunk), span.chunk);
-  }
-  if (from) {
-    auto chunks = read_places(place_below(known->id, {}), *from);
+  auto from = first_chunk_beyond(*known, clock);
+  if (!from.ok()) return std::move(from).error();
+  if (*from) {
+    auto chunks = read_places(place_below(known->id, {}), **from);
     if (!chunks.ok()) return std::move(chunks).error();
     places.chunks = *std::move(chunks);
   }
