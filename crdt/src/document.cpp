@@ -73,6 +73,7 @@ Delta Document::whole() const {
 }
 std::size_t Document::whole_bytes_estimate() const { return store_->whole_bytes_estimate(); }
 bool Document::retire(const ReplicaId& id) { return store_->retire(id); }
+bool Document::is_depended_on(const ReplicaId& id) const { return store_->is_depended_on(id); }
 void Document::restore(const ReplicaId& id) { store_->restore(id); }
 const Clock& Document::retired() const { return store_->retired(); }
 Clock Document::clock_with_retired() const {

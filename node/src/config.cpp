@@ -414,7 +414,7 @@ Check check(const NodeOptions& options) {
       {"exchange_interval_ms", options.exchange_interval},
       {"peer_timeout_ms", options.peer_timeout},
       {"member_away_after_ms", options.member_away_after},
-      {"forget_elements_after_ms", options.forget_elements_after},
+      {"forget_after_ms", options.forget_after},
       {"clock_ahead_max_ms", options.clock_ahead_max},
       {"acknowledge_within_ms", options.acknowledge_within}};
   for (const auto& [option, interval] : intervals) {
@@ -470,7 +470,7 @@ Result<NodeOptions> NodeOptions::from_toml(std::string_view text, const std::str
   top.milliseconds("exchange_interval_ms", options.exchange_interval);
   top.milliseconds("peer_timeout_ms", options.peer_timeout);
   top.milliseconds("member_away_after_ms", options.member_away_after);
-  top.milliseconds("forget_elements_after_ms", options.forget_elements_after);
+  top.milliseconds("forget_after_ms", options.forget_after);
   top.milliseconds("clock_ahead_max_ms", options.clock_ahead_max);
   top.milliseconds("acknowledge_within_ms", options.acknowledge_within);
   std::int64_t link_bytes_per_second = 0;

@@ -51,7 +51,7 @@ CoreOptions core_options(const NodeOptions& options) {
   core.exchange_interval = options.exchange_interval;
   core.peer_timeout = options.peer_timeout;
   core.member_away_after = options.member_away_after;
-  core.forget_elements_after = options.forget_elements_after;
+  core.forget_after = options.forget_after;
   core.clock_ahead_max = options.clock_ahead_max;
   core.link_bytes_per_second = options.link_bytes_per_second;
   std::random_device device;

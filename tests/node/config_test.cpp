@@ -27,7 +27,7 @@ TEST(Config, a_name_is_enough_and_everything_else_has_the_documented_default) {
   EXPECT_EQ(options->exchange_interval, std::chrono::milliseconds(1000));
   EXPECT_EQ(options->peer_timeout, std::chrono::milliseconds(5000));
   EXPECT_EQ(options->member_away_after, std::chrono::hours(168));
-  EXPECT_EQ(options->forget_elements_after, std::chrono::hours(24));
+  EXPECT_EQ(options->forget_after, std::chrono::hours(24));
   EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(60000));
   EXPECT_EQ(options->acknowledge_within, std::chrono::milliseconds(60000));
   EXPECT_EQ(options->link_bytes_per_second, 0u);
@@ -47,7 +47,7 @@ TEST(Config, every_key_reaches_its_option) {
     exchange_interval_ms = 1
     peer_timeout_ms = 2
     member_away_after_ms = 4
-    forget_elements_after_ms = 5
+    forget_after_ms = 5
     clock_ahead_max_ms = 3
     acknowledge_within_ms = 6
     link_bytes_per_second = 8192
@@ -72,7 +72,7 @@ TEST(Config, every_key_reaches_its_option) {
   EXPECT_EQ(options->exchange_interval, std::chrono::milliseconds(1));
   EXPECT_EQ(options->peer_timeout, std::chrono::milliseconds(2));
   EXPECT_EQ(options->member_away_after, std::chrono::milliseconds(4));
-  EXPECT_EQ(options->forget_elements_after, std::chrono::milliseconds(5));
+  EXPECT_EQ(options->forget_after, std::chrono::milliseconds(5));
   EXPECT_EQ(options->clock_ahead_max, std::chrono::milliseconds(3));
   EXPECT_EQ(options->link_bytes_per_second, 8192u);
   EXPECT_EQ(options->log_level, "off");

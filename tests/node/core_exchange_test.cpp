@@ -454,7 +454,7 @@ std::uint64_t elements_forgotten(World& w, const std::string& name) {
 
 void name_members(CoreOptions& o) {
   o.members = {"a", "b", "c"};
-  o.forget_elements_after = seconds(5);
+  o.forget_after = seconds(5);
 }
 
 TEST(CoreExchange, removed_elements_are_forgotten_when_all_have_kept_their_removal_long_enough) {
@@ -480,7 +480,7 @@ TEST(CoreExchange, removed_elements_are_forgotten_when_all_have_kept_their_remov
 
 TEST(CoreExchange, elements_are_kept_where_nobody_said_who_the_members_are) {
   World w(29);
-  w.add_mesh({"a", "b", "c"}, [](CoreOptions& o) { o.forget_elements_after = seconds(1); });
+  w.add_mesh({"a", "b", "c"}, [](CoreOptions& o) { o.forget_after = seconds(1); });
   write_and_remove(w, "a");
   ASSERT_TRUE(w.converge());
   w.run_for(seconds(30));

@@ -30,7 +30,7 @@ bool brings_members(const Send& send) {
 void forget_at_once(CoreOptions& options) {
   options.exchange_interval = milliseconds(100);
   options.peer_timeout = seconds(20);
-  options.forget_elements_after = seconds(0);
+  options.forget_after = seconds(0);
 }
 
 Status type(Transaction& t) { return t.root().text("t").insert(0, "ab"); }
@@ -260,7 +260,8 @@ TEST_F(CoreOverlay, a_leaf_talks_with_full_members_alone_and_nobody_dials_it) {
 
 // n1 and n2 do not know that there is n3, which knows what they remove, and not that it is removed.
 TEST_F(CoreOverlay, removals_are_kept_for_a_member_of_whom_one_other_alone_knows) {
-  start(3);
+  const auto forget_soon = [](CoreOptions& options) { options.forget_after = seconds(2); };
+  start(3, forget_soon);
   ASSERT_TRUE(w.run_until([&] { return settled() && all_know({"n0", "n1", "n2"}); }));
   w.write("n0", [](Transaction& t) { return t.root().counter("c").add(5); });
   ASSERT_TRUE(w.converge());
@@ -269,7 +270,7 @@ TEST_F(CoreOverlay, removals_are_kept_for_a_member_of_whom_one_other_alone_knows
   };
   w.cut("n3", "n1");
   w.cut("n3", "n2");
-  join("n3");
+  join("n3", forget_soon);
   ASSERT_TRUE(w.converge());
   w.isolate("n3");
   w.write("n1", [](Transaction& t) { return t.root().counter("c").reset(); });

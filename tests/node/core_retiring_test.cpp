@@ -16,7 +16,7 @@ const std::vector<std::string> members{"a", "b", "c"};
 
 void name_members(CoreOptions& o) {
   o.members = members;
-  o.forget_elements_after = seconds(5);
+  o.forget_after = seconds(5);
 }
 
 // Its machine is another one from now on, with nothing on its disk.
@@ -38,6 +38,12 @@ bool members_agree(World& w) {
   });
 }
 
+// What nothing depends on is named.
+void write_after_all(World& w) {
+  w.put("a", "after all", Value(""));
+  ASSERT_TRUE(members_agree(w));
+}
+
 // Replaces members in turn, each of which writes, and waits until all of them have it.
 void replace_many(World& w, int count) {
   for (int i = 0; i < count; ++i) {
@@ -46,6 +52,7 @@ void replace_many(World& w, int count) {
     w.put(name, "k" + std::to_string(i % 7), Value(std::int64_t{i}));
     ASSERT_TRUE(members_agree(w));
   }
+  write_after_all(w);
 }
 
 bool all_leave_out(World& w, std::size_t listed_max) {
@@ -182,6 +189,69 @@ TEST(CoreRetiring, only_what_nobody_writes_under_is_left_out) {
   }
 }
 
+// A causal token of a member does not name what is retired, so something that it names must depend
+// on that: or else d, which was evicted, takes it for fulfilled.
+TEST(CoreRetiring, id_is_named_until_something_depends_on_it) {
+  World w(15);
+  w.add_mesh({"a", "b", "c", "d"}, name_members);
+  w.put("d", "k", Value("of all"));
+  ASSERT_TRUE(w.converge());
+  w.isolate("d");
+  w.put("c", "of c", Value("unknown to d"));
+  const ReplicaId gone = w.document("c").self();
+  ASSERT_TRUE(members_agree(w));
+  replace(w, "c");
+  ASSERT_TRUE(members_agree(w));
+  w.run_for(seconds(60));
+  for (const std::string& name : members) {
+    EXPECT_EQ(w.document(name).clock().get(gone), 1u) << name;
+    EXPECT_FALSE(w.core("d").shows("s", w.document(name).clock())) << name;
+  }
+  write_after_all(w);
+  ASSERT_TRUE(all_retired(w, gone)) << w.describe();
+  for (const std::string& name : members) {
+    EXPECT_FALSE(w.core("d").shows("s", w.document(name).clock())) << name;
+  }
+  w.heal();
+  ASSERT_TRUE(w.converge()) << w.describe();
+  EXPECT_TRUE(w.core("d").shows("s", w.document("a").clock()));
+  w.check_everything();
+}
+
+// What an evicted node wrote beside a removal meets that removal, if it comes back in time.
+TEST(CoreRetiring, removals_wait_for_who_was_evicted) {
+  World w(16);
+  const auto name_more = [](CoreOptions& o) {
+    name_members(o);
+    o.forget_after = seconds(40);
+  };
+  w.add_mesh({"a", "b", "c", "d"}, name_more);
+  const auto set = [](Transaction& t) { return t.root().set("s", Type::remove_wins_set); };
+  w.write("a", [&](Transaction& t) { return set(t).add("x"); });
+  w.write("d", [](Transaction& t) { return t.root().counter("n").add(3); });
+  ASSERT_TRUE(w.converge());
+  w.isolate("d");
+  w.write("c", [&](Transaction& t) { return set(t).remove("x"); });
+  w.write("c", [](Transaction& t) { return t.root().counter("n").reset(); });
+  ASSERT_TRUE(members_agree(w));
+  replace(w, "c");  // what a retired id removed counts as well
+  ASSERT_TRUE(members_agree(w));
+  write_after_all(w);
+  w.run_for(seconds(30));
+  w.write("d", [&](Transaction& t) { return set(t).add("x"); });
+  w.write("d", [](Transaction& t) { return t.root().counter("n").add(1); });
+
+  w.heal();
+  ASSERT_TRUE(w.converge()) << w.describe();
+  for (const std::string& name : members) {
+    const MapView root = w.document(name).root();
+    EXPECT_FALSE(root.set("s", Type::remove_wins_set).contains("x")) << name;
+    EXPECT_EQ(root.counter("n").value(), 1) << name;
+    EXPECT_TRUE(w.run_until([&] { return !w.document(name).remembers_removals(); }, seconds(90)));
+  }
+  w.check_everything();
+}
+
 // Equal summaries alone do not say under which id a member writes.
 TEST(CoreRetiring, ids_of_members_stay_when_nodes_are_started_again) {
   World w(9);
@@ -213,6 +283,7 @@ TEST(CoreRetiring, nothing_is_retired_while_a_member_is_away) {
   EXPECT_TRUE(w.document("b").retired().empty());
   w.start("c");
   ASSERT_TRUE(w.converge());
+  write_after_all(w);
   EXPECT_TRUE(all_leave_out(w, members.size()));
   w.check_everything();
 }
@@ -222,7 +293,10 @@ TEST(CoreRetiring, nothing_is_retired_while_a_member_is_away) {
 TEST(CoreRetiring, removal_by_a_retired_id_holds_for_what_is_still_on_its_way) {
   World w(7);
   const std::vector<std::string> four{"a", "b", "c", "d"};
-  w.add_mesh(four, [&](CoreOptions& o) { o.members = four; });
+  w.add_mesh(four, [&](CoreOptions& o) {
+    o.members = four;
+    o.forget_after = seconds(5);
+  });
   const auto add = [](Transaction& t) { return t.root().set("s", Type::remove_wins_set).add("x"); };
   const auto remove = [](Transaction& t) {
     return t.root().set("s", Type::remove_wins_set).remove("x");
@@ -243,6 +317,8 @@ TEST(CoreRetiring, removal_by_a_retired_id_holds_for_what_is_still_on_its_way) {
   replace(w, "a");
   ASSERT_TRUE(w.run_until([&] { return w.core("a").has_space("s"); }));
   w.put("a", "k", Value("of the new one"));
+  ASSERT_TRUE(w.run_until(three_agree));
+  w.put("a", "k", Value("when it has seen the removal"));
   ASSERT_TRUE(w.run_until(three_agree));
 
   w.heal();
@@ -276,6 +352,7 @@ TEST(CoreRetiring, news_of_a_retired_id_comes_from_another_than_its_writer) {
   const Dot late = w.put("d", "k", Value("late")).event->id();
   ASSERT_TRUE(w.run_until([&] { return w.document("e").seen(late.replica) == late.sequence; }));
   w.crash("d");
+  write_after_all(w);
   ASSERT_TRUE(all_retired(w, late.replica)) << w.describe();
 
   w.heal();
@@ -303,6 +380,7 @@ TEST(CoreRetiring, one_that_lacks_what_was_retired_is_given_no_single_events) {
   w.write("c", [](Transaction& t) { return t.root().reg("removed").clear(); });
   w.write("c", [](Transaction& t) { return t.root().reg("c").clear(); });
   ASSERT_TRUE(members_agree(w));
+  write_after_all(w);
   w.run_for(seconds(10));
   replace(w, "c");
   ASSERT_TRUE(members_agree(w));
@@ -353,6 +431,7 @@ TEST(CoreRetiring, one_that_comes_back_and_writes_nothing_leaves_all_quiet) {
   ASSERT_TRUE(w.converge());
   w.run_for(seconds(10));
   w.cut("a", "d");
+  write_after_all(w);
   ASSERT_TRUE(all_retired(w, d)) << w.describe();
 
   w.heal();

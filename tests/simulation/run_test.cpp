@@ -93,7 +93,7 @@ TEST(Run, node_whose_disk_lied_takes_another_replica_id_and_catches_up) {
   const auto every = [](int seconds) { return Range<Duration>::of(std::chrono::seconds(seconds)); };
   scenario.random = {{FaultKind::lying_sync, every(2), every(2), {}},
                      {FaultKind::crash, every(2), every(1), {}}};
-  scenario.core["forget_elements_after"] = {5'000'000, 5'000'000};  // longer than a disk lies
+  scenario.core["forget_after"] = {5'000'000, 5'000'000};  // longer than a disk lies
   CampaignOptions options;
   options.last_seed = 10;
   options.threads = 2;

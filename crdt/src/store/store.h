@@ -74,6 +74,7 @@ struct Writer_ {
   Sequence clock = 0;
   std::vector<IndexItem> index;
   std::size_t stale = 0;
+  Sequence depended_on = 0;  // up to which of its writes an event of another one, here, depends
   bool changed_since_commit = true;  // our next event must name it among its dependencies
   bool retired = false;              // the clock leaves it out
 };
@@ -117,6 +118,7 @@ class Store {
   }
   bool includes(const Clock& clock) const;
   bool retire(const ReplicaId& id);
+  bool is_depended_on(const ReplicaId& id) const;
   void restore(const ReplicaId& id);
   std::optional<Document::Seen> seen_there(const Clock& clock, const StateHash& retired) const;
 

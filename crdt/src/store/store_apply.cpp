@@ -36,6 +36,11 @@ Result<Applied> Store::apply(const Event& event) {
   if (!ready && !REJOIN_MUTATED(event_applied_before_what_it_depends_on)) return Applied::missing;
 
   apply_effects(event, nullptr);
+  for (const auto& [id, sequence] : event.dependencies()) {
+    const ReplicaIndex replica = find_replica(id);
+    if (replica == no_replica || id == event.writer()) continue;
+    writers_[replica].depended_on = std::max(writers_[replica].depended_on, sequence);
+  }
   return Applied::applied;
 }
 

@@ -32,6 +32,12 @@ bool Store::includes(const Clock& clock) const {
                      [&](const auto& entry) { return entry.second <= seen(entry.first); });
 }
 
+bool Store::is_depended_on(const ReplicaId& id) const {
+  const ReplicaIndex replica = find_replica(id);
+  return replica != no_replica && writers_[replica].clock > 0 &&
+         writers_[replica].depended_on >= writers_[replica].clock;
+}
+
 // ---- Leaving out, and naming again ----
 
 bool Store::retire(const ReplicaId& id) {

@@ -606,7 +606,9 @@ EventPtr Store::commit() {
   std::vector<std::pair<std::uint32_t, Sequence>> dependencies;
   for (ReplicaIndex r : changed_since_commit_) {
     writers_[r].changed_since_commit = false;
-    if (r != self_) dependencies.push_back({t->replica(r, self_), writers_[r].clock});
+    if (r == self_) continue;
+    writers_[r].depended_on = writers_[r].clock;
+    dependencies.push_back({t->replica(r, self_), writers_[r].clock});
   }
   changed_since_commit_.clear();
 

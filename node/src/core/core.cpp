@@ -215,6 +215,8 @@ void Core::Impl::progress(Replica& replica) {
     stale_digests.push_back(replica.index);
   }
   progress_of_peer(replica);
+  // Now something may depend on what only reports would have retired.
+  if (replica.document.clock().size() > options.members.size()) retire_soon(replica);
   if (is_alone() && !REJOIN_MUTATED(alone_nothing_is_forgotten)) forget_soon(replica);
 }
 

@@ -404,6 +404,7 @@ void Core::Impl::run(Replica& replica) {
     also(replica.waiting_due);
   }
   if (replica.retire_due <= now.monotonic) retire(replica);
+  if (std::min(replica.prune_due, replica.forget_due) <= now.monotonic) prune(replica);
   for (std::uint32_t slot = 0; slot < peers.size(); ++slot) {
     Peer& peer = *peers[slot];
     Link& link = this->link(replica, peer);
@@ -430,7 +431,6 @@ void Core::Impl::run(Replica& replica) {
     also(relay(replica, peer, link));
     also(tell_what_is_left_out(replica, peer, link));
   }
-  if (std::min(replica.prune_due, replica.forget_due) <= now.monotonic) prune(replica);
   also(std::min(replica.prune_due, replica.forget_due));
   also(replica.retire_due);
   REJOIN_ASSERT(next > now.monotonic);

@@ -42,12 +42,19 @@ void Core::Impl::settle_in_view(Replica& replica, Link& link, const Clock& appli
 }
 
 void Core::Impl::forget_soon(Replica& replica) {
-  const bool elements = !options.members.empty() && replica.document.remembers_elements();
-  if (replica.prune_due != never || !(elements || replica.document.remembers_removals())) return;
+  if (replica.prune_due != never) return;
+  if (!waits_for_all(replica) && !replica.document.remembers_removals()) return;
   replica.prune_due = replica.pruned_at < Micros{0}
                           ? now.monotonic
                           : std::max(now.monotonic, replica.pruned_at + options.exchange_interval);
   hurry(replica, replica.prune_due);
+}
+
+// Whether there is something that goes only when all members have kept what is there for long.
+bool Core::Impl::waits_for_all(const Replica& replica) const {
+  const Document& document = replica.document;
+  return !options.members.empty() && (document.remembers_removals() ||
+                                      document.remembers_elements() || replica.has_strangers);
 }
 
 bool Core::Impl::may_not_know_all() const {
@@ -92,16 +99,21 @@ void Core::Impl::prune(Replica& replica) {
     if (!away) early.meet(link->settled);
     all_here = all_here && !away;
   }
-  const bool elements = !options.members.empty() && replica.document.remembers_elements();
+  const bool waits = waits_for_all(replica);
   const std::optional<Replica::Kept> kept =
-      elements || may_not_know_all() ? kept_by_all(replica) : std::nullopt;
+      waits || may_not_know_all() ? kept_by_all(replica) : std::nullopt;
   if (may_not_know_all()) {
     // There may be more members than are known here, unless all mean the same ones.
     stable = kept ? kept->clock : Clock{};
     early.join(stable);
   }
-  if (!elements) replica.forgettable.clear();
-  const bool forget = elements && advance_forgetting(replica, kept);
+  if (!waits) replica.forgettable.clear();
+  const bool forget = waits && advance_forgetting(replica, kept);
+  if (forget && replica.has_strangers) retire(replica);
+  if (!options.members.empty() && !REJOIN_MUTATED(evicted_meets_no_removals)) {
+    stable = replica.kept_to;
+    stable.meet(early);
+  }
   const StateHash retired = replica.document.retired_hash();
   const bool more_retired = std::exchange(replica.pruned_retired, retired) != retired;
   if (stable == replica.pruned_to && early == replica.pruned_early_to && !forget && !more_retired) {
@@ -113,9 +125,9 @@ void Core::Impl::prune(Replica& replica) {
   // somebody who may never come.
   const bool wait = all_here && !options.members.empty();
   counters.touches_pruned +=
-      replica.document.prune(stable, early, wait ? replica.elements_forgotten_to : early);
+      replica.document.prune(stable, early, wait ? replica.kept_to : early);
   if (!forget) return;
-  counters.elements_forgotten += replica.document.forget_elements(replica.elements_forgotten_to);
+  counters.elements_forgotten += replica.document.forget_elements(replica.kept_to);
 }
 
 // ---- Forgetting elements ----
@@ -126,6 +138,7 @@ std::optional<Replica::Kept> Core::Impl::kept_by_all(const Replica& replica) con
   if (may_not_know_all() && options.members.size() < 2) return std::nullopt;
   Replica::Kept kept{replica.durable_part(), replica.document.retired_hash(), Micros{0},
                      now.monotonic};
+  if (is_alone()) kept.at = now.monotonic;
   for (const std::string& member : options.members) {
     if (member == options.name) continue;
     const auto slot = slots.find(member);
@@ -144,27 +157,27 @@ std::optional<Replica::Kept> Core::Impl::kept_by_all(const Replica& replica) con
 }
 
 // A disk that fell back shows when its member reports less than before. So what all said to keep is
-// believed when all say so again `forget_elements_after` later. Whether there is more to forget.
+// believed when all say so again `forget_after` later. Whether there is more to forget.
 bool Core::Impl::advance_forgetting(Replica& replica, const std::optional<Replica::Kept>& kept) {
   auto& candidates = replica.forgettable;
-  const Micros spacing = options.forget_elements_after / kept_clocks_max;
+  const Micros spacing = options.forget_after / kept_clocks_max;
   Micros next = never;
   bool advanced = false;
   if (kept) {
     while (!candidates.empty() &&
            REJOIN_MUTANT(
                elements_forgotten_at_once,
-               candidates.front().at + options.forget_elements_after <= kept->confirmed_at, true) &&
+               candidates.front().at + options.forget_after <= kept->confirmed_at, true) &&
            kept->clock.includes(candidates.front().clock)) {
-      replica.elements_forgotten_to = std::move(candidates.front().clock);
-      replica.elements_forgotten_retired = candidates.front().retired;
+      replica.kept_to = std::move(candidates.front().clock);
+      replica.kept_to_retired = candidates.front().retired;
       candidates.pop_front();
       advanced = true;
     }
     const Clock& last =
-        candidates.empty() ? replica.elements_forgotten_to : candidates.back().clock;
+        candidates.empty() ? replica.kept_to : candidates.back().clock;
     const StateHash& last_retired =
-        candidates.empty() ? replica.elements_forgotten_retired : candidates.back().retired;
+        candidates.empty() ? replica.kept_to_retired : candidates.back().retired;
     if ((kept->clock != last || kept->retired != last_retired) &&
         std::ssize(candidates) < kept_clocks_max) {
       const Micros turn = candidates.empty() ? kept->at : candidates.back().at + spacing;
@@ -177,7 +190,7 @@ bool Core::Impl::advance_forgetting(Replica& replica, const std::optional<Replic
   }
   if (!candidates.empty()) {
     // What is due already waits for a member that is silent.
-    const Micros ready = candidates.front().at + options.forget_elements_after;
+    const Micros ready = candidates.front().at + options.forget_after;
     const bool late = ready + 2 * options.exchange_interval <= now.monotonic;
     const Micros pause = std::max(options.exchange_interval, late ? spacing : Micros{0});
     replica.forget_due = std::max(std::min(next, ready), now.monotonic + pause);

@@ -260,6 +260,7 @@ struct Core::Impl {
                       std::uint64_t their_view);
   void forget_soon(Replica& replica);
   bool is_alone() const;
+  bool waits_for_all(const Replica& replica) const;
   bool may_not_know_all() const;  // who finds the members has perhaps not found all of them
   bool is_away(const Peer* member) const;
   std::optional<Replica::Kept> kept_by_all(const Replica& replica) const;

@@ -175,13 +175,13 @@ struct Replica {
   Micros timer = never;
   Micros waiting_due = never;  // when to look for events that waited too long
   Micros prune_due = never;
-  Micros forget_due = never;  // the same, for elements that have waited long enough
+  Micros forget_due = never;  // the same, for what all have kept for long enough
   Micros pruned_at{-1};
   Clock pruned_to;
   Clock pruned_early_to;
   StateHash pruned_retired;  // what these leave out
-  // For forgetting elements: what all members, as they are now, had said to keep; the oldest first.
-  // And up to where elements are forgotten.
+  // What all members, as they are now, had said to keep; the oldest first. And up to where they
+  // have kept it for `forget_after`.
   struct Kept {
     Clock clock;
     StateHash retired;    // what it left out then
@@ -189,9 +189,10 @@ struct Replica {
     Micros confirmed_at;  // when the one did that was not heard for the longest
   };
   std::deque<Kept> forgettable;
-  Clock elements_forgotten_to;
-  StateHash elements_forgotten_retired;
+  Clock kept_to;
+  StateHash kept_to_retired;
 
+  bool has_strangers = false;  // ids in the clock that are to be retired
   Micros retire_due = never;
   Micros retired_at{-1};
 

@@ -129,7 +129,7 @@ void Core::Impl::leave_out(Replica& replica, const Clock& known) {
     if (written.replica == &replica) drop(written.clock);
   }
   for (Clock* kept : {&replica.durable_clock, &replica.pruned_to, &replica.pruned_early_to,
-                      &replica.elements_forgotten_to}) {
+                      &replica.kept_to}) {
     drop(*kept);
   }
   for (Replica::Kept& kept : replica.forgettable) drop(kept.clock);
@@ -204,14 +204,19 @@ bool Core::Impl::leave_out_the_same(Replica& replica, const Delta& delta) {
   return delta.retired_hash == document.retired_hash();
 }
 
-// An id goes when no member writes under it and all of them keep what it wrote.
+// An id goes when no member writes under it, all of them have kept for long what it wrote, and
+// something that the clock goes on naming depends on it.
 void Core::Impl::retire(Replica& replica) {
   replica.retire_due = never;
   replica.retired_at = now.monotonic;
   if (view == 0) return;
   const std::set<ReplicaId> present = present_ids(replica);
+  const auto may_go = [&](const ReplicaId& id) {
+    if (present.contains(id) && !REJOIN_MUTATED(living_ids_are_retired)) return false;
+    return replica.document.is_depended_on(id) || REJOIN_MUTATED(retired_unseen_by_any_event);
+  };
   const auto strange = std::ranges::count_if(
-      replica.document.clock(), [&](const auto& entry) { return !present.contains(entry.first); });
+      replica.document.clock(), [&](const auto& entry) { return may_go(entry.first); });
   std::vector<Peer*> unknown;  // under which id they write
   for (const std::string& member : options.members) {
     if (member == options.name) continue;
@@ -222,7 +227,9 @@ void Core::Impl::retire(Replica& replica) {
     if (waits && link(replica, peer).writes_as.is_nil()) unknown.push_back(&peer);
   }
   // All of them may be theirs: asking costs more than naming them.
-  if (strange <= std::ssize(unknown)) return;
+  replica.has_strangers = strange > std::ssize(unknown);
+  if (!replica.has_strangers) return;
+  forget_soon(replica);
   // What is missing comes with a report. Or somebody may be away for long.
   replica.retire_due = now.monotonic + pause_intervals * options.exchange_interval;
   if (!unknown.empty()) {
@@ -230,13 +237,11 @@ void Core::Impl::retire(Replica& replica) {
     if (peer.alive) ask(replica, peer, link(replica, peer));
     return;
   }
-  const std::optional<Replica::Kept> kept = kept_by_all(replica);
   const bool asks = !REJOIN_MUTATED(ids_are_retired_without_asking);
-  if (!kept && asks) return;
   Clock gone;
   for (const auto& [id, last] : replica.document.clock()) {
-    if (present.contains(id) && !REJOIN_MUTATED(living_ids_are_retired)) continue;
-    if (!asks || kept->clock.get(id) == last) gone.set(id, last);
+    if (!may_go(id)) continue;
+    if (!asks || replica.kept_to.get(id) == last) gone.set(id, last);
   }
   retire(replica, gone);
 }

@@ -85,10 +85,10 @@ const std::vector<Knob>& knobs_in_order() {
        true,
        {500 * ms, 60 * s},
        [](CoreOptions& o, std::uint64_t v) { o.member_away_after = micros(v); }},
-      {"forget_elements_after",
+      {"forget_after",
        true,
        {0, 10 * s},
-       [](CoreOptions& o, std::uint64_t v) { o.forget_elements_after = micros(v); }},
+       [](CoreOptions& o, std::uint64_t v) { o.forget_after = micros(v); }},
       {"compare_from_bytes",
        false,
        {1, 64 * kib},
@@ -147,7 +147,7 @@ void read_core_options(TomlTable& table, CoreKnobs& core) {
 }
 
 void draw_core_options(const Scenario& scenario, const Random& random, CoreOptions& options) {
-  options.forget_elements_after = std::chrono::seconds(2);  // a day is longer than most runs
+  options.forget_after = std::chrono::seconds(2);  // a day is longer than most runs
   for (std::size_t i = 0; i < knobs_in_order().size(); ++i) {
     const Knob& knob = knobs_in_order()[i];
     Random own = random.fork(i);

@@ -162,12 +162,19 @@ std::string World::outgrown_clock() const {
     if (!hears_all || (!options.overlay && options.members.empty())) return {};
   }
   for (const auto& space : services_->spaces) {
+    // What nothing depends on is named until somebody writes.
+    const auto depended_on = [&](const auto& entry) {
+      return std::ranges::any_of(all_hosts(), [&](const Host* host) {
+        return host->core().document(space.name).is_depended_on(entry.first);
+      });
+    };
     for (const Host* host : all_hosts()) {
-      const std::size_t entries = host->core().document(space.name).clock().size();
-      if (entries <= all_hosts().size()) continue;
+      const auto entries =
+          std::ranges::count_if(host->core().document(space.name).clock(), depended_on);
+      if (entries <= std::ssize(all_hosts())) continue;
       return "the clock of " + host->name() + " in " + space.name + " has " +
-             std::to_string(entries) + " entries, for " + std::to_string(all_hosts().size()) +
-             " nodes";
+             std::to_string(entries) + " entries on which something depends, for " +
+             std::to_string(all_hosts().size()) + " nodes";
     }
   }
   return {};

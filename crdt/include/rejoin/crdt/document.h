@@ -153,6 +153,11 @@ class Document {
   // False, and nothing is done, when it is not in the clock. No transaction may be open. O(clock),
   // and once for many ids O(state).
   bool retire(const ReplicaId& id);
+  // Whether an event of another replica that was committed or applied here since this document was
+  // loaded depends on all that `id` wrote. Whoever includes such an event has all of it. So a clock
+  // that leaves out none but such ids still says enough: whatever document includes it includes
+  // what they wrote.
+  bool is_depended_on(const ReplicaId& id) const;
   // The clock names a retired id again. So it does when something new comes that it wrote, or is
   // committed here under it.
   void restore(const ReplicaId& id);

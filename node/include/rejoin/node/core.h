@@ -78,14 +78,16 @@ struct CoreOptions {
   // A member that was silent for so long is no longer waited for before removals are forgotten.
   // When it comes back, the cells in which it differs are found by comparing.
   std::chrono::microseconds member_away_after = std::chrono::hours(7 * 24);
-  // Removed elements of lists, logs and texts are forgotten when every one of `members` has kept
-  // the removal for so long: longer than what any disk may fall back by (one that lies about its
-  // cache, a directory restored from a copy), and than a member of an overlay is away that was
-  // taken out and comes back. One that comes back from further ago and writes beside such an
-  // element before it has caught up puts that elsewhere than the others do, and `divergence` tells.
+  // Removed elements of lists, logs and texts, resets of counters, removals that win over additions
+  // and replica ids whose writers are gone are forgotten when every one of `members` has kept all
+  // of it for so long: longer than what any disk may fall back by (one that lies about its cache, a
+  // directory restored from a copy), and than somebody is away who was evicted, or taken out of an
+  // overlay, and comes back. One that comes back from further ago and writes beside such an element
+  // before it has caught up puts that elsewhere than the others do, and `divergence` tells; what it
+  // adds to such a set or counter counts, although it was removed.
   // Nothing of the kind is forgotten where `members` is empty, or where some of them are no peers:
   // they are not heard.
-  std::chrono::microseconds forget_elements_after = std::chrono::hours(24);
+  std::chrono::microseconds forget_after = std::chrono::hours(24);
   std::chrono::microseconds storage_retry_after = std::chrono::milliseconds(100);  // doubles to 5 s
   std::chrono::milliseconds clock_ahead_max = std::chrono::seconds(60);
   std::size_t push_bytes_max = 256u << 10;   // of one Events message

@@ -56,9 +56,10 @@ struct NodeOptions {
   std::chrono::milliseconds peer_timeout{5000};
   // A member that was silent for so long is not waited for before removals are forgotten.
   std::chrono::milliseconds member_away_after = std::chrono::hours(7 * 24);
-  // What removed elements of lists, logs and texts leave is forgotten when every one of `members`,
-  // where they are given, has kept the removal for so long. No disk may fall back by more.
-  std::chrono::milliseconds forget_elements_after = std::chrono::hours(24);
+  // What removed elements of lists, logs and texts leave, resets, removals that win over additions,
+  // and the ids of replaced nodes are forgotten when every one of `members`, where they are given,
+  // has kept them for so long. No disk may fall back by more, nor one that was evicted come back.
+  std::chrono::milliseconds forget_after = std::chrono::hours(24);
   std::chrono::milliseconds clock_ahead_max{60000};
   // What may be sent to one peer within any second; 0: no bound (CoreOptions).
   std::uint64_t link_bytes_per_second = 0;
