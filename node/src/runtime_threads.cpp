@@ -197,27 +197,30 @@ void Runtime::run_disk() {
 
 // A batch that comes again brings nothing new.
 Status Runtime::archive(const PersistBatch& batch) {
-  std::set<std::string> spaces;
+  history::Archive* const archive = [&] {
+    const auto lock = share_core();
+    return archive_.get();
+  }();
+  if (archive == nullptr) return {};
   for (const auto* records : {&batch.superseded, &batch.log}) {
     for (const LogRecord& record : *records) {
       if (!record.archived) continue;
-      spaces.insert(record.space);
       if (record.kind == RecordKind::event) {
-        archive_->add(record.space, Event::decode(record.bytes).value());
+        archive->add(record.space, Event::decode(record.bytes).value());
       } else if (record.kind == RecordKind::delta) {
         const Delta delta = Delta::decode(record.bytes).value();
         Clock brought = delta.clock;
         brought.join(delta.retired);
-        archive_->skip(record.space, brought);
+        archive->skip(record.space, brought);
       }
     }
   }
-  if (spaces.empty()) return {};
   for (const CheckpointRecord& checkpoint : batch.checkpoints) {
-    if (!spaces.contains(checkpoint.space)) continue;
-    if (auto stored = archive_->store_all(checkpoint.space); !stored) return stored;
+    // Also where history was turned off since.
+    if (!archive->has_space(checkpoint.space)) continue;
+    if (auto stored = archive->store_all(checkpoint.space); !stored) return stored;
   }
-  return archive_->store();
+  return archive->store();
 }
 
 // Null when the node stops: everything is written, for a batch follows the other without a gap, or

@@ -178,6 +178,25 @@ TEST(NodeHistory, says_what_it_does_not_know) {
   EXPECT_EQ(ephemeral.error().code, ErrorCode::invalid_argument);
 }
 
+TEST(NodeHistory, is_turned_off_and_on_again) {
+  TempDirectory directory;
+  Node node = must(Node::open(quick_options("a", directory.path())));
+  Space space = must(node.open_space("s", with_history));
+  const auto put = [&](const char* value) {
+    return commit(space, "", "", [&](Transaction& t) { return t.root().reg("k").set(value); });
+  };
+  const Receipt first = put("first");
+  (void)must(node.open_space("s", {.durable = true, .history = false}));
+  (void)put("unseen");
+  (void)must(node.open_space("s", with_history));
+  (void)put("last");
+  ASSERT_THAT(must(space.missing_history()), SizeIs(1));
+  EXPECT_EQ(must(space.missing_history())[0].first, 2u);
+  EXPECT_EQ(must(space.missing_history())[0].last, 2u);
+  EXPECT_THAT(must(space.history(Path())), SizeIs(2));
+  EXPECT_EQ(json_at(space, first.token().clock(), path("/register:k")), R"("first")");
+}
+
 // A clock that is a year ahead: what depends on its writes is no part of a version before them.
 TEST(NodeHistory, versions_until_a_time_are_whole) {
   TempDirectory directory;

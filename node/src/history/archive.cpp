@@ -211,7 +211,8 @@ Status Archive::begin(const std::string& space, const Clock& clock) {
     spaces_.emplace(space, std::move(made));
     return {};
   }
-  REJOIN_ASSERT(known->newest.empty());
+  // What came before history was turned off.
+  if (auto status = write_chunks(*known, true); !status.ok()) return status;
   return drop_beyond(*known, clock);
 }
 
