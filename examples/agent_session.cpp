@@ -1,11 +1,6 @@
 // An agent's session on two nodes: written on both while they are cut apart, and one again after.
-#include <rejoin/rejoin.h>
+#include "two_regions.h"
 
-#include <chrono>
-#include <cstdlib>
-#include <iostream>
-
-using namespace std::chrono_literals;
 using rejoin::agent::Role;
 using rejoin::agent::SessionRef;
 using rejoin::agent::SessionView;
@@ -13,16 +8,6 @@ using rejoin::agent::StepStatus;
 using rejoin::agent::Turn;
 
 namespace {
-
-// Ends the program where something went wrong; a service would look at error().code.
-template <class T>
-T checked(rejoin::Result<T> result) {
-  if (!result) {
-    std::cerr << result.error().to_string() << "\n";
-    std::exit(1);
-  }
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 Turn turn(Role role, std::string author, std::string content) {
   Turn made;
@@ -32,9 +17,8 @@ Turn turn(Role role, std::string author, std::string content) {
   return made;
 }
 
-rejoin::node::Receipt say(rejoin::node::Space& space, const Turn& what,
-                          const rejoin::agent::Usage& used = {}) {
-  return checked(space.transact([&](rejoin::Transaction& transaction) -> rejoin::Status {
+void say(rejoin::node::Space& space, const Turn& what, const rejoin::agent::Usage& used = {}) {
+  checked(space.transact([&](rejoin::Transaction& transaction) -> rejoin::Status {
     SessionRef session(transaction, "trip-1");
     if (auto ok = session.append(what); !ok) return ok;
     return session.usage().add(used);
@@ -59,28 +43,17 @@ void print(const rejoin::node::Space& space) {
 }  // namespace
 
 int main() {
-  rejoin::node::NodeOptions options;
-  options.log_level = "warn";
-  options.spaces = {{"sessions", /*durable=*/false}};
-  options.members = {"frankfurt", "virginia"};
-  options.name = "frankfurt";
-  auto frankfurt = checked(rejoin::node::Node::open(options));
-  options.name = "virginia";
-  options.peers = {{"frankfurt", frankfurt.listen_endpoint()}};
-  auto virginia = checked(rejoin::node::Node::open(options));
-  auto here = checked(frankfurt.open_space("sessions", {.durable = false}));
-  auto there = checked(virginia.open_space("sessions", {.durable = false}));
-
+  TwoRegions regions;
   // The user asks in Frankfurt; the agent answers in Virginia, once it sees the question there.
-  auto asked = say(here, turn(Role::user, "ada", "Book me a seat to Kassel, please."));
-  checked(there.wait_for(asked.token(), 10s));
-  auto answered = say(there, turn(Role::assistant, "agent", "Window or aisle?"), {120, 9, 1});
-  checked(here.wait_for(answered.token(), 10s));
+  say(regions.frankfurt, turn(Role::user, "ada", "Book me a seat to Kassel, please."));
+  regions.meet();
+  say(regions.virginia, turn(Role::assistant, "agent", "Window or aisle?"), {120, 9, 1});
+  regions.meet();
 
   // The regions lose each other, and both go on.
-  virginia.set_link("frankfurt", false);
-  auto chosen = say(here, turn(Role::user, "ada", "Window."));
-  auto worked = checked(there.transact([](rejoin::Transaction& transaction) -> rejoin::Status {
+  regions.part();
+  say(regions.frankfurt, turn(Role::user, "ada", "Window."));
+  checked(regions.virginia.transact([](rejoin::Transaction& transaction) -> rejoin::Status {
     SessionRef session(transaction, "trip-1");
     Turn call = turn(Role::assistant, "agent", "I look for trains meanwhile.");
     call.tool_calls = {{"c1", "find_trains", R"({"to": "Kassel"})"}};
@@ -92,11 +65,8 @@ int main() {
   }));
 
   // They meet again: everything is there, once, in the same order on both.
-  virginia.set_link("frankfurt", true);
-  checked(here.wait_for(worked.token(), 10s));
-  checked(there.wait_for(chosen.token(), 10s));
-  print(here);
-  const bool agree = here.status().hash == there.status().hash;
-  std::cout << (agree ? "both nodes agree" : "the nodes differ") << "\n";
-  return agree ? 0 : 1;
+  regions.meet();
+  print(regions.frankfurt);
+  std::cout << (regions.agree() ? "both nodes agree" : "the nodes differ") << "\n";
+  return regions.agree() ? 0 : 1;
 }

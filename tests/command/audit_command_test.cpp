@@ -106,8 +106,8 @@ TEST_F(AuditCommand, running_nodes_tell_of_the_past) {
                                                              "put /map:s1/register:n value 2"
                                                              "(.|\n)*by ann(.|\n)*value 1\n"));
   EXPECT_THAT(ask({"why", "/s1/n"}), testing::MatchesRegex("/map:s1/register:n = 2\n.*by "
-                                                                    "bob.*\n    instead of 1,.*by "
-                                                                    "ann.*\n"));
+                                                           "bob.*\n    instead of 1,.*by "
+                                                           "ann.*\n"));
   // A feed goes on where it was.
   const std::string cursor = directory_.file("cursor");
   const std::string lines = ask({"feed", "--cursor-file", cursor});

@@ -89,7 +89,7 @@ TEST(AgentTurn, text_that_is_not_utf8_is_refused_in_every_field) {
 
 TEST(AgentTurn, labels_have_a_limit_and_content_has_not) {
   Turn turn = valid_turn();
-  turn.author = std::string(turn_label_bytes_max, 'a');
+  turn.author = std::string(label_bytes_max, 'a');
   turn.content = std::string(100'000, 'c');
   EXPECT_TRUE(encode_turn(turn).ok());
   turn.author += 'a';

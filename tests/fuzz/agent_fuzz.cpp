@@ -1,5 +1,6 @@
 // What anybody may have written where the typed views of agents look: JSON, as one turn (as it is
 // stored, and as somebody asks to write it), and as what a session and a budget hold.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "fuzz.h"
@@ -41,6 +42,10 @@ Document written() {
   must(session.append(turn(R"({"role": "tool", "tool_call_id": "1", "name": "search"})")));
   REJOIN_ASSERT(session.workflow().advance("01", StepStatus::failed, Value("no seat")).ok());
   REJOIN_ASSERT(session.workflow().advance("02", StepStatus::running).ok());
+  must(session.workflow().plan("03", {.after = {"04"}}));
+  must(session.workflow().plan("04"));
+  REJOIN_ASSERT(session.workflow().claim("04", {"w", 1, 5}).ok());
+  REJOIN_ASSERT(session.workflow().complete("04", "w", 1, Value("R-7")).ok());
   must(session.preferences().set("seat", Value("aisle")));
   must(session.usage().add({5, 6, 7}));
   BudgetRef budget(transaction.root().map("budget"));
@@ -83,8 +88,15 @@ void read_views(Document& document) {
   REJOIN_ASSERT(session.last_turns(2).size() <= 2);
   (void)session_ids(document);
   for (const WorkflowStep& step : session.workflow().steps()) {
-    REJOIN_ASSERT(session.workflow().step(step.name).has_value());
+    const WorkflowView workflow = session.workflow();
+    REJOIN_ASSERT(workflow.step(step.name).has_value());
+    const auto holder = workflow.holder(step.name, 2);
+    REJOIN_ASSERT(!holder || (holder->is_live(2) && holder->number >= 1));
+    REJOIN_ASSERT(workflow.result(step.name).has_value() + workflow.duplicates(step.name).size() >=
+                  static_cast<std::size_t>(std::ranges::count(workflow.attempts(step.name),
+                                                              StepStatus::done, &Attempt::status)));
   }
+  (void)session.workflow().circular();
   for (const auto& [name, value] : session.preferences().all()) {
     REJOIN_ASSERT(session.preferences().get(name) == value);
     REJOIN_ASSERT(!session.preferences().conflicts(name).empty());
@@ -106,7 +118,16 @@ void write_views(Document& document) {
   Transaction transaction = begin(document);
   SessionRef session(transaction, "s");
   (void)session.append_once(turn(R"({"role": "user", "content": "And back?", "id": "t9"})"));
-  (void)session.workflow().advance("01", StepStatus::done);
+  WorkflowRef workflow = session.workflow();
+  (void)workflow.advance("01", StepStatus::done);
+  (void)workflow.plan("04", {.after = {"03"}});
+  for (const std::string& name : workflow.ready(6)) {
+    const Result<std::int64_t> attempt = workflow.claim(name, {"v", 6, 9});
+    REJOIN_ASSERT(attempt.ok());
+    (void)workflow.fail(name, "v", *attempt, Value("no seat"));
+  }
+  (void)workflow.complete("04", "w", 1, Value("R-8"));
+  (void)workflow.fail_expired(99);
   (void)session.usage().add({1, 1, 1});
   BudgetRef budget(transaction.root().map("budget"));
   for (const Grant& grant : budget.grants()) {

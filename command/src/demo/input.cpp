@@ -73,7 +73,7 @@ Result<InputSession> parse_session(std::string_view line, const std::string& whe
   }
   InputSession session;
   if (from.is_object()) session.id = text_at(from, "session");
-  if (session.id.empty() || session.id.size() > agent::turn_label_bytes_max / 2) {
+  if (session.id.empty() || session.id.size() > agent::label_bytes_max / 2) {
     return malformed("needs a JSON object with a \"session\" of 1 to 128 bytes", where);
   }
   if (const auto task = from.find("task"); task != from.end() && task->is_object()) {

@@ -3,21 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/fields.h"
+
 namespace rejoin::agent {
 namespace {
 
 constexpr std::string_view grants_map = "grants";
-
-std::optional<std::int64_t> integer_at(const MapView& map, std::string_view name) {
-  const std::optional<Value> value = map.reg(name).get();
-  return value && value->is_integer() ? std::optional(value->as_integer()) : std::nullopt;
-}
-
-std::optional<std::string> string_at(const MapView& map, std::string_view name) {
-  const std::optional<Value> value = map.reg(name).get();
-  return value && value->is_string() ? std::optional(std::string(value->as_string()))
-                                     : std::nullopt;
-}
 
 // The grantor, from the id of a grant.
 std::optional<ReplicaId> grantor_of(std::string_view id) {

@@ -3,26 +3,12 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "agent/fields.h"
+
 namespace rejoin::agent {
 namespace {
 
 using Json = nlohmann::json;
-
-Status check_text(std::string_view field, std::string_view text) {
-  if (is_valid_utf8(text)) return {};
-  return make_error(ErrorCode::invalid_argument,
-                    "the turn's " + std::string(field) + " is not valid UTF-8; send text as UTF-8");
-}
-
-Status check_label(std::string_view field, std::string_view text) {
-  if (text.size() > turn_label_bytes_max) {
-    return make_error(ErrorCode::limit_exceeded,
-                      "the turn's " + std::string(field) + " has " + std::to_string(text.size()) +
-                          " bytes; at most " + std::to_string(turn_label_bytes_max) +
-                          " are allowed");
-  }
-  return check_text(field, text);
-}
 
 Status check_turn(const Turn& turn) {
   if (turn.role == Role::unknown || to_string(turn.role) == "unknown") {
@@ -33,13 +19,13 @@ Status check_turn(const Turn& turn) {
     return make_error(ErrorCode::invalid_argument, "the turn's time lies beyond int64");
   }
   if (turn.content) {
-    if (auto ok = check_text("content", *turn.content); !ok) return ok;
+    if (auto ok = check_text("the turn's content", *turn.content); !ok) return ok;
   }
   for (auto [field, text] : {std::pair<std::string_view, std::string_view>{"id", turn.id},
                              {"author", turn.author},
                              {"name", turn.name},
                              {"tool_call_id", turn.tool_call_id}}) {
-    if (auto ok = check_label(field, text); !ok) return ok;
+    if (auto ok = check_label("the turn's " + std::string(field), text); !ok) return ok;
   }
   if (!turn.tool_calls.empty() && turn.role != Role::assistant) {
     return make_error(ErrorCode::invalid_argument,
@@ -50,9 +36,9 @@ Status check_turn(const Turn& turn) {
     if (call.name.empty()) {
       return make_error(ErrorCode::invalid_argument, "a tool call needs the tool's name");
     }
-    if (auto ok = check_label("tool call id", call.id); !ok) return ok;
-    if (auto ok = check_label("tool call name", call.name); !ok) return ok;
-    if (auto ok = check_text("tool call arguments", call.arguments); !ok) return ok;
+    if (auto ok = check_label("the turn's tool call id", call.id); !ok) return ok;
+    if (auto ok = check_label("the turn's tool call name", call.name); !ok) return ok;
+    if (auto ok = check_text("the turn's tool call arguments", call.arguments); !ok) return ok;
   }
   return {};
 }

@@ -53,8 +53,8 @@ void Core::Impl::forget_soon(Replica& replica) {
 // Whether there is something that goes only when all members have kept what is there for long.
 bool Core::Impl::waits_for_all(const Replica& replica) const {
   const Document& document = replica.document;
-  return !options.members.empty() && (document.remembers_removals() ||
-                                      document.remembers_elements() || replica.has_strangers);
+  return !options.members.empty() &&
+         (document.remembers_removals() || document.remembers_elements() || replica.has_strangers);
 }
 
 bool Core::Impl::may_not_know_all() const {
@@ -124,8 +124,7 @@ void Core::Impl::prune(Replica& replica) {
   // Of elements more is to be forgotten than their removals, so these wait for that: but not for
   // somebody who may never come.
   const bool wait = all_here && !options.members.empty();
-  counters.touches_pruned +=
-      replica.document.prune(stable, early, wait ? replica.kept_to : early);
+  counters.touches_pruned += replica.document.prune(stable, early, wait ? replica.kept_to : early);
   if (!forget) return;
   counters.elements_forgotten += replica.document.forget_elements(replica.kept_to);
 }
@@ -165,17 +164,16 @@ bool Core::Impl::advance_forgetting(Replica& replica, const std::optional<Replic
   bool advanced = false;
   if (kept) {
     while (!candidates.empty() &&
-           REJOIN_MUTANT(
-               elements_forgotten_at_once,
-               candidates.front().at + options.forget_after <= kept->confirmed_at, true) &&
+           REJOIN_MUTANT(elements_forgotten_at_once,
+                         candidates.front().at + options.forget_after <= kept->confirmed_at,
+                         true) &&
            kept->clock.includes(candidates.front().clock)) {
       replica.kept_to = std::move(candidates.front().clock);
       replica.kept_to_retired = candidates.front().retired;
       candidates.pop_front();
       advanced = true;
     }
-    const Clock& last =
-        candidates.empty() ? replica.kept_to : candidates.back().clock;
+    const Clock& last = candidates.empty() ? replica.kept_to : candidates.back().clock;
     const StateHash& last_retired =
         candidates.empty() ? replica.kept_to_retired : candidates.back().retired;
     if ((kept->clock != last || kept->retired != last_retired) &&

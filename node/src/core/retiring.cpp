@@ -128,8 +128,8 @@ void Core::Impl::leave_out(Replica& replica, const Clock& known) {
   for (InFlight& written : in_flight) {
     if (written.replica == &replica) drop(written.clock);
   }
-  for (Clock* kept : {&replica.durable_clock, &replica.pruned_to, &replica.pruned_early_to,
-                      &replica.kept_to}) {
+  for (Clock* kept :
+       {&replica.durable_clock, &replica.pruned_to, &replica.pruned_early_to, &replica.kept_to}) {
     drop(*kept);
   }
   for (Replica::Kept& kept : replica.forgettable) drop(kept.clock);

@@ -26,7 +26,7 @@ enum class ErrorCode {
   address_in_use,       // the endpoint is taken by another process
   timeout,              // the deadline passed; the message says how far it got
   closed,               // the node or space is shutting down
-  busy,                 // a bounded queue is full; try again later
+  busy,                 // a bounded queue is full, or another holds what is wanted; try again later
 };
 
 // Stable lower-case name of a code ("wrong_type"), for logs and tests.

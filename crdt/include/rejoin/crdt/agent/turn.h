@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rejoin/crdt/agent/label.h"
 #include "rejoin/crdt/result.h"
 #include "rejoin/crdt/value.h"
 
@@ -48,12 +49,10 @@ struct Turn {
   friend bool operator==(const Turn&, const Turn&) = default;
 };
 
-inline constexpr std::size_t turn_label_bytes_max = 256;  // each of id, author, name, tool_call_id
-
 // The turn as one scalar: JSON text with sorted keys, without what is empty (docs/agent-state.md).
 // `invalid_argument` for an unknown role, text that is not UTF-8, tool calls of a turn that is not
 // an assistant's, a tool call without a name, or a time beyond int64; `limit_exceeded` for a label
-// that is too long.
+// (id, author, name, tool_call_id, a call's id and name) beyond label_bytes_max.
 Result<Value> encode_turn(const Turn& turn);
 
 // What can be read of any value: fields of the wrong type and unknown ones are passed over. A value
