@@ -28,6 +28,7 @@ int fail(const Error& error);
 void add_node_command(CLI::App& app, int& exit_code);
 void add_status_command(CLI::App& app, int& exit_code);
 void add_members_command(CLI::App& app, int& exit_code);
+void add_best_node_command(CLI::App& app, int& exit_code);
 void add_metrics_command(CLI::App& app, int& exit_code);
 void add_health_command(CLI::App& app, int& exit_code);
 void add_get_command(CLI::App& app, int& exit_code);

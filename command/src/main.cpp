@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
   add_node_command(app, exit_code);
   add_status_command(app, exit_code);
   add_members_command(app, exit_code);
+  add_best_node_command(app, exit_code);
   add_top_command(app, exit_code);
   add_get_command(app, exit_code);
   add_set_command(app, exit_code);

@@ -233,11 +233,33 @@ Result<json> members(Runtime& runtime, JsonFields& fields) {
   for (const MemberStatus& member : runtime.members()) {
     all.push_back({{"name", member.name},
                    {"endpoint", member.endpoint},
+                   {"region", member.region},
                    {"leaf", member.leaf},
                    {"neighbour", member.neighbour},
                    {"life", transport::life_name(member.life)}});
   }
   return json{{"members", std::move(all)}};
+}
+
+Result<json> best_node(Runtime& runtime, JsonFields& fields) {
+  const std::string session = fields.string("session");
+  std::optional<std::string> region;
+  if (fields.has("region")) region = fields.string("region");
+  if (fields.ok() && session.empty()) {
+    fields.fail(make_error(ErrorCode::invalid_argument, "\"session\" is empty; name one"));
+  }
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  json nodes = json::array();
+  for (const AffinityCandidate& node : runtime.nodes_for(session, region)) {
+    nodes.push_back({{"name", node.name}, {"region", node.region}});
+  }
+  if (nodes.empty()) {
+    return make_error(ErrorCode::not_found,
+                      "no member that others can dial is alive, as far as is known here; stay "
+                      "where you are, and ask again",
+                      session);
+  }
+  return json{{"nodes", std::move(nodes)}};
 }
 
 Result<json> remove_member(Runtime& runtime, JsonFields& fields) {
@@ -419,6 +441,7 @@ constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"link", link},
     {"connect", connect},
     {"members", members},
+    {"best_node", best_node},
     {"remove_member", remove_member},
     {"open", open},
     {"spaces", spaces},

@@ -194,6 +194,7 @@ void read_overlay(TableReader& top, Parsing& parsing, NodeOptions& options) {
   options.overlay.emplace();
   TableReader reader(*overlay, "overlay.", parsing);
   reader.string("advertise", options.overlay->advertise);
+  reader.string("region", options.overlay->region);
   reader.boolean("leaf", options.overlay->leaf);
   reader.integer("neighbours", 1, options.overlay->neighbours);
   reader.reject_unknown_keys();
@@ -347,6 +348,9 @@ Check check_overlay(const NodeOptions& options) {
                                options.listen.find("//0.0.0.0") != std::string::npos)) {
     return Flaw{"listen", "others cannot dial " + options.listen +
                               "; say at which address they can, with advertise in [overlay]"};
+  }
+  if (!overlay.region.empty()) {
+    if (auto flaw = check_name("overlay.region", overlay.region)) return flaw;
   }
   if (overlay.leaf && options.peers.empty()) {
     return Flaw{"overlay.leaf", "a leaf must know somebody to dial; give it a [peers] table"};

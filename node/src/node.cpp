@@ -233,6 +233,11 @@ std::string Node::listen_endpoint() const { return runtime_->listen_endpoint(); 
 
 std::vector<MemberStatus> Node::members() const { return runtime_->members(); }
 
+std::vector<AffinityCandidate> Node::nodes_for(std::string_view session,
+                                               const std::optional<std::string>& region) const {
+  return runtime_->nodes_for(session, region);
+}
+
 Status Node::remove_member(const std::string& member, const std::string& author) {
   return runtime_->remove_member(member, author);
 }

@@ -45,6 +45,7 @@ CoreOptions core_options(const NodeOptions& options) {
   core.members = options.members;
   if (options.overlay) {
     core.overlay = OverlayOptions{};
+    core.overlay->region = options.overlay->region;
     core.overlay->leaf = options.overlay->leaf;
     core.overlay->neighbours = static_cast<std::size_t>(options.overlay->neighbours);
   }
@@ -417,6 +418,17 @@ Status Runtime::remove_member(const std::string& member, const std::string& auth
 std::vector<MemberStatus> Runtime::members() const {
   const auto lock = share_core();
   return core_->members();
+}
+
+std::vector<AffinityCandidate> Runtime::nodes_for(std::string_view session,
+                                                  const std::optional<std::string>& region) const {
+  std::vector<AffinityCandidate> candidates;
+  {
+    const auto lock = share_core();
+    candidates = core_->affinity_candidates();
+  }
+  const std::string own = options_.overlay ? options_.overlay->region : "";
+  return rank_by_affinity(session, std::move(candidates), region.value_or(own));
 }
 
 // ---- Questions ----

@@ -93,6 +93,9 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   // Core::remove_member and members.
   Status remove_member(const std::string& member, const std::string& author);
   std::vector<MemberStatus> members() const;
+  // Node::nodes_for.
+  std::vector<AffinityCandidate> nodes_for(std::string_view session,
+                                           const std::optional<std::string>& region) const;
   void set_link(const std::string& peer, bool up);
   std::vector<std::string> links_down() const;
 

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include "node_process.h"
@@ -63,6 +65,80 @@ TEST(HealthCommand, a_node_that_does_not_answer_is_not_healthy) {
   const Finished stopped = run({"health", "--socket", node.socket()});
   EXPECT_EQ(stopped.exit_code, 1);
   EXPECT_EQ(stopped.out, "the node has not answered for 5 s\n");
+}
+
+// ---- rejoin members and best-node ----
+
+// Nodes of an overlay in two regions.
+class RegionsTest : public testing::Test {
+ protected:
+  RegionsTest() {
+    a.start();
+    const std::string first = a.call({{"command", "status"}})["listen"];
+    b.emplace("b", "[overlay]\nregion = \"asia\"\n[peers]\na = \"" + first + "\"\n");
+    b->start();
+    const auto deadline = std::chrono::steady_clock::now() + Process::patience;
+    for (NodeProcess* node : {&a, &*b}) {
+      while (node->call({{"command", "members"}})["members"].size() < 2) {
+        if (std::chrono::steady_clock::now() > deadline)
+          throw std::runtime_error("they do not meet");
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    }
+  }
+  static Finished ask(const NodeProcess& node, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin() + 1, {"--config", node.config()});
+    return run(arguments);
+  }
+
+  NodeProcess a{"a", "[overlay]\nregion = \"europe\"\n"};
+  std::optional<NodeProcess> b;
+};
+
+TEST_F(RegionsTest, members_shows_where_each_is) {
+  const Finished members = ask(a, {"members"});
+  EXPECT_EQ(members.exit_code, 0) << members.err;
+  EXPECT_THAT(members.out, testing::ContainsRegex("a +alive +europe +tcp://"));
+  EXPECT_THAT(members.out, testing::ContainsRegex("b +alive +neighbour +asia +tcp://"));
+}
+
+TEST_F(RegionsTest, best_node_names_one_of_the_region_first) {
+  EXPECT_EQ(ask(a, {"best-node", "s1"}).out, "a\n");
+  EXPECT_EQ(ask(*b, {"best-node", "s1"}).out, "b\n");
+  EXPECT_EQ(ask(a, {"best-node", "s1", "--region", "asia"}).out, "b\n");
+  EXPECT_EQ(ask(a, {"best-node", "s1", "--region", "asia", "--all"}).out, "b\na\n");
+  const Finished of_none = ask(a, {"best-node", "s1", "--region", ""});
+  EXPECT_EQ(of_none.exit_code, 0) << of_none.err;
+  EXPECT_EQ(of_none.out, ask(*b, {"best-node", "s1", "--region", ""}).out);
+  EXPECT_EQ(of_none.out, ask(*b, {"best-node", "s1", "--region", "mars"}).out);
+  const Finished whole = ask(a, {"best-node", "s1", "--region", "asia", "--json"});
+  EXPECT_EQ(json::parse(whole.out)["nodes"],
+            json::parse(R"([{"name": "b", "region": "asia"}, {"name": "a", "region": "europe"}])"));
+}
+
+TEST_F(RegionsTest, best_node_goes_with_who_is_alive) {
+  b->process().signal(SIGKILL);
+  const auto deadline = std::chrono::steady_clock::now() + Process::patience;
+  Finished best;
+  do {
+    best = ask(a, {"best-node", "s1", "--region", "asia"});
+  } while (best.out == "b\n" && std::chrono::steady_clock::now() < deadline);
+  EXPECT_EQ(best.out, "a\n");
+}
+
+TEST_F(RegionsTest, best_node_refuses_a_session_without_a_name) {
+  const Finished refused = ask(a, {"best-node", ""});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("\"session\" is empty"));
+  EXPECT_EQ(ask(a, {"best-node"}).exit_code, 2);
+  const Finished nobody = run({"best-node", "s1", "--socket", "/nonexistent"});
+  EXPECT_EQ(nobody.exit_code, 1);
+}
+
+TEST_F(RegionsTest, completion_offers_the_regions) {
+  const std::string line = "rejoin best-node --config " + a.config() + " s1 --region ";
+  EXPECT_EQ(run({"complete", "--", line}).out, "asia\neurope\n");
+  EXPECT_EQ(run({"complete", "--", line + "e"}).out, "europe\n");
 }
 
 // ---- rejoin get, set and watch ----

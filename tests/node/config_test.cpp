@@ -182,11 +182,13 @@ TEST(Config, an_overlay_is_read_and_what_cannot_work_is_refused) {
     listen = "tcp://*:7000"
     [overlay]
     advertise = "tcp://10.0.0.7:7000"
+    region = "europe"
     neighbours = 7
   )");
   ASSERT_TRUE(options) << options.error().to_string();
   ASSERT_TRUE(options->overlay);
   EXPECT_EQ(options->overlay->advertise, "tcp://10.0.0.7:7000");
+  EXPECT_EQ(options->overlay->region, "europe");
   EXPECT_EQ(options->overlay->neighbours, 7);
   EXPECT_FALSE(options->overlay->leaf);
   EXPECT_EQ(refusal("name = \"a\"\nlisten = \"tcp://*:7000\"\n[overlay]"),
@@ -203,7 +205,10 @@ TEST(Config, an_overlay_is_read_and_what_cannot_work_is_refused) {
   EXPECT_EQ(refusal("name = \"a\"\n[overlay]\nneighbours = 65"),
             "node.toml:3: overlay.neighbours: must be between 1 and 64");
   EXPECT_EQ(refusal("name = \"a\"\n[overlay]\nseeds = 1"),
-            "node.toml:3: overlay.seeds: unknown key; known here: advertise, leaf, neighbours");
+            "node.toml:3: overlay.seeds: unknown key; known here: advertise, region, leaf, "
+            "neighbours");
+  EXPECT_EQ(refusal("name = \"a\"\n[overlay]\nregion = \"a\\u0007b\""),
+            "node.toml:3: overlay.region: holds control characters");
 }
 
 TEST(Config, a_number_out_of_range_is_refused_where_it_stands) {

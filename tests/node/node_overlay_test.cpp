@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "nodes.h"
+#include "temp_directory.h"
 
 namespace rejoin::node {
 namespace {
@@ -13,10 +14,11 @@ using ::testing::HasSubstr;
 
 class NodeOverlay : public ::testing::Test {
  protected:
-  Node& add(const std::string& name, bool leaf = false) {
+  Node& add(const std::string& name, bool leaf = false, const std::string& region = "") {
     NodeOptions options = quick_options(name);
     options.peer_timeout = milliseconds(1000);
     options.overlay.emplace().leaf = leaf;
+    options.overlay->region = region;
     if (leaf) options.listen.clear();
     if (!nodes.empty()) options.peers["n0"] = nodes.at("n0")->listen_endpoint();
     auto node = std::make_unique<Node>(must(Node::open(options)));
@@ -71,6 +73,67 @@ TEST_F(NodeOverlay, a_leaf_dials_and_is_not_dialled) {
   must(set(on_the_phone, "x", 7));
   Space far = must(nodes.at("n2")->open_space("s", {.durable = false}));
   EXPECT_TRUE(eventually([&] { return get(far, "x") == Value(7); }));
+}
+
+TEST_F(NodeOverlay, all_name_the_same_node_for_a_session_and_the_next_one_when_that_is_gone) {
+  const auto best_at = [&](const std::string& asked, const std::string& region) {
+    const auto best = nodes.at(asked)->nodes_for("s1", region);
+    return best.empty() ? "" : best.front().name;
+  };
+  const auto all_say = [&](const std::string& best, const std::string& region) {
+    return std::ranges::all_of(
+        nodes, [&](const auto& node) { return best_at(node.first, region) == best; });
+  };
+  add("n0", false, "europe");
+  add("n1", false, "europe");
+  add("n2", false, "asia");
+  add("phone", true, "asia");
+  ASSERT_TRUE(eventually([&] { return all_count(4); }));
+  EXPECT_TRUE(eventually([&] { return all_say("n2", "asia"); })) << "a leaf cannot be dialled";
+  const std::string best = best_at("n0", "europe");
+  const std::string next = best == "n0" ? "n1" : "n0";
+  EXPECT_TRUE(eventually([&] { return all_say(best, "europe"); }));
+  EXPECT_EQ(nodes.at("phone")->nodes_for("s1").front().name, "n2") << "its own region";
+  EXPECT_EQ(nodes.at(best)->nodes_for("s1"), nodes.at(best)->nodes_for("s1", "europe"));
+  EXPECT_EQ(nodes.at("n2")->nodes_for("s1", "mars"), nodes.at("n2")->nodes_for("s1", ""));
+
+  nodes.erase(best);
+  EXPECT_TRUE(eventually([&] { return all_say(next, "europe"); }));
+  nodes.erase("n2");
+  EXPECT_TRUE(eventually([&] { return all_say(next, "asia"); })) << "no other region is left";
+  nodes.erase(next);
+  EXPECT_TRUE(eventually([&] { return best_at("phone", "asia").empty(); }));
+}
+
+TEST_F(NodeOverlay, one_that_moves_to_another_region_says_so) {
+  const TempDirectory directory;
+  NodeOptions options = quick_options("n1", directory.file("store"));
+  add("n0");
+  options.peers["n0"] = nodes.at("n0")->listen_endpoint();
+  const auto region_at_n0 = [&] {
+    for (const MemberStatus& member : nodes.at("n0")->members()) {
+      if (member.name == "n1") return member.region;
+    }
+    return std::string("not there");
+  };
+  for (const std::string region : {"asia", "europe", ""}) {
+    options.overlay.emplace().region = region;
+    const Node node = must(Node::open(options));
+    EXPECT_TRUE(eventually([&] { return region_at_n0() == region; })) << region;
+  }
+}
+
+TEST_F(NodeOverlay, without_an_overlay_peers_that_are_heard_are_named_and_regions_say_nothing) {
+  auto a = std::make_unique<Node>(must(Node::open(quick_options("a"))));
+  Node b = must(Node::open(quick_options("b")));
+  must(a->open_space("s", {.durable = false}));
+  must(b.open_space("s", {.durable = false}));
+  EXPECT_EQ(b.nodes_for("s1").size(), 1u);
+  must(b.connect("a", a->listen_endpoint()));  // a was not told of b
+  EXPECT_TRUE(eventually([&] { return a->nodes_for("s1").size() == 2; }));
+  EXPECT_TRUE(eventually([&] { return b.nodes_for("s1") == a->nodes_for("s1", "asia"); }));
+  a.reset();
+  EXPECT_TRUE(eventually([&] { return b.nodes_for("s1").size() == 1; }));
 }
 
 TEST_F(NodeOverlay, without_an_overlay_there_are_no_members_to_take_out) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -164,6 +165,15 @@ std::vector<std::string> names_in(const json& answer, const char* list) {
   return names;
 }
 
+std::vector<std::string> regions(const Line& line) {
+  std::set<std::string> names;
+  for (const json& member : objects_of(ask(line, {{"command", "members"}}), "members")) {
+    const std::string region = text_of(member, "region");
+    if (!region.empty()) names.insert(region);
+  }
+  return {names.begin(), names.end()};
+}
+
 // Children of the map that the path names up to its last slash. A map is offered with and without
 // one behind it.
 std::vector<std::string> paths(const Line& line) {
@@ -203,6 +213,7 @@ std::vector<std::string> values_of(const CLI::Option& option, const Line& line) 
   if (is_file) return {files};
   if (name == "space") return names_in(ask(line, {{"command", "spaces"}}), "spaces");
   if (name == "remove") return names_in(ask(line, {{"command", "members"}}), "members");
+  if (name == "region") return regions(line);
   if (name == "path") return paths(line);
   if (name == "shell") return {"bash"};
   return {};

@@ -37,10 +37,10 @@ int run_members(const MembersOptions& options) {
     std::cout << answer->dump(2) << std::endl;
     return exit_done;
   }
-  Table table({"member", "state", "", "endpoint"});
+  Table table({"member", "state", "", "region", "endpoint"});
   for (const json& member : objects_of(*answer, "members")) {
     table.add({text_of(member, "name"), text_of(member, "life"),
-               flag_of(member, "neighbour") ? "neighbour" : "",
+               flag_of(member, "neighbour") ? "neighbour" : "", text_of(member, "region"),
                flag_of(member, "leaf") ? "(leaf)" : text_of(member, "endpoint")});
   }
   table.print(std::cout, "");

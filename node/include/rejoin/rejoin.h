@@ -8,4 +8,5 @@
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/json.h"
 #include "rejoin/crdt/transaction.h"
+#include "rejoin/node/affinity.h"
 #include "rejoin/node/node.h"

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view endpoint_field = "endpoint";
 constexpr std::string_view leaf_field = "leaf";
+constexpr std::string_view region_field = "region";
 // Each node asks for as many as it wants, so that it has twice as many on average: there must be
 // room for those who come.
 constexpr std::size_t neighbours_factor_max = 3;
@@ -80,9 +81,11 @@ void Core::Impl::read_members() {
     const MapView entry = replica->document.root().map(child.name);
     const std::optional<Value> endpoint = entry.reg(endpoint_field).get();
     const std::optional<Value> leaf = entry.reg(leaf_field).get();
+    const std::optional<Value> region = entry.reg(region_field).get();
     MemberStatus member;
     member.name = child.name;
     if (endpoint && endpoint->is_string()) member.endpoint = endpoint->as_string();
+    if (region && region->is_string()) member.region = region->as_string();
     member.leaf = leaf && leaf->is_bool() && leaf->as_bool();
     members.emplace(member.name, std::move(member));
   }
@@ -137,13 +140,20 @@ void Core::Impl::tell_members_apart() {
 void Core::Impl::enter_self() {
   const OverlayOptions& own = *options.overlay;
   const auto found = overlay->members.find(options.name);
-  const bool is_there = found != overlay->members.end() && found->second.endpoint == own.endpoint &&
+  const bool is_member = found != overlay->members.end();
+  const bool has_region = (is_member ? found->second.region : "") == own.region;
+  const bool is_there = is_member && has_region && found->second.endpoint == own.endpoint &&
                         found->second.leaf == own.leaf;
   if (is_there || overlay->leaving) return;
   const auto written = transact(*find(members_space), options.name, "joins", [&](Transaction& t) {
     MapRef entry = t.root().map(options.name);
     if (Status status = entry.reg(endpoint_field).set(Value(own.endpoint)); !status.ok()) {
       return status;
+    }
+    if (!has_region) {
+      if (Status status = entry.reg(region_field).set(Value(own.region)); !status.ok()) {
+        return status;
+      }
     }
     return entry.reg(leaf_field).set(Value(own.leaf));
   });
@@ -152,7 +162,7 @@ void Core::Impl::enter_self() {
     return tend_soon(options.exchange_interval);
   }
   overlay->members[options.name] =
-      MemberStatus{options.name, own.endpoint, own.leaf, false, Life::alive};
+      MemberStatus{options.name, own.endpoint, own.region, own.leaf, false, Life::alive};
 }
 
 void Core::set_endpoint(const std::string& endpoint, Now now) {
@@ -189,6 +199,20 @@ std::vector<MemberStatus> Core::members() const {
         slot != impl_->slots.end() && impl_->peers[slot->second]->standing == Standing::neighbour;
   }
   return members;
+}
+
+std::vector<AffinityCandidate> Core::affinity_candidates() const {
+  std::vector<AffinityCandidate> candidates;
+  if (impl_->overlay) {
+    for (const auto& [name, member] : impl_->overlay->members) {
+      if (member.leaf) continue;
+      candidates.push_back({name, member.region, impl_->overlay->liveness.of(name) == Life::alive});
+    }
+    return candidates;
+  }
+  candidates.push_back({impl_->options.name, "", true});
+  for (const auto& peer : impl_->peers) candidates.push_back({peer->name, "", peer->alive});
+  return candidates;
 }
 
 std::vector<std::string> Core::neighbours() const {

@@ -102,6 +102,8 @@ void World::make_hosts() {
     const bool fixed = scenario_.joins.empty() && scenario_.leaves.empty();
     if (scenario_.topology == Topology::overlay) {
       options.core.overlay = node::OverlayOptions{};
+      const auto region = scenario_.network.region.find(scenario_.nodes[i]);
+      if (region != scenario_.network.region.end()) options.core.overlay->region = region->second;
     } else if (fixed) {
       options.core.members = scenario_.nodes;
     }

@@ -49,6 +49,9 @@ class World final : public Cluster, public HostObserver, public FaultTargets {
   bool shows(NodeIndex node, const std::string& space, const Clock& token) const override {
     return hosts_[node]->core().shows(space, token);
   }
+  std::vector<node::AffinityCandidate> affinity_candidates(NodeIndex node) const override {
+    return hosts_[node]->core().affinity_candidates();
+  }
   Result<node::Committed> transact(NodeIndex node, const std::string& space,
                                    const std::string& author,
                                    const std::function<Status(Transaction&)>& write) override;

@@ -19,6 +19,7 @@
 
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/transaction.h"
+#include "rejoin/node/affinity.h"
 #include "rejoin/node/storage.h"
 #include "rejoin/transport/message.h"
 
@@ -46,6 +47,7 @@ inline constexpr std::size_t mesh_members_max = 8;
 // 2007), chosen from all; those are the branches on which events travel (see docs/protocol.md).
 struct OverlayOptions {
   std::string endpoint;  // at which others dial this node; what it says is up to the transport
+  std::string region;    // where it is; empty: not said
   // Cannot be dialled: talks with others of its own accord only.
   bool leaf = false;
   std::size_t neighbours =
@@ -218,6 +220,7 @@ struct Dial {
 struct MemberStatus {
   std::string name;
   std::string endpoint;
+  std::string region;  // empty: it says none
   bool leaf = false;
   bool neighbour = false;
   transport::Life life = transport::Life::alive;
@@ -289,6 +292,9 @@ class Core {
   SpaceStatus status(const std::string& space, Now now) const;
   // Everybody in members_space, by name; empty without an overlay.
   std::vector<MemberStatus> members() const;
+  // Where a session may be worked on, as far as is known here: the members that can be dialled, or,
+  // without an overlay, this node and its peers, all in one region.
+  std::vector<AffinityCandidate> affinity_candidates() const;
   // With whom this node talks of its own accord.
   std::vector<std::string> neighbours() const;
   const CoreCounters& counters() const;

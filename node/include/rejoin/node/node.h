@@ -13,6 +13,7 @@
 
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/transaction.h"
+#include "rejoin/node/affinity.h"
 #include "rejoin/node/core.h"
 #include "rejoin/node/history.h"
 #include "rejoin/node/rights.h"
@@ -35,6 +36,7 @@ struct SpaceConfig {
 // Members that come and go (CoreOptions::overlay): `peers` are then those who are asked first.
 struct OverlayConfig {
   std::string advertise;  // endpoint at which others dial this node; empty: `listen`
+  std::string region;     // where this node is, in the operator's words; others hear it
   bool leaf = false;      // cannot be dialled
   std::int64_t neighbours = 5;
 };
@@ -274,6 +276,12 @@ class Node {
   // it is none, `invalid_argument` without an overlay. Of this node itself, before it stops for
   // good: nobody waits for it then, or mourns it.
   Status remove_member(const std::string& member, const std::string& author = "");
+  // Where this session is best worked on, best first (rejoin/node/affinity.h): of the members that
+  // can be dialled and are alive as far as is known here, or, without an overlay, of this node and
+  // the peers that are heard; those of `region`, at first this node's own, before all others. Empty
+  // where there is none: at a leaf that is cut off.
+  std::vector<AffinityCandidate> nodes_for(
+      std::string_view session, const std::optional<std::string>& region = std::nullopt) const;
   // Cuts or restores the link to a peer, both ways, for tests and demonstrations.
   void set_link(const std::string& peer, bool up);
 

@@ -51,6 +51,9 @@ class Cluster {
   virtual const Document& document(NodeIndex node, const std::string& space) const = 0;
   // Whether the node, which is up, shows all that a causal token stands for.
   virtual bool shows(NodeIndex node, const std::string& space, const Clock& token) const = 0;
+  // Core::affinity_candidates of a node that is up: where a session may be worked on, as far as it
+  // knows. In an overlay the regions are those of NetworkOptions::region.
+  virtual std::vector<node::AffinityCandidate> affinity_candidates(NodeIndex node) const = 0;
   // Core::transact at that node, which must be reachable.
   virtual Result<node::Committed> transact(NodeIndex node, const std::string& space,
                                            const std::string& author,
