@@ -84,7 +84,7 @@ function(rejoin_test source)
   rejoin_compile_options(${target})
   # RapidCheck's templates take long to optimise, and what is tested is optimised all the same.
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
-  if(folder STREQUAL command)
+  if(folder MATCHES "^(command|kafka)$")
     add_dependencies(${target} rejoin_cli)
   endif()
   set(program ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/rejoin)

@@ -258,6 +258,25 @@ TEST(NodeHistory, feeds_everything_once_in_causal_order) {
   EXPECT_THAT(must(at_a.feed(cursor, 10)).steps, SizeIs(0));
 }
 
+TEST(NodeHistory, a_feed_of_large_events_comes_in_portions_that_fit_into_memory) {
+  TempDirectory directory;
+  Node node = must(Node::open(quick_options("a", directory.file("a"))));
+  Space space = must(node.open_space("s", with_history));
+  for (const std::size_t megabytes : {3, 3, 3, 12, 1}) {
+    must(must(set(space, "x", std::string(megabytes << 20, 'x'))).wait_durable(patience));
+  }
+  std::vector<std::size_t> portions;
+  Clock cursor;
+  while (true) {
+    const Feed feed = must(space.feed(cursor));
+    if (feed.steps.empty()) break;
+    portions.push_back(feed.steps.size());
+    cursor = feed.steps.back().cursor;
+  }
+  EXPECT_THAT(portions, testing::ElementsAre(2, 1, 1, 1));
+  EXPECT_EQ(cursor, space.token().clock());
+}
+
 TEST(NodeHistory, answers_on_the_admin_socket) {
   TempDirectory directory;
   Node node = must(Node::open(quick_options("a", directory.path())));

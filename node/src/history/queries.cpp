@@ -9,6 +9,9 @@
 namespace rejoin::node::history {
 namespace {
 
+// What one feed() gives, unless a single event is larger.
+constexpr std::size_t feed_bytes_max = 8u << 20;
+
 // Whether a write concerns what is read at a place: it was made there or below, or took away what
 // was there with something above.
 bool concerns(const Written& write, const Path& place) {
@@ -241,6 +244,7 @@ Result<Feed> feed(const Archive& archive, const std::string& space, const Clock&
   auto gaps = archive.gaps(space);
   if (!gaps.ok()) return std::move(gaps).error();
   Clock reached = cursor;
+  std::size_t bytes = 0;
   const auto skip = [&](const MissingWrites& missing) {
     reached.set(missing.writer, missing.last);
     feed.steps.push_back({nullptr, missing, reached});
@@ -257,6 +261,8 @@ Result<Feed> feed(const Archive& archive, const std::string& space, const Clock&
       if (feed.steps.size() >= limit) return false;
       const Sequence known = reached.get(event->writer());
       if (event->last() <= known) continue;
+      if (bytes > 0 && bytes + event->encoded().size() > feed_bytes_max) return false;
+      bytes += event->encoded().size();
       // What it depends on and was not given came without events.
       skip_gaps(event->dependencies());
       if (event->first() > known + 1) skip({event->writer(), known + 1, event->first() - 1});

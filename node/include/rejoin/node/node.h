@@ -235,7 +235,7 @@ class Space {
   // that was dealt with, wherever it was kept meanwhile. At least once, in causal order; the order
   // of what is concurrent may differ from node to node, and a cursor may be taken to another one
   // that keeps the space's history. Waits until there is something, at most for `timeout`: no steps
-  // then.
+  // then. Gives at most `limit` steps, and fewer where their events take more than 8 MiB.
   Result<Feed> feed(const Clock& cursor, std::size_t limit = 1000,
                     std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) const;
   // Of which writes the events are not here, although what they did is.
