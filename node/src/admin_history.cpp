@@ -1,6 +1,5 @@
 #include "admin_history.h"
 
-#include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -24,23 +23,6 @@ constexpr std::int64_t limit_default = 100;
 constexpr std::int64_t limit_max = 100'000;
 constexpr std::int64_t feed_timeout_ms_max = 60'000;
 constexpr std::string_view before_prefix = "before:";
-
-std::string name_of(const Dot& dot) {
-  return dot.replica.to_string() + ":" + std::to_string(dot.sequence);
-}
-
-std::optional<Dot> parse_event(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  const auto replica = ReplicaId::parse(text.substr(0, colon));
-  Dot dot;
-  const char* const end = text.data() + text.size();
-  const auto number = std::from_chars(text.data() + colon + 1, end, dot.sequence);
-  const bool whole = number.ec == std::errc{} && number.ptr == end && dot.sequence > 0;
-  if (!replica || !whole) return std::nullopt;
-  dot.replica = *replica;
-  return dot;
-}
 
 // "2026-11-28T12:00:00Z", with or without a fraction of a second.
 std::optional<HybridTime> parse_time(const std::string& text) {
@@ -77,10 +59,10 @@ Result<Clock> version_of(const Runtime& runtime, const history::Archive& archive
     return now;
   }
   if (text.starts_with(before_prefix)) {
-    if (const auto event = parse_event(std::string_view(text).substr(before_prefix.size()))) {
+    if (const auto event = Dot::parse(std::string_view(text).substr(before_prefix.size()))) {
       return history::version_before(archive, space, *event);
     }
-  } else if (const auto event = parse_event(text)) {
+  } else if (const auto event = Dot::parse(text)) {
     auto version = history::version_before(archive, space, *event);
     if (!version.ok()) return version;
     auto found = archive.event(space, *event);
@@ -116,7 +98,7 @@ Path place_of(const Runtime& runtime, const std::string& space, JsonFields& fiel
 
 json event_json(const EventPtr& event) {
   if (!event) return nullptr;
-  return {{"event", name_of(event->id())},
+  return {{"event", event->id().full_name()},
           {"time_ms", event->time().millis()},
           {"author", event->author()},
           {"note", event->note()}};
@@ -124,7 +106,7 @@ json event_json(const EventPtr& event) {
 
 json names_of(const std::vector<Dot>& dots) {
   json names = json::array();
-  for (const Dot& dot : dots) names.push_back(name_of(dot));
+  for (const Dot& dot : dots) names.push_back(dot.full_name());
   return names;
 }
 
@@ -151,7 +133,7 @@ json write_json(const Written& write) {
       break;
     }
     case Written::Kind::move:
-      out["element"] = name_of(write.element);
+      out["element"] = write.element.full_name();
       break;
     case Written::Kind::remove:
     case Written::Kind::remove_below:

@@ -6,6 +6,7 @@
 #include "fuzz.h"
 #include "rejoin/crdt/agent/budget.h"
 #include "rejoin/crdt/agent/session.h"
+#include "rejoin/crdt/agent/training_run.h"
 #include "rejoin/crdt/agent/turn.h"
 #include "rejoin/crdt/agent/windowed_counter.h"
 #include "rejoin/crdt/assert.h"
@@ -22,6 +23,7 @@ using namespace agent;
 const ReplicaId self = ReplicaId::from_words(1, 2);
 constexpr std::chrono::sys_seconds at{std::chrono::seconds(1764043200)};
 constexpr std::int64_t now_ms = 1764043200000;
+const ContentHash content = *ContentHash::parse("sha256:" + std::string(64, 'a'));
 
 void must(const Status& status) { REJOIN_ASSERT(status.ok()); }
 
@@ -48,6 +50,16 @@ Document written() {
   REJOIN_ASSERT(session.workflow().complete("04", "w", 1, Value("R-7")).ok());
   must(session.preferences().set("seat", Value("aisle")));
   must(session.usage().add({5, 6, 7}));
+  REJOIN_ASSERT(session.decisions()
+                    .decide("seat", {.author = "agent",
+                                     .choice = "aisle",
+                                     .evidence = {Path().map("x"), TurnName{"s", "t1"}, content}})
+                    .ok());
+  TrainingRunRef run(transaction.root().map("run"));
+  must(run.save({.hash = content, .step = 5, .bytes = 6}));
+  must(run.report("loss", Aim::least, content, 0.5));
+  must(run.validate(content, "v", Verdict::passed, Value("fine")));
+  must(run.publish("v1", content));
   BudgetRef budget(transaction.root().map("budget"));
   must(budget.fund(100));
   for (const GrantKind kind : {GrantKind::capacity, GrantKind::consumable}) {
@@ -102,6 +114,19 @@ void read_views(Document& document) {
     REJOIN_ASSERT(!session.preferences().conflicts(name).empty());
   }
   (void)session.usage().get();
+  for (const std::string& question : session.decisions().questions()) {
+    const std::size_t all = session.decisions().history(question).size();
+    REJOIN_ASSERT(session.decisions().standing(question).size() <= all);
+  }
+  const TrainingRunView run(document.root().map("run"));
+  for (const Checkpoint& one : run.checkpoints()) {
+    REJOIN_ASSERT(run.checkpoint(one.hash) == one);
+    REJOIN_ASSERT((run.verdict(one.hash) == Verdict::none) == run.validations(one.hash).empty());
+  }
+  for (const Aim aim : {Aim::greatest, Aim::least}) {
+    REJOIN_ASSERT(run.best("loss", aim).has_value() == !run.values("loss", aim).empty());
+  }
+  for (const ModelVersion& one : run.versions()) REJOIN_ASSERT(!one.checkpoints.empty());
   const BudgetView budget(document.root().map("budget"));
   for (const Grant& grant : budget.grants()) {
     REJOIN_ASSERT(grant.left() >= 0 && budget.grant(grant.id).has_value());
@@ -129,6 +154,17 @@ void write_views(Document& document) {
   (void)workflow.complete("04", "w", 1, Value("R-8"));
   (void)workflow.fail_expired(99);
   (void)session.usage().add({1, 1, 1});
+  Decision decision{.author = "agent", .choice = "window"};
+  for (const Decision& one : session.decisions().standing("seat")) {
+    decision.supersedes.push_back(one.id);
+    decision.evidence.insert(decision.evidence.end(), one.evidence.begin(), one.evidence.end());
+  }
+  (void)session.decisions().decide("seat", decision);
+  TrainingRunRef run(transaction.root().map("run"));
+  (void)run.save({.hash = content, .step = 5, .bytes = 6});
+  (void)run.report("loss", Aim::least, content, 0.25);
+  (void)run.validate(content, "v", Verdict::failed);
+  (void)run.publish("v1", content);
   BudgetRef budget(transaction.root().map("budget"));
   for (const Grant& grant : budget.grants()) {
     (void)budget.spend(grant.id, 1, now_ms);

@@ -10,6 +10,7 @@ constexpr std::string_view turns_name = "turns";
 constexpr std::string_view preferences_name = "preferences";
 constexpr std::string_view workflow_name = "steps";
 constexpr std::string_view usage_name = "usage";
+constexpr std::string_view decisions_name = "decisions";
 
 }  // namespace
 
@@ -55,6 +56,7 @@ PreferencesView SessionView::preferences() const {
 }
 WorkflowView SessionView::workflow() const { return WorkflowView(map_.map(workflow_name)); }
 UsageView SessionView::usage() const { return UsageView(map_.map(usage_name)); }
+DecisionsView SessionView::decisions() const { return DecisionsView(map_.map(decisions_name)); }
 
 SessionRef::SessionRef(Transaction& transaction, std::string_view id)
     : SessionRef(transaction.root().map(sessions_map).map(id)) {}
@@ -80,5 +82,6 @@ Result<bool> SessionRef::append_once(const Turn& turn) {
 PreferencesRef SessionRef::preferences() { return PreferencesRef(map_.map(preferences_name)); }
 WorkflowRef SessionRef::workflow() { return WorkflowRef(map_.map(workflow_name)); }
 UsageRef SessionRef::usage() { return UsageRef(map_.map(usage_name)); }
+DecisionsRef SessionRef::decisions() { return DecisionsRef(map_.map(decisions_name)); }
 
 }  // namespace rejoin::agent

@@ -1,9 +1,9 @@
 #include "rejoin/crdt/agent/turn.h"
 
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "agent/fields.h"
+#include "agent/record.h"
 
 namespace rejoin::agent {
 namespace {
@@ -15,9 +15,7 @@ Status check_turn(const Turn& turn) {
     return make_error(ErrorCode::invalid_argument,
                       "a turn needs a role: system, user, assistant or tool");
   }
-  if (turn.time_millis > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    return make_error(ErrorCode::invalid_argument, "the turn's time lies beyond int64");
-  }
+  if (auto ok = check_time("the turn's time", turn.time_millis); !ok) return ok;
   if (turn.content) {
     if (auto ok = check_text("the turn's content", *turn.content); !ok) return ok;
   }
@@ -43,11 +41,6 @@ Status check_turn(const Turn& turn) {
   return {};
 }
 
-std::string text_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 // Whatever can be understood of a record.
 Turn read_record(const Json& record) {
   Turn turn;
@@ -65,9 +58,7 @@ Turn read_record(const Json& record) {
   turn.name = text_at(record, "name");
   turn.author = text_at(record, "author");
   turn.id = text_at(record, "id");
-  if (const auto time = record.find("time"); time != record.end() && time->is_number_unsigned()) {
-    turn.time_millis = time->get<std::uint64_t>();
-  }
+  turn.time_millis = time_at(record, "time");
   if (const auto calls = record.find("tool_calls"); calls != record.end() && calls->is_array()) {
     for (const Json& call : *calls) {
       if (!call.is_object()) continue;
@@ -166,12 +157,10 @@ Result<Value> encode_turn(const Turn& turn) {
 }
 
 Turn decode_turn(const Value& value) {
-  const Json record = value.is_string()
-                          ? Json::parse(value.as_string(), nullptr, /*allow_exceptions=*/false)
-                          : Json();
+  const Json record = record_of(value);
   if (record.is_object()) return read_record(record);
   Turn turn;
-  turn.content = value.is_string() ? std::string(value.as_string()) : value.to_string();
+  turn.content = foreign_text(value);
   return turn;
 }
 

@@ -4,6 +4,7 @@
 #include "rejoin/crdt/agent/budget.h"
 #include "rejoin/crdt/agent/forecast.h"
 #include "rejoin/crdt/agent/session.h"
+#include "rejoin/crdt/agent/training_run.h"
 #include "rejoin/crdt/agent/windowed_counter.h"
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/json.h"

@@ -54,7 +54,11 @@ struct Dot {
   Sequence sequence = 0;
 
   friend auto operator<=>(const Dot&, const Dot&) = default;
-  std::string to_string() const;  // "<short name>:<sequence>"
+  std::string to_string() const;  // "<short name>:<sequence>", for people
+  // "<32 hexadecimal digits>:<sequence>", and back. Anything else, and a sequence of 0, is
+  // `malformed`.
+  std::string full_name() const;
+  static Result<Dot> parse(std::string_view name);
 };
 
 }  // namespace rejoin

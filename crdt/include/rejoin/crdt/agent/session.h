@@ -1,4 +1,4 @@
-// An agent's session: turns, preferences, workflow steps and usage, below one map.
+// An agent's session: turns, preferences, workflow steps, usage and decisions, below one map.
 //
 // A session is /sessions/<id> of a space: plain cells that any reader of the document can see, and
 // that these views give a meaning. Views check what they write and put up with what they read: a
@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rejoin/crdt/agent/decisions.h"
 #include "rejoin/crdt/agent/preferences.h"
 #include "rejoin/crdt/agent/turn.h"
 #include "rejoin/crdt/agent/usage.h"
@@ -47,6 +48,7 @@ class SessionView {
   PreferencesView preferences() const;
   WorkflowView workflow() const;
   UsageView usage() const;
+  DecisionsView decisions() const;
 
  private:
   MapView map_;
@@ -69,6 +71,7 @@ class SessionRef : public SessionView {
   PreferencesRef preferences();
   WorkflowRef workflow();
   UsageRef usage();
+  DecisionsRef decisions();
 
  private:
   MapRef map_;
