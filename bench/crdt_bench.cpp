@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "rejoin/crdt/agent/session.h"
 #include "rejoin/crdt/document.h"
 #include "rejoin/crdt/sketch.h"
 #include "rejoin/crdt/transaction.h"
@@ -391,6 +392,63 @@ void event_apply(benchmark::State& state) {
   report_writes(state, writes * events_a_round);
 }
 BENCHMARK(event_apply)->Arg(1000)->Arg(1)->ArgName("writes")->UseManualTime();
+
+// Appends a turn of 200 bytes to a session that has 1,000, each a transaction of its own, and reads
+// what an agent reads before it goes on: a summary and the last turns.
+rejoin::agent::Turn turn_number(int number) {
+  rejoin::agent::Turn turn;
+  turn.role = rejoin::agent::Role::assistant;
+  turn.content = std::string(200, 'c');
+  turn.author = "frankfurt";
+  turn.time_millis = 1'716'000'000'000;
+  turn.id = "t0/" + std::to_string(number);
+  return turn;
+}
+
+EventPtr append_turn(Replica& replica, const rejoin::agent::Turn& turn) {
+  Transaction transaction = replica.begin();
+  must(rejoin::agent::SessionRef(transaction, "s1").append(turn));
+  return transaction.commit();
+}
+
+void append_turn_to_session_of_1000(benchmark::State& state) {
+  constexpr int turns = 100;
+  std::size_t bytes = 0;
+  for (auto _ : state) {
+    Replica replica(1);
+    for (int i = 0; i < 1000; ++i) append_turn(replica, turn_number(i));
+    std::vector<rejoin::agent::Turn> written;
+    for (int i = 0; i < turns; ++i) written.push_back(turn_number(1000 + i));
+    std::vector<EventPtr> events(turns);
+    const double start = thread_seconds();
+    for (int i = 0; i < turns; ++i) {
+      events[static_cast<std::size_t>(i)] =
+          append_turn(replica, written[static_cast<std::size_t>(i)]);
+    }
+    state.SetIterationTime(thread_seconds() - start);
+    bytes = events.back()->encoded().size() - written.back().content->size();
+  }
+  state.counters["bytes_beyond_content"] = static_cast<double>(bytes);
+  report_writes(state, turns);
+}
+BENCHMARK(append_turn_to_session_of_1000)->UseManualTime();
+
+void context_of_session_of_1000(benchmark::State& state) {
+  Replica replica(1);
+  for (int i = 0; i < 1000; ++i) append_turn(replica, turn_number(i));
+  {
+    Transaction transaction = replica.begin();
+    rejoin::agent::SessionRef session(transaction, "s1");
+    must(session.summarize({.content = std::string(1000, 's')}, 20));
+    transaction.commit();
+  }
+  const rejoin::agent::SessionView session(replica.document, "s1");
+  for (auto _ : state) {
+    const rejoin::agent::Context context = session.context();
+    if (context.turns.size() != 20) state.SkipWithError("turns are missing");
+  }
+}
+BENCHMARK(context_of_session_of_1000)->Unit(benchmark::kMicrosecond);
 
 // What a live register of a small integer under a short name costs in memory: by the document's own
 // estimate, and as the allocator sees it.

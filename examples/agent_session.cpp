@@ -28,11 +28,18 @@ void say(rejoin::node::Space& space, const Turn& what, const rejoin::agent::Usag
 void print(const rejoin::node::Space& space) {
   space.read([](const rejoin::Document& document) {
     const SessionView session(document, "trip-1");
-    for (const Turn& said : session.turns()) {
+    const auto context = session.context();
+    std::cout << session.turns().size()
+              << " turns, of which the first are summarised: " << context.summary->content << "\n";
+    for (const Turn& said : context.turns) {
       std::cout << said.author << ": " << said.content.value_or("(calls a tool)") << "\n";
     }
     for (const auto& step : session.workflow().steps()) {
       std::cout << "step " << step.name << " is " << to_string(step.status) << "\n";
+    }
+    for (const auto& one : session.attachments().all()) std::cout << "with " << one.name << "\n";
+    for (const auto& one : session.participants().present(50'000)) {
+      std::cout << one.name << " is here\n";
     }
     const auto used = session.usage().get();
     std::cout << used.calls << " calls, " << used.tokens_in << " tokens in, " << used.tokens_out
@@ -48,6 +55,16 @@ int main() {
   say(regions.frankfurt, turn(Role::user, "ada", "Book me a seat to Kassel, please."));
   regions.meet();
   say(regions.virginia, turn(Role::assistant, "agent", "Window or aisle?"), {120, 9, 1});
+  regions.meet();
+
+  // What was said so far is summarised, but for the last turn. All turns stay.
+  const auto map = checked(rejoin::agent::ContentHash::parse("sha256:" + std::string(64, '7')));
+  checked(regions.virginia.transact([&](rejoin::Transaction& transaction) -> rejoin::Status {
+    SessionRef session(transaction, "trip-1");
+    if (auto ok = session.participants().enter("ada", 60'000); !ok) return ok;
+    if (auto ok = session.attachments().add({map, "map.png", "image/png", 4'096}); !ok) return ok;
+    return session.summarize({.content = "Ada wants a seat to Kassel.", .author = "agent"}, 1);
+  }));
   regions.meet();
 
   // The regions lose each other, and both go on.

@@ -112,11 +112,12 @@ TEST(AgentTrainingRun, a_validator_that_failed_a_checkpoint_outweighs_those_that
   EXPECT_EQ(run(a).verdict(x), Verdict::none);
   validate(a, x, "toxicity", Verdict::failed, "rude");
   validate(b, x, "accuracy", Verdict::passed, "fine");
+  validate(b, x, "wit", Verdict::passed, "funny");
   EXPECT_EQ(run(b).verdict(x), Verdict::passed);
   exchange(a, b);
   EXPECT_EQ(run(b).verdict(x), Verdict::failed);
   const auto all = run(b).validations(x);
-  ASSERT_EQ(all.size(), 2u);
+  ASSERT_EQ(all.size(), 3u);
   EXPECT_EQ(all[1].validator, "toxicity");
   EXPECT_EQ(all[1].reason, Value("rude"));
 }

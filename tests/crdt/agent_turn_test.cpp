@@ -14,6 +14,7 @@ Turn valid_turn() {
   turn.role = Role::assistant;
   turn.content = "It leaves at nine.";
   turn.tool_calls = {{"c1", "find_train", R"({"to":"Kassel"})"}};
+  turn.attachments = {*ContentHash::parse("sha256:" + std::string(64, 'a'))};
   turn.author = "frankfurt";
   turn.time_millis = 1700000000000;
   turn.id = "s/4";
@@ -96,19 +97,22 @@ TEST(AgentTurn, labels_have_a_limit_and_content_has_not) {
   EXPECT_EQ(code_of(encode_turn(turn)), ErrorCode::limit_exceeded);
 }
 
-TEST(AgentTurn, only_assistants_call_tools_and_every_call_names_one) {
+TEST(AgentTurn, only_assistants_call_tools_and_every_call_and_attachment_names_one) {
   Turn turn = valid_turn();
   turn.role = Role::user;
   EXPECT_EQ(code_of(encode_turn(turn)), ErrorCode::invalid_argument);
   turn.role = Role::assistant;
+  turn.attachments = {ContentHash()};
+  EXPECT_EQ(code_of(encode_turn(turn)), ErrorCode::invalid_argument);
+  turn.attachments.clear();
   turn.tool_calls[0].name.clear();
   EXPECT_EQ(code_of(encode_turn(turn)), ErrorCode::invalid_argument);
 }
 
 TEST(AgentTurn, what_a_newer_writer_wrote_is_read_as_far_as_it_is_understood) {
-  const Turn turn =
-      decode_turn(Value(R"({"role":"critic","content":"Hm.","author":7,"time":-1,"mood":{"x":[1]},)"
-                        R"("tool_calls":[3,{"name":"f","id":null,"cost":2}]})"));
+  const Turn turn = decode_turn(Value(
+      R"({"role":"critic","content":"Hm.","author":7,"time":-1,"mood":{"x":[1]},"attachments":[1,"x"],)"
+      R"("tool_calls":[3,{"name":"f","id":null,"cost":2}]})"));
   EXPECT_EQ(turn.role, Role::unknown);
   EXPECT_EQ(turn.role_name, "critic");
   EXPECT_EQ(turn.content, "Hm.");
@@ -141,6 +145,9 @@ TEST(AgentTurn, a_request_to_write_one_is_read_strictly) {
   EXPECT_TRUE(refused(R"({"role":"user","author":null})", "author"));
   EXPECT_TRUE(refused(R"({"role":"user","time":-1})", "time"));
   EXPECT_TRUE(refused(R"({"role":"user","time":1.5})", "time"));
+  EXPECT_TRUE(refused(R"({"role":"user","attachments":"x"})", "attachments"));
+  EXPECT_TRUE(refused(R"({"role":"user","attachments":["x"]})", "content hash"));
+  EXPECT_TRUE(refused(R"({"role":"user","attachments":[1]})", "content hash"));
   EXPECT_TRUE(refused(R"({"role":"assistant","tool_calls":{}})", "tool_calls"));
   EXPECT_TRUE(refused(R"({"role":"assistant","tool_calls":[1]})", "tool call"));
   EXPECT_TRUE(refused(R"({"role":"assistant","tool_calls":[{"nam":"f"}]})", "nam"));

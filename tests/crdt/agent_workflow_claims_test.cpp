@@ -300,6 +300,14 @@ TEST(AgentWorkflowClaims, a_step_failed_on_one_side_and_done_on_the_other_is_don
   EXPECT_EQ(workflow(a).result("book"), (StepResult{1, "w", "R-7"}));
 }
 
+TEST(AgentWorkflowClaims, a_step_that_somebody_runs_without_a_claim_is_left_to_him) {
+  Replica a(1);
+  ASSERT_TRUE(write(a, [](WorkflowRef w) { return w.advance("book", StepStatus::running); }).ok());
+  EXPECT_THAT(workflow(a).ready(0), IsEmpty());
+  expect_refused(a, ErrorCode::busy, "without a claim",
+                 [](Replica& r) { return claim(r, "book", "w", 0, 10); });
+}
+
 TEST(AgentWorkflowClaims, attempts_of_foreign_writers_are_passed_over) {
   Replica a(1);
   plan(a, "book");

@@ -42,6 +42,10 @@ Document written() {
   must(session.append(turn(R"({"role": "assistant", "author": "agent", "time": 9,
       "tool_calls": [{"id": "1", "name": "search", "arguments": "{}"}]})")));
   must(session.append(turn(R"({"role": "tool", "tool_call_id": "1", "name": "search"})")));
+  must(session.summarize({.content = "Where to?"}, 1));
+  must(session.attachments().add({.hash = content, .name = "map.png", .bytes = 7}));
+  must(session.participants().enter("ada", now_ms));
+  must(session.scratchpad().append("look up trains"));
   REJOIN_ASSERT(session.workflow().advance("01", StepStatus::failed, Value("no seat")).ok());
   REJOIN_ASSERT(session.workflow().advance("02", StepStatus::running).ok());
   must(session.workflow().plan("03", {.after = {"04"}}));
@@ -99,6 +103,16 @@ void read_views(Document& document) {
   REJOIN_ASSERT(session.turns().size() <= session.turn_entries());
   REJOIN_ASSERT(session.last_turns(2).size() <= 2);
   (void)session_ids(document);
+  const Context context = session.context();
+  REJOIN_ASSERT(context.turns.size() <= session.turn_entries());
+  REJOIN_ASSERT(!context.summary || !session.summaries().empty());
+  for (const Attachment& one : session.attachments().all()) {
+    REJOIN_ASSERT(session.attachments().get(one.hash) == one);
+  }
+  for (const Participant& one : session.participants().present(7)) {
+    REJOIN_ASSERT(one.until_ms > 7);
+  }
+  (void)session.scratchpad().to_string();
   for (const WorkflowStep& step : session.workflow().steps()) {
     const WorkflowView workflow = session.workflow();
     REJOIN_ASSERT(workflow.step(step.name).has_value());
@@ -143,6 +157,11 @@ void write_views(Document& document) {
   Transaction transaction = begin(document);
   SessionRef session(transaction, "s");
   (void)session.append_once(turn(R"({"role": "user", "content": "And back?", "id": "t9"})"));
+  (void)session.summarize({.content = "And back?"}, 2);
+  (void)session.attachments().add({.hash = content, .name = "plan.png", .bytes = 7});
+  (void)session.participants().enter("ada", 9);
+  (void)session.participants().remove_expired(8);
+  (void)session.scratchpad().append("done");
   WorkflowRef workflow = session.workflow();
   (void)workflow.advance("01", StepStatus::done);
   (void)workflow.plan("04", {.after = {"03"}});

@@ -25,6 +25,10 @@ Status check_turn(const Turn& turn) {
                              {"tool_call_id", turn.tool_call_id}}) {
     if (auto ok = check_label("the turn's " + std::string(field), text); !ok) return ok;
   }
+  for (const ContentHash& attachment : turn.attachments) {
+    if (!attachment.is_nil()) continue;
+    return make_error(ErrorCode::invalid_argument, "a turn's attachment needs a hash");
+  }
   if (!turn.tool_calls.empty() && turn.role != Role::assistant) {
     return make_error(ErrorCode::invalid_argument,
                       "only an assistant's turn has tool calls, not a " +
@@ -59,6 +63,13 @@ Turn read_record(const Json& record) {
   turn.author = text_at(record, "author");
   turn.id = text_at(record, "id");
   turn.time_millis = time_at(record, "time");
+  if (const auto hashes = record.find("attachments"); hashes != record.end()) {
+    for (const Json& hash : *hashes) {
+      if (!hash.is_string()) continue;
+      const auto named = ContentHash::parse(hash.get_ref<const std::string&>());
+      if (named) turn.attachments.push_back(*named);
+    }
+  }
   if (const auto calls = record.find("tool_calls"); calls != record.end() && calls->is_array()) {
     for (const Json& call : *calls) {
       if (!call.is_object()) continue;
@@ -96,6 +107,16 @@ Status check_field(const std::string& key, const Json& value) {
     }
     return {};
   }
+  if (key == "attachments") {
+    if (!value.is_array()) {
+      return make_error(ErrorCode::invalid_argument, "a turn's \"attachments\" must be an array");
+    }
+    for (const Json& hash : value) {
+      const auto named = ContentHash::parse(hash.is_string() ? hash.get<std::string>() : "");
+      if (!named) return named.error();
+    }
+    return {};
+  }
   if (key == "time") {
     if (value.is_number_unsigned()) return {};
     return make_error(ErrorCode::invalid_argument,
@@ -108,8 +129,8 @@ Status check_field(const std::string& key, const Json& value) {
   }
   return make_error(ErrorCode::invalid_argument,
                     "unknown field \"" + key +
-                        "\" in a turn; it has role, content, tool_calls, tool_call_id, name, "
-                        "author, time, id");
+                        "\" in a turn; it has role, content, attachments, tool_calls, "
+                        "tool_call_id, name, author, time, id");
 }
 
 }  // namespace
@@ -148,6 +169,9 @@ Result<Value> encode_turn(const Turn& turn) {
   if (!turn.author.empty()) record["author"] = turn.author;
   if (!turn.id.empty()) record["id"] = turn.id;
   if (turn.time_millis != 0) record["time"] = turn.time_millis;
+  for (const ContentHash& attachment : turn.attachments) {
+    record["attachments"].push_back(attachment.to_string());
+  }
   for (const ToolCall& call : turn.tool_calls) {
     Json written = {{"name", call.name}, {"arguments", call.arguments}};
     if (!call.id.empty()) written["id"] = call.id;

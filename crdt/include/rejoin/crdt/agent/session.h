@@ -1,4 +1,5 @@
-// An agent's session: turns, preferences, workflow steps, usage and decisions, below one map.
+// An agent's session: turns and what stands for old ones, attachments, preferences, a scratchpad,
+// workflow steps, usage, decisions and who takes part, below one map.
 //
 // A session is /sessions/<id> of a space: plain cells that any reader of the document can see, and
 // that these views give a meaning. Views check what they write and put up with what they read: a
@@ -10,12 +11,16 @@
 // region's run broken up by the other's, so a tool's answer stays beside its call.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "rejoin/crdt/agent/attachments.h"
 #include "rejoin/crdt/agent/decisions.h"
+#include "rejoin/crdt/agent/participants.h"
 #include "rejoin/crdt/agent/preferences.h"
+#include "rejoin/crdt/agent/summary.h"
 #include "rejoin/crdt/agent/turn.h"
 #include "rejoin/crdt/agent/usage.h"
 #include "rejoin/crdt/agent/workflow.h"
@@ -28,6 +33,12 @@ inline constexpr std::string_view sessions_map = "sessions";
 Path session_path(std::string_view id);
 // The ids of the sessions that have anything in them, sorted.
 std::vector<std::string> session_ids(const Document& document);
+
+// What an agent reads before it goes on.
+struct Context {
+  std::optional<Summary> summary;
+  std::vector<Turn> turns;  // those that it does not stand for, in their order
+};
 
 // Valid until the document changes. A session that does not exist reads as an empty one.
 class SessionView {
@@ -45,6 +56,17 @@ class SessionView {
   // Elements in the list of turns, repetitions included. Cheap.
   std::size_t turn_entries() const;
 
+  // The summary that stands for the most turns, of several with as many the last; and all turns
+  // that it does not stand for, those included that another region appended before its last turns
+  // while it was written. A repetition of a turn that it stands for is not noticed. O(turns and
+  // summaries).
+  Context context() const;
+  // All that were ever written, each after those that its author knew.
+  std::vector<Summary> summaries() const;
+
+  AttachmentsView attachments() const;
+  ParticipantsView participants() const;
+  TextView scratchpad() const;
   PreferencesView preferences() const;
   WorkflowView workflow() const;
   UsageView usage() const;
@@ -68,6 +90,14 @@ class SessionRef : public SessionView {
   // in the transaction. O(turns). `invalid_argument` for a turn without an id.
   Result<bool> append_once(const Turn& turn);
 
+  // Lets a summary stand for all elements of the list of turns here but the last `keep`. The turns
+  // stay. `out_of_range` when there are no more than that; other errors are encode_summary()'s and
+  // the log's. Nothing is written then. O(turns).
+  Status summarize(const Summary& summary, std::size_t keep);
+
+  AttachmentsRef attachments();
+  ParticipantsRef participants();
+  TextRef scratchpad();
   PreferencesRef preferences();
   WorkflowRef workflow();
   UsageRef usage();

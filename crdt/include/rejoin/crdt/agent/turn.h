@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rejoin/crdt/agent/content_hash.h"
 #include "rejoin/crdt/agent/label.h"
 #include "rejoin/crdt/result.h"
 #include "rejoin/crdt/value.h"
@@ -34,12 +35,13 @@ struct ToolCall {
 // `id` are the writer's.
 struct Turn {
   Role role = Role::unknown;
-  std::optional<std::string> content;  // absent: an assistant that only calls tools, as a rule
-  std::vector<ToolCall> tool_calls;    // of an assistant
-  std::string tool_call_id;            // of a tool: the call that this answers; may be empty
-  std::string name;                    // of a tool: which; may be empty
-  std::string author;                  // the agent, person or region that wrote it; may be empty
-  std::uint64_t time_millis = 0;       // Unix time of the author's clock; 0: not recorded
+  std::optional<std::string> content;    // absent: an assistant that only calls tools, as a rule
+  std::vector<ToolCall> tool_calls;      // of an assistant
+  std::vector<ContentHash> attachments;  // what it shows, as in SessionView::attachments()
+  std::string tool_call_id;              // of a tool: the call that this answers; may be empty
+  std::string name;                      // of a tool: which; may be empty
+  std::string author;                    // the agent, person or region that wrote it; may be empty
+  std::uint64_t time_millis = 0;         // Unix time of the author's clock; 0: not recorded
   // Names the write for ever, so that it can be repeated when its outcome is not known (see
   // SessionRef::append_once): any text that nobody uses twice in one session. May be empty.
   std::string id;
@@ -51,8 +53,9 @@ struct Turn {
 
 // The turn as one scalar: JSON text with sorted keys, without what is empty (docs/agent-state.md).
 // `invalid_argument` for an unknown role, text that is not UTF-8, tool calls of a turn that is not
-// an assistant's, a tool call without a name, or a time beyond int64; `limit_exceeded` for a label
-// (id, author, name, tool_call_id, a call's id and name) beyond label_bytes_max.
+// an assistant's, a tool call without a name, an attachment without a hash, or a time beyond int64;
+// `limit_exceeded` for a label (id, author, name, tool_call_id, a call's id and name) beyond
+// label_bytes_max.
 Result<Value> encode_turn(const Turn& turn);
 
 // What can be read of any value: fields of the wrong type and unknown ones are passed over. A value
