@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -16,22 +17,23 @@ namespace rejoin::node::history {
 namespace {
 
 constexpr std::int64_t application_id = 0x524A4831;  // "RJH1"
-constexpr std::int64_t format_version = 1;
+constexpr std::int64_t format_version = 2;
 constexpr const char* schema[] = {
     "CREATE TABLE spaces(id INTEGER PRIMARY KEY, name TEXT)",
     "CREATE TABLE writers(id INTEGER PRIMARY KEY, space INTEGER, replica BLOB)",
     "CREATE TABLE chunks(id INTEGER PRIMARY KEY, space INTEGER, checksum INTEGER, bytes BLOB)",
     "CREATE TABLE spans(writer INTEGER, last INTEGER, first INTEGER, chunk INTEGER, time INTEGER, "
     "link BLOB, seen BLOB, PRIMARY KEY(writer, last)) WITHOUT ROWID",
-    "CREATE TABLE gaps(writer INTEGER, last INTEGER, first INTEGER, PRIMARY KEY(writer, last)) "
-    "WITHOUT ROWID",
+    "CREATE TABLE gaps(writer INTEGER, last INTEGER, first INTEGER, chunk INTEGER, "
+    "PRIMARY KEY(writer, last)) WITHOUT ROWID",
+    "CREATE TABLE stale(writer INTEGER PRIMARY KEY, first INTEGER, next INTEGER)",
     "CREATE TABLE touched(place INTEGER, chunk INTEGER, PRIMARY KEY(place, chunk)) WITHOUT ROWID",
 };
 
-constexpr std::size_t chunk_events = 16;
-constexpr std::size_t chunk_bytes = 16u << 10;
 // What a writer had seen is written down with one of so many of its spans.
 constexpr std::size_t spans_a_snapshot = 64;
+// Numbers that are kept free where events are missing.
+constexpr ChunkId chunks_reserved = ChunkId{1} << 32;
 
 std::string_view bytes_of(const ReplicaId& id) {
   return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
@@ -108,7 +110,8 @@ Status Archive::load() {
       {&s.put_writer, "INSERT INTO writers VALUES(?, ?, ?)"},
       {&s.put_chunk, "INSERT INTO chunks VALUES(?, ?, ?, ?)"},
       {&s.put_span, "INSERT INTO spans VALUES(?, ?, ?, ?, ?, ?, ?)"},
-      {&s.put_gap, "INSERT INTO gaps VALUES(?, ?, ?)"},
+      {&s.put_gap, "INSERT INTO gaps VALUES(?, ?, ?, ?)"},
+      {&s.put_stale, "INSERT OR REPLACE INTO stale VALUES(?, ?, ?)"},
       {&s.put_touched, "INSERT OR IGNORE INTO touched VALUES(?, ?)"},
       {&s.last_span,
        "SELECT first, last, chunk, time, link, seen FROM spans WHERE writer = ? "
@@ -120,14 +123,21 @@ Status Archive::load() {
       {&s.seen_span,
        "SELECT last FROM spans WHERE writer = ? AND last < ? AND seen IS NOT NULL "
        "ORDER BY last DESC LIMIT 1"},
-      {&s.gaps, "SELECT first, last FROM gaps WHERE writer = ? ORDER BY last"},
+      {&s.gaps, "SELECT first, last, chunk FROM gaps WHERE writer = ? ORDER BY last"},
+      {&s.stale, "SELECT first, next FROM stale WHERE writer = ?"},
       {&s.chunk, "SELECT space, checksum, bytes FROM chunks WHERE id = ?"},
-      {&s.touched, "SELECT chunk FROM touched WHERE place = ? AND chunk >= ? ORDER BY chunk"},
+      {&s.touched,
+       "SELECT chunk FROM touched WHERE place = ? AND chunk >= ? ORDER BY chunk LIMIT ?"},
       {&s.is_touched, "SELECT count(*) FROM touched WHERE place = ? AND chunk = ?"},
       {&s.drop_chunk, "DELETE FROM chunks WHERE id = ?"},
       {&s.drop_spans, "DELETE FROM spans WHERE writer = ? AND chunk >= ?"},
-      {&s.drop_gaps, "DELETE FROM gaps WHERE writer = ? AND last > ?"},
+      {&s.drop_gap, "DELETE FROM gaps WHERE writer = ? AND last = ?"},
+      {&s.drop_stale, "DELETE FROM stale WHERE writer = ?"},
       {&s.drop_touched, "DELETE FROM touched WHERE place = ? AND chunk = ?"},
+      {&s.change_chunk, "UPDATE chunks SET checksum = ?, bytes = ? WHERE id = ?"},
+      {&s.change_span, "UPDATE spans SET link = ?, seen = ? WHERE writer = ? AND last = ?"},
+      {&s.narrow_gap, "UPDATE gaps SET first = ? WHERE writer = ? AND last = ?"},
+      {&s.move_gaps, "UPDATE gaps SET chunk = ? WHERE chunk = ?"},
   };
   for (const auto& [statement, sql] : wanted) {
     auto prepared = connection_->prepare(sql);
@@ -136,7 +146,9 @@ Status Archive::load() {
   }
   auto last = connection_->query_integer("SELECT max(id) FROM chunks");
   if (!last.ok()) return std::move(last).error();
-  last_chunk_ = *last;
+  auto reserved = connection_->query_integer("SELECT max(chunk) FROM gaps");
+  if (!reserved.ok()) return std::move(reserved).error();
+  last_chunk_ = std::max(*last, *reserved > 0 ? *reserved + chunks_reserved : 0);
   auto spaces = connection_->prepare("SELECT id, name FROM spaces ORDER BY id");
   if (!spaces.ok()) return std::move(spaces).error();
   std::map<std::int64_t, Space*> by_id;
@@ -216,39 +228,51 @@ Status Archive::begin(const std::string& space, const Clock& clock) {
   return drop_beyond(*known, clock);
 }
 
-// Chunks follow each other as the events were applied, so that what is beyond is at their end.
+// Chunks follow each other as the events were applied, so that what is beyond is at their end. What
+// stands there, but is within the clock, comes again in the same order.
 Status Archive::drop_beyond(Space& space, const Clock& clock) {
   auto first = first_chunk_beyond(space, clock);
   if (!first.ok()) return std::move(first).error();
-  const std::optional<ChunkId> from = *first;
-  std::vector<EventPtr> kept;
+  auto gaps = placed_gaps(space);
+  if (!gaps.ok()) return std::move(gaps).error();
+  const ChunkId from = first->value_or(std::numeric_limits<ChunkId>::max());
+  std::erase_if(*gaps, [&](const PlacedGap& placed) {
+    return placed.chunk.value_or(from - 1) < from && clock.includes(placed.gap.end());
+  });
+  std::vector<PlacedEvent> kept;
   const auto drop = [&]() -> Status {
-    if (from) {
-      if (auto status = drop_chunks(space, *from, clock, kept); !status.ok()) return status;
+    if (*first) {
+      if (auto status = drop_chunks(space, from, clock, kept); !status.ok()) return status;
     }
-    for (const auto& [replica, writer] : space.writers) {
-      Sequence up_to = clock.get(replica);
-      if (from) {
-        // What stands behind it comes again with the events that are kept.
-        auto last = read_span(statements_->last_span.bind(1, writer.id));
-        if (!last.ok()) return std::move(last).error();
-        up_to = *last ? (*last)->last : 0;
-      }
-      auto status =
-          statements_->drop_gaps.bind(1, writer.id).bind(2, static_cast<std::int64_t>(up_to)).run();
+    for (const PlacedGap& placed : *gaps) {
+      auto status = statements_->drop_gap.bind(1, space.writers.at(placed.gap.writer).id)
+                        .bind(2, static_cast<std::int64_t>(placed.gap.last))
+                        .run();
       if (!status.ok()) return status;
     }
     return {};
   };
   if (auto status = in_transaction(drop); !status.ok()) return status;
   if (auto status = restore(space); !status.ok()) return status;
-  for (const EventPtr& event : kept) add(space, event);
+  std::sort(gaps->begin(), gaps->end(),
+            [](const PlacedGap& a, const PlacedGap& b) { return a.chunk < b.chunk; });
+  auto gap = gaps->begin();
+  const auto skip_before = [&](ChunkId chunk) {
+    for (; gap != gaps->end() && gap->chunk.value_or(0) <= chunk; ++gap) {
+      if (clock.includes(gap->gap.end())) skip(space, gap->gap.end(), gap->chunk.has_value());
+    }
+  };
+  for (const PlacedEvent& placed : kept) {
+    skip_before(placed.chunk);
+    add(space, placed.event);
+  }
+  skip_before(std::numeric_limits<ChunkId>::max());
   return {};
 }
 
 // All chunks from one on; `kept` are their events within `clock`.
 Status Archive::drop_chunks(Space& space, ChunkId from, const Clock& clock,
-                            std::vector<EventPtr>& kept) {
+                            std::vector<PlacedEvent>& kept) {
   auto chunks = read_places(place_below(space.id, {}), from);
   if (!chunks.ok()) return std::move(chunks).error();
   for (const ChunkId id : *chunks) {
@@ -257,7 +281,7 @@ Status Archive::drop_chunks(Space& space, ChunkId from, const Clock& clock,
     std::set<std::int64_t> places = {place_below(space.id, {})};
     for (const LinkedEvent& linked : *events) {
       add_places(space.id, *linked.event, places);
-      if (clock.includes(linked.event->id())) kept.push_back(linked.event);
+      if (clock.includes(linked.event->id())) kept.push_back({id, linked.event});
     }
     for (const std::int64_t place : places) {
       auto status = statements_->drop_touched.bind(1, place).bind(2, id).run();
@@ -289,10 +313,7 @@ Archive::Writer& Archive::writer_of(Space& space, const ReplicaId& replica) {
 void Archive::add(Space& space, const EventPtr& event) {
   Writer& writer = writer_of(space, event->writer());
   if (event->last() <= writer.last) return;
-  if (event->first() > writer.last + 1) {
-    space.new_gaps.push_back({writer.replica, writer.last + 1, event->first() - 1});
-    writer.link = {};
-  }
+  skip(space, {event->writer(), event->first() - 1}, true);
   writer.last = event->last();
   writer.link = next_link(writer.link, digest_of(*event));
   space.newest.push_back({event, beginning(writer.link)});
@@ -300,25 +321,39 @@ void Archive::add(Space& space, const EventPtr& event) {
   space.newest_bytes += event->encoded().size();
 }
 
-void Archive::skip(const std::string& space, const Clock& clock) {
+void Archive::skip(const std::string& space, const Clock& clock, bool placed) {
   const std::lock_guard guard(mutex_);
   Space* known = find(space);
   REJOIN_ASSERT(known != nullptr);
-  for (const auto& [replica, sequence] : clock) {
-    Writer& writer = writer_of(*known, replica);
-    if (sequence <= writer.last) continue;
-    known->new_gaps.push_back({replica, writer.last + 1, sequence});
-    writer.last = sequence;
-    writer.link = {};
-  }
+  for (const auto& [replica, sequence] : clock) skip(*known, {replica, sequence}, placed);
   grown_.notify_all();
+}
+
+void Archive::skip(Space& space, const Dot& last, bool placed) {
+  Writer& writer = writer_of(space, last.replica);
+  if (last.sequence <= writer.last) return;
+  // One gap of a writer at one place.
+  const NewGap gap{{last.replica, writer.last + 1, last.sequence}, space.newest.size(), placed};
+  const auto longer = std::ranges::find_if(space.new_gaps, [&](const NewGap& g) {
+    return g.gap.writer == last.replica && g.gap.last == writer.last && g.before == gap.before &&
+           g.placed == placed;
+  });
+  if (longer != space.new_gaps.end()) {
+    longer->gap.last = last.sequence;
+  } else {
+    space.new_gaps.push_back(gap);
+  }
+  writer.last = last.sequence;
+  writer.link = {};
 }
 
 Status Archive::store() {
   const std::lock_guard guard(mutex_);
   std::vector<Space*> due;
   for (const auto& [name, space] : spaces_) {
-    if (space->newest.size() >= chunk_events || space->newest_bytes >= chunk_bytes) {
+    // A gap is written at once: where in the order it is, the store's log does not say.
+    if (space->newest.size() >= chunk_events || space->newest_bytes >= chunk_bytes ||
+        !space->new_gaps.empty()) {
       due.push_back(space.get());
     }
   }
@@ -341,24 +376,34 @@ Status Archive::write_chunks(Space& space, bool all) {
   std::size_t begin = 0;
   ChunkId next = last_chunk_ + 1;
   ChangedWriters writers(space);
-  const auto write = [&]() -> Status {
-    if (auto status = write_gaps(space, writers); !status.ok()) return status;
-    while (begin < space.newest.size()) {
-      std::size_t end = begin;
-      std::size_t bytes = 0;
-      while (end < space.newest.size() && end - begin < chunk_events && bytes < chunk_bytes) {
-        bytes += space.newest[end++].event->encoded().size();
-      }
-      const bool whole = end - begin == chunk_events || bytes >= chunk_bytes;
-      if (!whole && !all) break;
+  // Of the last chunk of those only a whole one, but for `rest`.
+  const auto write_up_to = [&](std::size_t limit, bool rest) -> Status {
+    while (begin < limit) {
+      const std::size_t end = end_of_chunk(space.newest, begin, limit);
+      if (end == limit && !rest && !is_whole_chunk(space.newest, begin, end)) return {};
       const std::vector<LinkedEvent> events(
           space.newest.begin() + static_cast<std::ptrdiff_t>(begin),
           space.newest.begin() + static_cast<std::ptrdiff_t>(end));
-      if (auto status = write_chunk(space, writers, events, next); !status.ok()) return status;
+      auto status = write_chunk(
+          space, [&](const ReplicaId& id) -> Writer& { return writers.get(id); },
+          space.newest_links, events, next);
+      if (!status.ok()) return status;
       begin = end;
       ++next;
     }
     return {};
+  };
+  const auto write = [&]() -> Status {
+    for (auto gap = space.new_gaps.begin(); gap != space.new_gaps.end();) {
+      const std::size_t before = gap->before;
+      if (auto status = write_up_to(before, true); !status.ok()) return status;
+      for (; gap != space.new_gaps.end() && gap->before == before; ++gap) {
+        auto status = write_gap(space, writers.get(gap->gap.writer), *gap, next);
+        if (!status.ok()) return status;
+      }
+      next += chunks_reserved;
+    }
+    return write_up_to(space.newest.size(), all);
   };
   if (auto status = in_transaction(write); !status.ok()) return status;
   for (std::size_t i = 0; i < begin; ++i) {
@@ -384,20 +429,21 @@ Status Archive::number(const Space& space, Writer& writer) {
       .run();
 }
 
-Status Archive::write_gaps(const Space& space, ChangedWriters& writers) {
-  for (const Gap& gap : space.new_gaps) {
-    Writer& writer = writers.get(gap.writer);
-    if (auto status = number(space, writer); !status.ok()) return status;
-    auto status = statements_->put_gap.bind(1, writer.id)
-                      .bind(2, static_cast<std::int64_t>(gap.last))
-                      .bind(3, static_cast<std::int64_t>(gap.first))
-                      .run();
-    if (!status.ok()) return status;
+Status Archive::write_gap(const Space& space, Writer& writer, const NewGap& gap, ChunkId chunk) {
+  if (auto status = number(space, writer); !status.ok()) return status;
+  sqlite::Statement& put = statements_->put_gap;
+  put.bind(1, writer.id)
+      .bind(2, static_cast<std::int64_t>(gap.gap.last))
+      .bind(3, static_cast<std::int64_t>(gap.gap.first));
+  if (gap.placed) {
+    put.bind(4, chunk);
+  } else {
+    put.bind_null(4);
   }
-  return {};
+  return put.run();
 }
 
-Status Archive::write_chunk(const Space& space, ChangedWriters& writers,
+Status Archive::write_chunk(const Space& space, const WriterOf& writer_of, const Links& links,
                             const std::vector<LinkedEvent>& events, ChunkId id) {
   const std::string bytes = encode_chunk(events);
   auto status = statements_->put_chunk.bind(1, id)
@@ -414,8 +460,8 @@ Status Archive::write_chunk(const Space& space, ChangedWriters& writers,
         spans.try_emplace(event.writer(), Span{event.first(), 0, id, {}, {}, {}}).first->second;
     span.last = event.last();
     span.time = event.time();
-    span.link = space.newest_links.at(event.id());
-    Writer& writer = writers.get(event.writer());
+    span.link = links.at(event.id());
+    Writer& writer = writer_of(event.writer());
     if (!writer.seen) {
       auto seen = seen_at(space, writer, event.first() - 1);
       if (!seen.ok()) return std::move(seen).error();
@@ -426,7 +472,7 @@ Status Archive::write_chunk(const Space& space, ChangedWriters& writers,
     add_places(space.id, event, places);
   }
   for (auto& [replica, span] : spans) {
-    Writer& writer = writers.get(replica);
+    Writer& writer = writer_of(replica);
     if (status = number(space, writer); !status.ok()) return status;
     const bool snapshot = ++writer.spans_since >= spans_a_snapshot;
     if (snapshot) writer.spans_since = 0;

@@ -67,8 +67,9 @@ class Archive {
   // An event that was applied; nothing when it is here already. What lies between it and the last
   // one of its writer is a gap. It is in memory until store().
   void add(const std::string& space, const EventPtr& event);
-  // The state of the space came to include `clock` otherwise.
-  void skip(const std::string& space, const Clock& clock);
+  // The state of the space came to include `clock` otherwise: after what was added before, unless it
+  // is not known (`placed`) whether some of that came later.
+  void skip(const std::string& space, const Clock& clock, bool placed = true);
   // Writes what makes up whole chunks; with `all`, everything of this space, durably.
   Status store();
   Status store_all(const std::string& space);
@@ -107,6 +108,27 @@ class Archive {
   // event is missing, since others have the same then.
   Result<Heads> heads(const std::string& space) const;
 
+  // ---- Filling gaps ----
+  // Events that are missing at one place in the order: what is added there depends on nothing that
+  // comes later.
+  struct Hole {
+    ChunkId chunk = 0;
+    std::vector<Gap> gaps;  // of different writers
+  };
+  // In their order. Without gaps of which nobody knows where they are, and those in memory.
+  Result<std::vector<Hole>> holes(const std::string& space) const;
+  // For somebody else: the first of the missing events, in the order in which they were applied
+  // here, some `bytes_max` of them; none where one of them is missing here that may come before.
+  // Reads a bounded number of chunks.
+  Result<std::vector<EventPtr>> give(const std::string& space, const std::vector<Gap>& missing,
+                                     std::size_t bytes_max) const;
+  // Events of a hole in causal order, the first that are missing of each writer. `malformed` for
+  // another, or one that depends on something that is still missing: then nothing changes. No link
+  // may be stale.
+  Status fill(const std::string& space, ChunkId hole, const std::vector<EventPtr>& events);
+  // Computes some of the links anew that come behind what was filled. False when none is stale.
+  Result<bool> renew_links(const std::string& space);
+
   // ---- Verifying ----
   struct Verified {
     std::uint64_t events = 0;
@@ -122,9 +144,15 @@ class Archive {
  private:
   struct Writer;
   struct Space;
+  struct NewGap;
+  struct PlacedGap;
+  struct PlacedEvent;
+  struct Stale;
   class ChangedWriters;
   struct Statements;
   struct Span;
+  using Links = std::map<Dot, Digest>;  // by the event's id
+  using WriterOf = std::function<Writer&(const ReplicaId&)>;
 
   explicit Archive(ArchiveOptions options);
   Status connect();
@@ -133,22 +161,35 @@ class Archive {
   static Writer& writer_of(Space& space, const ReplicaId& replica);
   Status restore(Space& space);
   Status drop_beyond(Space& space, const Clock& clock);
-  Status drop_chunks(Space& space, ChunkId from, const Clock& clock, std::vector<EventPtr>& kept);
+  Status drop_chunks(Space& space, ChunkId from, const Clock& clock,
+                     std::vector<PlacedEvent>& kept);
   static void add(Space& space, const EventPtr& event);
+  static void skip(Space& space, const Dot& last, bool placed);
   Status write_chunks(Space& space, bool all);
-  Status write_chunk(const Space& space, ChangedWriters& writers,
+  Status write_chunk(const Space& space, const WriterOf& writer_of, const Links& links,
                      const std::vector<LinkedEvent>& events, ChunkId id);
-  Status write_gaps(const Space& space, ChangedWriters& writers);
+  Status write_gap(const Space& space, Writer& writer, const NewGap& gap, ChunkId chunk);
   Status number(const Space& space, Writer& writer);
   Status in_transaction(const std::function<Status()>& write);
 
   Result<std::vector<LinkedEvent>> read_chunk(ChunkId id) const;
-  Result<std::vector<ChunkId>> read_places(std::int64_t place, ChunkId from) const;
+  Result<std::vector<ChunkId>> read_places(std::int64_t place, ChunkId from,
+                                           std::int64_t limit = -1) const;
+  Result<std::vector<PlacedGap>> placed_gaps(const Space& space) const;
+  Result<std::optional<Stale>> stale(const Writer& writer) const;
   static Result<std::optional<Span>> read_span(sqlite::Statement& query);
   Result<std::vector<Span>> spans_from(const Writer& writer, Sequence from,
                                        std::size_t count) const;
   // Nothing where all is within the clock, or only in memory.
   Result<std::optional<ChunkId>> first_chunk_beyond(const Space& space, const Clock& clock) const;
+  Result<Digest> link_after(const Writer& writer, Sequence last) const;
+  Status check_fill(const Space& space, ChunkId hole, const std::vector<PlacedGap>& gaps,
+                    const std::vector<EventPtr>& events) const;
+  Status close_gaps(Space& space, ChunkId hole, ChunkId next, const std::vector<PlacedGap>& gaps,
+                    const Clock& reached);
+  Result<bool> renew_links(Space& space, Writer& writer, Stale stale);
+  Status renew_span(const Space& space, const Writer& writer, const Span& span, Digest& link,
+                    Clock& seen);
   Result<EventPtr> find_event(const Space& space, const Dot& dot) const;
   Result<Clock> seen_at(const Space& space, const Writer& writer, Sequence last) const;
 

@@ -40,10 +40,12 @@ Result<std::vector<LinkedEvent>> Archive::read_chunk(ChunkId id) const {
   return decode_chunk(bytes);
 }
 
-Result<std::vector<ChunkId>> Archive::read_places(std::int64_t place, ChunkId from) const {
+// The first `limit` of them; -1: all.
+Result<std::vector<ChunkId>> Archive::read_places(std::int64_t place, ChunkId from,
+                                                  std::int64_t limit) const {
   std::vector<ChunkId> chunks;
   sqlite::Statement& query = statements_->touched;
-  query.bind(1, place).bind(2, from);
+  query.bind(1, place).bind(2, from).bind(3, limit);
   while (true) {
     auto row = query.step();
     if (!row.ok()) return std::move(row).error();
@@ -119,23 +121,46 @@ Clock Archive::clock(const std::string& space) const {
   return clock;
 }
 
-Result<std::vector<Gap>> Archive::gaps(const std::string& space) const {
-  const std::lock_guard guard(mutex_);
-  std::vector<Gap> gaps;
-  const Space* known = find(space);
-  if (known == nullptr) return gaps;
-  for (const auto& [replica, writer] : known->writers) {
+// Without those that are not written yet.
+Result<std::vector<Archive::PlacedGap>> Archive::placed_gaps(const Space& space) const {
+  std::vector<PlacedGap> gaps;
+  for (const auto& [replica, writer] : space.writers) {
     sqlite::Statement& query = statements_->gaps;
     query.bind(1, writer.id);
     while (true) {
       auto row = query.step();
       if (!row.ok()) return std::move(row).error();
       if (!*row) break;
-      gaps.push_back({replica, static_cast<Sequence>(query.integer(0)),
-                      static_cast<Sequence>(query.integer(1))});
+      PlacedGap placed{{replica, static_cast<Sequence>(query.integer(0)),
+                        static_cast<Sequence>(query.integer(1))},
+                       std::nullopt};
+      if (!query.is_null(2)) placed.chunk = query.integer(2);
+      gaps.push_back(placed);
     }
   }
-  gaps.insert(gaps.end(), known->new_gaps.begin(), known->new_gaps.end());
+  return gaps;
+}
+
+Result<std::optional<Archive::Stale>> Archive::stale(const Writer& writer) const {
+  sqlite::Statement& query = statements_->stale;
+  auto row = query.bind(1, writer.id).step();
+  if (!row.ok()) return std::move(row).error();
+  if (!*row) return std::optional<Stale>();
+  const Stale stale{static_cast<Sequence>(query.integer(0)),
+                    static_cast<Sequence>(query.integer(1))};
+  query.reset();
+  return std::optional(stale);
+}
+
+Result<std::vector<Gap>> Archive::gaps(const std::string& space) const {
+  const std::lock_guard guard(mutex_);
+  std::vector<Gap> gaps;
+  const Space* known = find(space);
+  if (known == nullptr) return gaps;
+  auto written = placed_gaps(*known);
+  if (!written.ok()) return std::move(written).error();
+  for (const PlacedGap& placed : *written) gaps.push_back(placed.gap);
+  for (const NewGap& gap : known->new_gaps) gaps.push_back(gap.gap);
   return gaps;
 }
 
@@ -328,7 +353,9 @@ Result<Heads> Archive::heads(const std::string& space) const {
     for (const auto& [replica, writer] : known->writers) {
       const bool whole = std::none_of(missing->begin(), missing->end(),
                                       [&](const Gap& gap) { return gap.writer == replica; });
-      if (whole && writer.last > 0) heads.emplace(replica, ChainHead{writer.last, writer.link});
+      auto old = stale(writer);
+      if (!old.ok()) return std::move(old).error();
+      if (whole && !*old && writer.last > 0) heads.emplace(replica, ChainHead{writer.last, writer.link});
     }
   }
   return heads;

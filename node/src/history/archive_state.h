@@ -23,15 +23,41 @@ struct Archive::Writer {
   std::size_t spans_since = 0;
 };
 
+// Not written yet: before one of the newest events. Where it is not `placed`, nobody knows which
+// events came before it, so that it cannot be filled.
+struct Archive::NewGap {
+  Gap gap;
+  std::size_t before = 0;
+  bool placed = true;
+};
+
+// Where the events of a gap belong: into chunks from this number on; nothing: as above.
+struct Archive::PlacedGap {
+  Gap gap;
+  std::optional<ChunkId> chunk;
+};
+
+struct Archive::PlacedEvent {
+  ChunkId chunk = 0;
+  EventPtr event;
+};
+
+// The links of a writer's events from `next` on are still those of a chain that begins with
+// `first`: a gap before that was filled.
+struct Archive::Stale {
+  Sequence first = 0;
+  Sequence next = 0;
+};
+
 struct Archive::Space {
   std::int64_t id = 0;
   std::string name;
   std::map<ReplicaId, Writer> writers;
   // Events that are in no chunk yet, and gaps that are not written.
   std::vector<LinkedEvent> newest;
-  std::map<Dot, Digest> newest_links;  // by the event's id
+  Links newest_links;
   std::size_t newest_bytes = 0;
-  std::vector<Gap> new_gaps;
+  std::vector<NewGap> new_gaps;  // in order
 };
 
 // Those of a space that a transaction changes, until it is committed.
@@ -63,9 +89,10 @@ struct Archive::Span {
 };
 
 struct Archive::Statements {
-  sqlite::Statement put_space, put_writer, put_chunk, put_span, put_gap, put_touched;
-  sqlite::Statement last_span, last_gap, spans, gaps, chunk, touched, is_touched, seen_span;
-  sqlite::Statement drop_chunk, drop_spans, drop_gaps, drop_touched;
+  sqlite::Statement put_space, put_writer, put_chunk, put_span, put_gap, put_touched, put_stale;
+  sqlite::Statement last_span, last_gap, spans, gaps, stale, chunk, touched, is_touched, seen_span;
+  sqlite::Statement drop_chunk, drop_spans, drop_gap, drop_touched, drop_stale;
+  sqlite::Statement change_chunk, change_span, narrow_gap, move_gaps;
 };
 
 }  // namespace rejoin::node::history

@@ -1,4 +1,5 @@
 // Verifying the chains of an archive.
+#include <algorithm>
 #include <utility>
 
 #include "history/archive_state.h"
@@ -17,6 +18,7 @@ std::string name_of(const Event& event) {
 struct Chain {
   Sequence last = 0;
   Digest link;
+  Digest old_link;  // of that which is kept where links are stale
 };
 
 }  // namespace
@@ -27,31 +29,50 @@ Result<Archive::Verified> Archive::verify(const std::string& space, const Heads&
   if (!everything.ok()) return std::move(everything).error();
   auto known_gaps = gaps(space);
   if (!known_gaps.ok()) return std::move(known_gaps).error();
+  std::map<ReplicaId, Stale> old;
   std::map<ReplicaId, Chain> chains;
+  // That which is kept after the last event that was followed.
+  const auto kept_link = [&](const ReplicaId& replica) {
+    const Chain& chain = chains[replica];
+    const auto found = old.find(replica);
+    return found != old.end() && chain.last >= found->second.next ? chain.old_link : chain.link;
+  };
   const auto broken = [&](std::string what) {
     if (verified.broken.empty()) verified.broken = std::move(what);
   };
-  const auto is_gap = [&](const Gap& gap) {
-    return std::find(known_gaps->begin(), known_gaps->end(), gap) != known_gaps->end();
+  // Gaps may follow each other.
+  const auto is_missing = [&](const ReplicaId& writer, Sequence first, Sequence last) {
+    while (first <= last) {
+      const auto gap = std::ranges::find_if(
+          *known_gaps, [&](const Gap& g) { return g.writer == writer && g.first == first; });
+      if (gap == known_gaps->end()) return false;
+      first = gap->last + 1;
+    }
+    return first == last + 1;
   };
   const auto follow = [&](const LinkedEvent& linked) {
     const Event& event = *linked.event;
     Chain& chain = chains[event.writer()];
     ++verified.events;
     if (event.first() != chain.last + 1) {
-      const Gap gap{event.writer(), chain.last + 1, event.first() - 1};
       if (event.first() <= chain.last) {
         return broken(name_of(event) + " is there a second time");
       }
-      if (!is_gap(gap)) {
-        return broken("before " + name_of(event) + ", the writes " + std::to_string(gap.first) +
-                      " to " + std::to_string(gap.last) + " of its writer are missing");
+      if (!is_missing(event.writer(), chain.last + 1, event.first() - 1)) {
+        return broken("before " + name_of(event) + ", the writes " +
+                      std::to_string(chain.last + 1) + " to " + std::to_string(event.first() - 1) +
+                      " of its writer are missing");
       }
-      chain.link = {};
+      chain.link = chain.old_link = {};
     }
     chain.last = event.last();
-    chain.link = next_link(chain.link, digest_of(event));
-    if (beginning(chain.link) != linked.link) {
+    const Digest digest = digest_of(event);
+    chain.link = next_link(chain.link, digest);
+    const auto found = old.find(event.writer());
+    if (found != old.end() && event.first() >= found->second.first) {
+      chain.old_link = next_link(chain.old_link, digest);
+    }
+    if (beginning(kept_link(event.writer())) != linked.link) {
       return broken(name_of(event) + " is not what its link was made of");
     }
     const auto head = expected.find(event.writer());
@@ -67,6 +88,11 @@ Result<Archive::Verified> Archive::verify(const std::string& space, const Heads&
   const std::lock_guard guard(mutex_);
   const Space* known = find(space);
   if (known == nullptr) return verified;
+  for (const auto& [replica, writer] : known->writers) {
+    auto found = stale(writer);
+    if (!found.ok()) return std::move(found).error();
+    if (*found) old.emplace(replica, **found);
+  }
   for (const ChunkId id : everything->chunks) {
     auto events = read_chunk(id);
     if (!events.ok()) return std::move(events).error();
@@ -98,7 +124,7 @@ Result<Archive::Verified> Archive::verify(const std::string& space, const Heads&
       auto spans = spans_from(writer->second, chain.last, 1);
       if (!spans.ok()) return std::move(spans).error();
       if (spans->empty() || spans->front().last != chain.last || spans->front().chunk != id ||
-          spans->front().link != chain.link) {
+          spans->front().link != kept_link(replica)) {
         broken("the link after event " + replica.to_string() + ":" + std::to_string(chain.last) +
                " is not that of its chain");
         return verified;
@@ -109,7 +135,7 @@ Result<Archive::Verified> Archive::verify(const std::string& space, const Heads&
   for (const auto& [replica, writer] : known->writers) {
     const Sequence last = chains[replica].last;
     if (!verified.broken.empty() || last >= writer.last) continue;
-    if (!is_gap({replica, last + 1, writer.last})) {
+    if (!is_missing(replica, last + 1, writer.last)) {
       broken("the writes " + std::to_string(last + 1) + " to " + std::to_string(writer.last) +
              " of " + replica.to_string() + " are missing");
     }

@@ -52,6 +52,19 @@ struct Free {
 
 std::uint64_t beginning(const Digest& link) { return Reader(link.view()).fixed64(); }
 
+bool is_whole_chunk(const std::vector<LinkedEvent>& events, std::size_t begin, std::size_t end) {
+  std::size_t bytes = 0;
+  for (std::size_t i = begin; i < end; ++i) bytes += events[i].event->encoded().size();
+  return end - begin == chunk_events || bytes >= chunk_bytes;
+}
+
+std::size_t end_of_chunk(const std::vector<LinkedEvent>& events, std::size_t begin,
+                         std::size_t limit) {
+  std::size_t end = begin;
+  while (end < limit && !is_whole_chunk(events, begin, end)) ++end;
+  return end;
+}
+
 std::int64_t chunk_checksum(std::int64_t id, std::int64_t space, std::string_view bytes) {
   const std::uint64_t seed = hash_bytes({}, static_cast<std::uint64_t>(id)).low;
   return static_cast<std::int64_t>(hash_bytes(bytes, seed + static_cast<std::uint64_t>(space)).low);

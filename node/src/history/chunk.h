@@ -21,6 +21,14 @@ struct LinkedEvent {
 
 std::uint64_t beginning(const Digest& link);
 
+// How far a chunk reaches that begins with one of these events, `limit` at most; and whether
+// that is a whole one, to which nothing would be added.
+constexpr std::size_t chunk_events = 16;
+constexpr std::size_t chunk_bytes = 16u << 10;
+std::size_t end_of_chunk(const std::vector<LinkedEvent>& events, std::size_t begin,
+                         std::size_t limit);
+bool is_whole_chunk(const std::vector<LinkedEvent>& events, std::size_t begin, std::size_t end);
+
 // Of a chunk's row.
 std::int64_t chunk_checksum(std::int64_t id, std::int64_t space, std::string_view bytes);
 

@@ -57,6 +57,7 @@ struct MissingWrites {
   ReplicaId writer;
   Sequence first = 0;
   Sequence last = 0;
+  Dot end() const { return {writer, last}; }
   friend bool operator==(const MissingWrites&, const MissingWrites&) = default;
 };
 
