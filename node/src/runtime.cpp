@@ -108,6 +108,7 @@ Status Runtime::start() {
   watches_.start();
   disk_thread_ = std::thread([this] { run_disk(); });
   network_thread_ = std::thread([this] { run_network(); });
+  begin_exchange();
   if (!options_.admin_socket.empty()) {
     auto admin = AdminServer::open(options_.admin_socket, *this);
     if (!admin) return admin.error();
@@ -180,8 +181,39 @@ Status Runtime::begin_history(const std::string& space, const Clock& clock,
                               const std::vector<EventPtr>& recent) {
   if (auto begun = archive_->begin(space, clock); !begun) return begun;
   for (const EventPtr& event : recent) archive_->add(space, event);
-  archive_->skip(space, clock);
+  // What the store's log had beside events lies somewhere among them.
+  archive_->skip(space, clock, recent.empty());
   return {};
+}
+
+// With the core's lock held, or before others can have it.
+void Runtime::begin_exchange() {
+  if (!archive_) return;
+  if (exchange_) return exchange_->look_again();
+  history::Exchange::Node node;
+  node.peers = [this](const std::string& space) {
+    const auto lock = share_core();
+    const auto found = spaces_.find(space);
+    const bool kept = found != spaces_.end() && found->second.history.value_or(false);
+    return kept ? core_->heard(space) : std::vector<std::string>();
+  };
+  node.send = [this](HistoryMessage message) {
+    const auto lock = lock_core();
+    core_->send_history(std::move(message));
+    publish(true);
+  };
+  node.log = [this](const LogEntry& entry) { watches_.log(entry); };
+  exchange_ = std::make_unique<history::Exchange>(*archive_, std::move(node));
+}
+
+// Who keeps no history says so at once, and need not be waited for.
+void Runtime::pass_on(std::vector<HistoryMessage> messages) {
+  if (messages.empty()) return;
+  if (exchange_) return exchange_->receive(std::move(messages));
+  for (HistoryMessage& message : messages) {
+    const auto* want = std::get_if<transport::WantHistory>(&message.body);
+    if (want) core_->send_history({message.peer, transport::History{want->space, {}}});
+  }
 }
 
 Status Runtime::open_transport() {
@@ -223,6 +255,7 @@ void Runtime::stop() {
     requests_closed_ = true;
     requests_.clear();  // breaks their promises
   }
+  exchange_.reset();
   waits_.close();
   if (archive_) archive_->end_waits();
   admin_.reset();
@@ -262,7 +295,10 @@ Status Runtime::open_space(const std::string& name, SpaceOptions options) {
   }
   if (auto opened = core_->open_space(name, options, now()); !opened) return opened;
   spaces_.insert_or_assign(name, options);
-  if (network_thread_.joinable()) publish(true);
+  if (network_thread_.joinable()) {
+    begin_exchange();
+    publish(true);
+  }
   return {};
 }
 

@@ -20,6 +20,7 @@
 #include "fair_mutex.h"
 #include "health.h"
 #include "history/archive.h"
+#include "history/exchange.h"
 #include "rejoin/node/core.h"
 #include "rejoin/node/node.h"
 #include "rejoin/node/rights.h"
@@ -132,6 +133,8 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   Status open_archive(bool make);
   Status begin_history(const std::string& space, const Clock& clock,
                        const std::vector<EventPtr>& recent);
+  void begin_exchange();
+  void pass_on(std::vector<HistoryMessage> messages);
   Status open_transport();
 
   // The only ways to the core's lock.
@@ -164,6 +167,7 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   std::unique_ptr<Storage> storage_;  // disk thread, once started
   // There once a space keeps its history, until the end. Set before a batch brings any for it.
   std::unique_ptr<history::Archive> archive_;
+  std::unique_ptr<history::Exchange> exchange_;  // beside it, once the node talks with others
   // Used by the network thread; from others wake() and counters(), under the mutex because stop()
   // closes it.
   std::unique_ptr<transport::ZmqTransport> transport_;

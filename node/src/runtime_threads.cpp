@@ -147,6 +147,7 @@ bool Runtime::network_turn(const std::vector<transport::Incoming>& inbox) {
       if (closing_ || links_down_.contains(incoming.from)) continue;
       core_->receive(incoming.from, incoming.bytes, now());
     }
+    pass_on(core_->take_history());
     if (const Now time = now(); core_->next_deadline() <= time.monotonic) core_->tick(time);
     outbox = core_->take_sends();
     dials = core_->take_dials();
@@ -197,11 +198,12 @@ void Runtime::run_disk() {
 
 // A batch that comes again brings nothing new.
 Status Runtime::archive(const PersistBatch& batch) {
-  history::Archive* const archive = [&] {
+  const auto [archive, exchange] = [&] {
     const auto lock = share_core();
-    return archive_.get();
+    return std::pair(archive_.get(), exchange_.get());
   }();
   if (archive == nullptr) return {};
+  bool skipped = false;
   for (const auto* records : {&batch.superseded, &batch.log}) {
     for (const LogRecord& record : *records) {
       if (!record.archived) continue;
@@ -212,6 +214,7 @@ Status Runtime::archive(const PersistBatch& batch) {
         Clock brought = delta.clock;
         brought.join(delta.retired);
         archive->skip(record.space, brought);
+        skipped = true;
       }
     }
   }
@@ -220,7 +223,9 @@ Status Runtime::archive(const PersistBatch& batch) {
     if (!archive->has_space(checkpoint.space)) continue;
     if (auto stored = archive->store_all(checkpoint.space); !stored) return stored;
   }
-  return archive->store();
+  auto stored = archive->store();
+  if (skipped && exchange != nullptr) exchange->look_again();
+  return stored;
 }
 
 // Null when the node stops: everything is written, for a batch follows the other without a gap, or

@@ -1245,7 +1245,7 @@ void World::join_all(Peer& peer, const Peer& from) {
 }
 
 bool World::may_hear(const Peer& peer, std::size_t event) const {
-  if (peer.owed.empty()) return true;
+  if (!peer.began_anew) return true;
   return std::any_of(peers_.begin(), peers_.end(), [&](const auto& p) {
     if (p.get() == &peer || !p->events.contains(event)) return false;
     const auto owed = peer.owed.find(p.get());
@@ -1452,6 +1452,7 @@ void World::join_compared(Peer& peer) {
 }
 
 void World::begin_anew(Peer& peer) {
+  peer.began_anew = true;
   peer.events.clear();
   for (const auto& p : peers_) {
     if (p.get() == &peer) continue;
@@ -1487,7 +1488,7 @@ void World::lose_disk(Peer& peer, unsigned choice) {
 
 void World::heal() {
   Peer& first = *peers_[0];
-  for (std::size_t i = 1; !first.owed.empty() && i < peers_.size(); ++i) {
+  for (std::size_t i = 1; first.began_anew && i < peers_.size(); ++i) {
     join_delta(first, *peers_[i], report_of(first));
   }
   for (bool more = true; more;) {

@@ -171,7 +171,8 @@ class World {
     std::optional<Copy> copy;
     // What it can pass on one by one: its own and those that came so.
     std::set<std::size_t> events;
-    // Since it began anew: what the others knew then.
+    // It lost its disk and began anew; and what the others, as they still are, knew then.
+    bool began_anew = false;
     std::map<const Peer*, Clock> owed;
     // The last comparison with another replica.
     struct Compared {

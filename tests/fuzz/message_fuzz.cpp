@@ -46,6 +46,8 @@ std::vector<std::string> seeds() {
         .leaf = true,
         .endpoint = "tcp://a:1",
         .others = {{"b", "tcp://b:1"}}}),
+        Body(WantHistory{.space = space, .missing = {{clock.begin()->first, 1, 9}}}),
+        Body(History{.space = space, .events = written_events(2, 9)}),
         Body(Rumours{{{.member = "a", .number = 3, .life = Life::dead}}}),
         Body(Chunk{.space = space,
         .transfer = 1,

@@ -117,6 +117,8 @@ TEST_F(CoreHostile, flipped_bits_and_cut_ends_never_harm) {
       transport::SketchAnswer{"s", 1, 64, false, {}},
       transport::Neighbour{transport::Neighbour::Step::part},
       transport::Rumours{{{"b", 1, transport::Life::dead}}},
+      transport::WantHistory{"s", {{event->writer(), 1, 4}}},
+      transport::History{"s", {event}},
       transport::Reject{ErrorCode::invalid_argument, "no"}};
   for (const auto& body : bodies) {
     const std::string good = message(body);

@@ -2,6 +2,7 @@
 // restarts in between.
 #include <gmock/gmock.h>
 
+#include "history/backfill.h"
 #include "history_writers.h"
 #include "rejoin/crdt/history.h"
 #include "temp_directory.h"
@@ -135,6 +136,61 @@ TEST_P(HistoryFill, ends_as_if_nothing_had_been_missing) {
     EXPECT_EQ(late.archive->seen(space, event->writer(), event->last()).value(),
               whole.archive->seen(space, event->writer(), event->last()).value());
   }
+}
+
+// What is asked and answered may be lost; some have no history, and some lie.
+TEST_P(HistoryFill, is_asked_for_until_it_is_there) {
+  using std::chrono::seconds;
+  Writers writers(GetParam());
+  writers.run(300);
+  Member whole = member();
+  take(whole, writers.events, 0, 0);
+  Member some = member();
+  take(some, writers.events, 0, 6);
+  Member late = member();
+  take(late, writers.events, 0, 6);
+  Backfill backfill(*late.archive, space);
+  Backfill::Micros now{0};
+  int rounds = 0;
+  for (; backfill.due() != Backfill::Micros::max(); ++rounds) {
+    ASSERT_LT(rounds, 2000);
+    now = std::max(now, backfill.due());
+    const auto asked = backfill.work({"nobody", "liar", "some", "whole"}, now).value();
+    if (!asked || below(4) == 0) continue;
+    const auto& want = std::get<transport::WantHistory>(asked->body);
+    transport::History answer{space, {}};
+    if (asked->peer == "liar") answer.events = {writers.events[below(300)]};
+    const Member* other = asked->peer == "some" ? &some : asked->peer == "whole" ? &whole : nullptr;
+    if (other) answer.events = other->archive->give(space, want.missing, 500).value();
+    if (below(4) == 0) continue;
+    now += seconds(below(12));  // sometimes too late
+    (void)backfill.work({"nobody", "liar", "some", "whole"}, now);
+    (void)backfill.take(asked->peer, answer, now);
+  }
+  EXPECT_TRUE(late.archive->gaps(space).value().empty());
+  EXPECT_EQ(late.archive->heads(space).value(), whole.archive->heads(space).value());
+  late.expect_whole();
+}
+
+// Where nobody has it, it is asked for now and then.
+TEST_P(HistoryFill, costs_little_where_nobody_can_help) {
+  Writers writers(GetParam());
+  writers.run(50);
+  Member late = member();
+  late.skip(clock_of(writers.events));
+  ASSERT_TRUE(late.archive->store().ok());
+  Backfill backfill(*late.archive, space);
+  int questions = 0;
+  Backfill::Micros now{0};
+  while (now < std::chrono::hours(10)) {
+    now = std::max(now, backfill.due());
+    const auto asked = backfill.work({"a", "b"}, now).value();
+    if (!asked) continue;
+    ++questions;
+    ASSERT_TRUE(backfill.take(asked->peer, {space, {}}, now).ok());
+  }
+  EXPECT_GT(questions, 100);
+  EXPECT_LT(questions, 300);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, HistoryFill, testing::Range(1u, 17u));

@@ -124,6 +124,8 @@ TEST(Message, kinds_have_names) {
   EXPECT_STREQ(kind_name(Reject{}), "reject");
   EXPECT_STREQ(kind_name(Neighbour{}), "neighbour");
   EXPECT_STREQ(kind_name(Rumours{}), "rumours");
+  EXPECT_STREQ(kind_name(WantHistory{}), "want_history");
+  EXPECT_STREQ(kind_name(History{}), "history");
 }
 
 TEST(Message, names_are_short_plain_text) {

@@ -80,6 +80,15 @@ inline std::string to_text(const Message& message) {
                std::to_string(static_cast<int>(r.life));
       });
     }
+    std::string operator()(const WantHistory& b) {
+      return b.space + items(b.missing, [](const MissingWrites& w) {
+               return w.writer.to_string() + ":" + std::to_string(w.first) + ".." +
+                      std::to_string(w.last);
+             });
+    }
+    std::string operator()(const History& b) {
+      return b.space + items(b.events, [](const EventPtr& event) { return event->encoded(); });
+    }
     std::string operator()(const Reject& b) {
       return std::string(to_string(b.code)) + ": " + b.reason;
     }
@@ -189,6 +198,12 @@ inline rc::Gen<transport::Body> body() {
           rc::gen::resize(10, rc::gen::container<std::vector<Neighbour::Contact>>(
                                   rc::gen::construct<Neighbour::Contact>(name(), name()))))),
       as_body(rc::gen::construct<Rumours>(rc::gen::container<std::vector<Rumour>>(rumour))),
+      as_body(rc::gen::construct<WantHistory>(
+          name(), rc::gen::nonEmpty(rc::gen::container<std::vector<MissingWrites>>(
+                      rc::gen::construct<MissingWrites>(
+                          writer, rc::gen::inRange<Sequence>(1, 1000),
+                          rc::gen::inRange<Sequence>(1000, limits::sequence_max)))))),
+      as_body(rc::gen::construct<History>(name(), events)),
       as_body(rc::gen::construct<Reject>(
           rc::gen::map(rc::gen::inRange(0, 14), [](int code) { return ErrorCode(code); }),
           rc::gen::container<std::string>(rc::gen::inRange(' ', '~')))));

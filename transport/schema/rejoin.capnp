@@ -30,6 +30,8 @@ struct Envelope {
     sketchAnswer @14 :SketchAnswer;
     neighbour @16 :Neighbour;
     rumours @17 :Rumours;
+    wantHistory @18 :WantHistory;
+    history @19 :History;
   }
 
   receiver @15 :UInt64;       # incarnation that it is meant for; 0 in a hello and a reject
@@ -145,6 +147,16 @@ struct Rumour {
   member @0 :Text;
   number @1 :UInt64;
   life @2 :UInt8;             # 0 alive, 1 suspected, 2 dead
+}
+
+struct WantHistory {
+  space @0 :Text;
+  missing @1 :Data;           # 16 bytes a replica id, then varints: the first and the last sequence
+}
+
+struct History {
+  space @0 :Text;
+  events @1 :List(Data);      # as in Events
 }
 
 struct Reject {

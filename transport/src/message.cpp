@@ -21,6 +21,7 @@
 #include "rejoin/crdt/assert.h"
 #include "rejoin/crdt/codec.h"
 #include "rejoin/crdt/hash.h"
+#include "rejoin/crdt/limits.h"
 #include "rejoin/crdt/mutant.h"
 
 namespace rejoin::transport {
@@ -57,6 +58,9 @@ std::size_t words_max(const Message& message) {
         }
         if constexpr (requires { body.rumours; }) {
           for (const Rumour& r : body.rumours) words += 3 + text(r.member.size());
+        }
+        if constexpr (requires { body.missing; }) {
+          words += text(body.missing.size() * (clock_entry_bytes_max + 10));
         }
         if constexpr (requires { body.wanted; }) words += text(body.wanted.size() * 8);
         if constexpr (requires { body.bytes; }) words += text(body.bytes.size());
@@ -126,12 +130,36 @@ void write(const ClockReport& body, wire::Envelope::Body::Builder out) {
   }
 }
 
+template <class Builder>
+void write_events(const std::vector<EventPtr>& events, Builder message) {
+  auto list = message.initEvents(static_cast<capnp::uint>(events.size()));
+  capnp::uint at = 0;
+  for (const EventPtr& event : events) list.set(at++, data_of(event->encoded()));
+}
+
 void write(const Events& body, wire::Envelope::Body::Builder out) {
   auto message = out.initEvents();
   message.setSpace(text_of(body.space));
-  auto events = message.initEvents(static_cast<capnp::uint>(body.events.size()));
-  capnp::uint at = 0;
-  for (const EventPtr& event : body.events) events.set(at++, data_of(event->encoded()));
+  write_events(body.events, message);
+}
+
+void write(const WantHistory& body, wire::Envelope::Body::Builder out) {
+  auto message = out.initWantHistory();
+  message.setSpace(text_of(body.space));
+  std::string bytes;
+  Writer missing(bytes);
+  for (const MissingWrites& writes : body.missing) {
+    missing.replica(writes.writer);
+    missing.varint(writes.first);
+    missing.varint(writes.last);
+  }
+  message.setMissing(data_of(bytes));
+}
+
+void write(const History& body, wire::Envelope::Body::Builder out) {
+  auto message = out.initHistory();
+  message.setSpace(text_of(body.space));
+  write_events(body.events, message);
 }
 
 void write(const Ack& body, wire::Envelope::Body::Builder out) {
@@ -350,20 +378,48 @@ Result<Body> read(wire::ClockReport::Reader in) {
                           .writer = writer});
 }
 
-Result<Body> read(wire::Events::Reader in) {
-  const auto list = in.getEvents();
+Result<std::vector<EventPtr>> read_events(capnp::List<capnp::Data>::Reader list) {
   if (list.size() > events_max) return malformed("holds too many events");
-  Events events{.space = string_of(in.getSpace()), .events = {}};
-  events.events.reserve(list.size());
+  std::vector<EventPtr> events;
+  events.reserve(list.size());
   for (const auto& bytes : list) {
     auto event = Event::decode(string_of(bytes));
     if (!event) {
-      return malformed("event " + std::to_string(events.events.size()) +
+      return malformed("event " + std::to_string(events.size()) +
                        " of it: " + event.error().to_string());
     }
-    events.events.push_back(*std::move(event));
+    events.push_back(*std::move(event));
   }
-  return Body(std::move(events));
+  return events;
+}
+
+Result<Body> read(wire::Events::Reader in) {
+  auto events = read_events(in.getEvents());
+  if (!events) return std::move(events).error();
+  return Body(Events{.space = string_of(in.getSpace()), .events = *std::move(events)});
+}
+
+Result<Body> read(wire::WantHistory::Reader in) {
+  const auto bytes = in.getMissing();
+  Reader missing(std::string_view(reinterpret_cast<const char*>(bytes.begin()), bytes.size()));
+  WantHistory want{.space = string_of(in.getSpace()), .missing = {}};
+  while (missing.ok() && !missing.at_end()) {
+    if (want.missing.size() == missing_writes_max) {
+      return malformed("wants the history of too many writers");
+    }
+    const ReplicaId writer = missing.replica();
+    const Sequence first = missing.varint_at_most(limits::sequence_max);
+    const Sequence last = missing.varint_at_most(limits::sequence_max);
+    want.missing.push_back({writer, first, last});
+  }
+  if (!missing.ok()) return malformed("wants history that does not parse");
+  return Body(std::move(want));
+}
+
+Result<Body> read(wire::History::Reader in) {
+  auto events = read_events(in.getEvents());
+  if (!events) return std::move(events).error();
+  return Body(History{.space = string_of(in.getSpace()), .events = *std::move(events)});
 }
 
 Result<Body> read(wire::Ack::Reader in) {
@@ -493,6 +549,10 @@ Result<Body> read(wire::Envelope::Body::Reader in) {
       return read(in.getNeighbour());
     case wire::Envelope::Body::RUMOURS:
       return read(in.getRumours());
+    case wire::Envelope::Body::WANT_HISTORY:
+      return read(in.getWantHistory());
+    case wire::Envelope::Body::HISTORY:
+      return read(in.getHistory());
   }
   return malformed("holds a body of unknown kind " +
                    std::to_string(static_cast<unsigned>(in.which())));

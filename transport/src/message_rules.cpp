@@ -10,9 +10,10 @@ namespace rejoin::transport {
 namespace {
 
 // By alternative: names of bodies in the order of Body.
-constexpr const char* kind_names[] = {
-    "hello",     "summary", "digests", "clock_report",  "events",    "ack",    "chunk",
-    "chunk_ack", "reject",  "sketch",  "sketch_answer", "neighbour", "rumours"};
+constexpr const char* kind_names[] = {"hello",   "summary",      "digests",       "clock_report",
+                                      "events",  "ack",          "chunk",         "chunk_ack",
+                                      "reject",  "sketch",       "sketch_answer", "neighbour",
+                                      "rumours", "want_history", "history"};
 static_assert(std::size(kind_names) == std::variant_size_v<Body>);
 
 bool has_control_characters(std::string_view text) {
@@ -88,6 +89,19 @@ const char* broken(const Sketch& body) {
 
 const char* broken(const SketchAnswer& body) {
   return body.wanted.size() > wanted_cells_max ? "wants too many cells" : nullptr;
+}
+
+const char* broken(const WantHistory& body) {
+  if (body.missing.empty()) return "wants no history";
+  if (body.missing.size() > missing_writes_max) return "wants the history of too many writers";
+  const bool sound = std::all_of(body.missing.begin(), body.missing.end(), [](const auto& writes) {
+    return writes.first > 0 && writes.first <= writes.last;
+  });
+  return sound ? nullptr : "wants the history of writes that cannot be";
+}
+
+const char* broken(const History& body) {
+  return body.events.size() > events_max ? "holds too many events" : nullptr;
 }
 
 const char* broken(const Reject& body) {

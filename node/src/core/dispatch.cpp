@@ -13,6 +13,7 @@ namespace {
 
 constexpr Micros notice_interval = std::chrono::seconds(1);
 constexpr Micros waiting_age_max = std::chrono::seconds(10);
+constexpr std::size_t history_inbox_max = 64;
 // Of an overlay: how many places of peers there are before those of former ones are given away.
 constexpr std::size_t peers_kept = 32;
 
@@ -117,11 +118,44 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
                  [&](const transport::Sketch& m) { on_sketch(*peer, m); },
                  [&](const transport::SketchAnswer& m) { on_sketch_answer(*peer, m); },
                  [&](const transport::Rumours& m) { on_rumours(*peer, m); },
+                 [&](transport::WantHistory& m) { on_history(*peer, m); },
+                 [&](transport::History& m) { on_history(*peer, m); },
                  [](const transport::Neighbour&) {},
                  [](const transport::Hello&) {},
                  [](const transport::Reject&) {},
              },
              message.body);
+}
+
+// ---- Histories: only passed on ----
+
+template <class Body>
+void Core::Impl::on_history(const Peer& peer, Body& body) {
+  const bool wanted = find(body.space, peer) && history_inbox.size() < history_inbox_max;
+  if (wanted) history_inbox.push_back({peer.name, std::move(body)});
+}
+
+std::vector<HistoryMessage> Core::take_history() { return std::exchange(impl_->history_inbox, {}); }
+
+void Core::send_history(HistoryMessage message) {
+  const auto slot = impl_->slots.find(message.peer);
+  if (slot == impl_->slots.end()) return;
+  const Peer& peer = *impl_->peers[slot->second];
+  const std::string& space =
+      std::visit([](const auto& body) -> const std::string& { return body.space; }, message.body);
+  if (!peer.alive || !impl_->find(space, peer)) return;
+  std::visit([&](auto& body) { impl_->send(peer, std::move(body), 0); }, message.body);
+}
+
+std::vector<std::string> Core::heard(const std::string& space) const {
+  std::vector<std::string> names;
+  const Replica* replica = impl_->find(space);
+  if (!replica) return names;
+  for (const auto& peer : impl_->peers) {
+    const Link* link = impl_->link_if(*replica, *peer);
+    if (peer->alive && link && impl_->hears(*peer, *replica, *link)) names.push_back(peer->name);
+  }
+  return names;
 }
 
 std::string Core::Impl::encode(std::uint64_t receiver, transport::Body body) const {

@@ -57,6 +57,7 @@ struct Core::Impl {
   std::vector<Replica*> to_flush;
   std::vector<Replica*> to_notify;
   std::vector<Notice> notices;
+  std::vector<HistoryMessage> history_inbox;
   std::map<std::string, Micros> limited;  // when something of this name last happened
   // (index, slot), may be over; the one that sent a chunk least recently is the first.
   std::vector<std::pair<std::uint32_t, std::uint32_t>> transfers_out;
@@ -244,6 +245,8 @@ struct Core::Impl {
   void tell_parted(Peer& peer);
   void turn_away(Peer& peer, transport::Neighbour::Step step);
   void lost_neighbour(Peer& peer);
+  template <class Body>
+  void on_history(const Peer& peer, Body& body);
   void on_rumours(Peer& peer, const transport::Rumours& message);
   void spread(const std::optional<Rumour>& rumour, std::uint32_t from);
   void tell_news();

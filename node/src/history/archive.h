@@ -67,8 +67,8 @@ class Archive {
   // An event that was applied; nothing when it is here already. What lies between it and the last
   // one of its writer is a gap. It is in memory until store().
   void add(const std::string& space, const EventPtr& event);
-  // The state of the space came to include `clock` otherwise: after what was added before, unless it
-  // is not known (`placed`) whether some of that came later.
+  // The state of the space came to include `clock` otherwise: after what was added before, unless
+  // it is not known (`placed`) whether some of that came later.
   void skip(const std::string& space, const Clock& clock, bool placed = true);
   // Writes what makes up whole chunks; with `all`, everything of this space, durably.
   Status store();

@@ -17,7 +17,8 @@ constexpr std::int64_t chunks_given_max = 256;  // are read for one answer
 constexpr std::size_t spans_renewed_max = 64;   // in one transaction
 
 Error not_wanted(const Event& event, const char* why) {
-  return make_error(ErrorCode::malformed, "a missing event, " + event.id().to_string() + ", " + why);
+  return make_error(ErrorCode::malformed,
+                    "a missing event, " + event.id().to_string() + ", " + why);
 }
 
 }  // namespace
@@ -202,9 +203,10 @@ Status Archive::close_gaps(Space& space, ChunkId hole, ChunkId next,
     const Writer& writer = space.writers.at(gap.writer);
     const auto last = static_cast<std::int64_t>(gap.last);
     const auto behind = static_cast<std::int64_t>(filled) + 1;
-    auto status = filled < gap.last
-                      ? statements_->narrow_gap.bind(1, behind).bind(2, writer.id).bind(3, last).run()
-                      : statements_->drop_gap.bind(1, writer.id).bind(2, last).run();
+    auto status =
+        filled < gap.last
+            ? statements_->narrow_gap.bind(1, behind).bind(2, writer.id).bind(3, last).run()
+            : statements_->drop_gap.bind(1, writer.id).bind(2, last).run();
     if (!status.ok()) return status;
     if (filled < gap.last || writer.last == gap.last) continue;
     status = statements_->put_stale.bind(1, writer.id).bind(2, behind).bind(3, behind).run();
@@ -280,8 +282,7 @@ Status Archive::renew_span(const Space& space, const Writer& writer, const Span&
     seen.advance(event.id());
   }
   const std::string bytes = encode_chunk(*events);
-  auto status = statements_->change_chunk
-                    .bind(1, chunk_checksum(span.chunk, space.id, bytes))
+  auto status = statements_->change_chunk.bind(1, chunk_checksum(span.chunk, space.id, bytes))
                     .bind_blob(2, bytes)
                     .bind(3, span.chunk)
                     .run();

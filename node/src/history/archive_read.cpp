@@ -355,7 +355,8 @@ Result<Heads> Archive::heads(const std::string& space) const {
                                       [&](const Gap& gap) { return gap.writer == replica; });
       auto old = stale(writer);
       if (!old.ok()) return std::move(old).error();
-      if (whole && !*old && writer.last > 0) heads.emplace(replica, ChainHead{writer.last, writer.link});
+      if (whole && !*old && writer.last > 0)
+        heads.emplace(replica, ChainHead{writer.last, writer.link});
     }
   }
   return heads;

@@ -128,6 +128,12 @@ struct Words {
     }
     return {};
   }
+  std::string operator()(const transport::WantHistory& want) const {
+    return "wants history of " + std::to_string(want.missing.size()) + " writers";
+  }
+  std::string operator()(const transport::History& history) const {
+    return "history: " + std::to_string(history.events.size()) + " events";
+  }
   std::string operator()(const transport::Rumours& rumours) const {
     constexpr const char* lives[] = {" is alive", " is suspected", " is dead"};
     std::string text;

@@ -71,4 +71,14 @@ struct Origin {
   Value value;
 };
 
+// Writes of which nobody here has the events: before the space kept its history, or taken over with
+// a state. What reads at a time is only known where none of these matter.
+struct MissingWrites {
+  ReplicaId writer;
+  Sequence first = 0;
+  Sequence last = 0;
+  Dot end() const { return {writer, last}; }
+  friend bool operator==(const MissingWrites&, const MissingWrites&) = default;
+};
+
 }  // namespace rejoin

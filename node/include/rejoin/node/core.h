@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "rejoin/crdt/document.h"
@@ -217,6 +218,12 @@ struct Dial {
   bool hang_up = false;  // it is no neighbour any more
 };
 
+// What members tell each other of the past. The core only passes it on: histories are not its own.
+struct HistoryMessage {
+  std::string peer;  // from, or to
+  std::variant<transport::WantHistory, transport::History> body;
+};
+
 struct MemberStatus {
   std::string name;
   std::string endpoint;
@@ -276,6 +283,9 @@ class Core {
   // does not enter itself again until it is started anew.
   Status remove_member(const std::string& member, const std::string& author, Now now);
 
+  // Nothing when the peer is not heard, or may not hear of that space.
+  void send_history(HistoryMessage message);
+
   // ---- Outputs ----
   std::vector<Send> take_sends();
   // Everything that waits to be durable, as one group commit; null when there is nothing, while one
@@ -285,6 +295,7 @@ class Core {
   std::vector<Notice> take_notices();
   // Who is to be dialled from now on, and who no more, where there is an overlay.
   std::vector<Dial> take_dials();
+  std::vector<HistoryMessage> take_history();
   // When tick() wants to be called next; microseconds::max() when never.
   std::chrono::microseconds next_deadline() const;
 
@@ -297,6 +308,8 @@ class Core {
   std::vector<AffinityCandidate> affinity_candidates() const;
   // With whom this node talks of its own accord.
   std::vector<std::string> neighbours() const;
+  // Peers that are heard and have this space.
+  std::vector<std::string> heard(const std::string& space) const;
   const CoreCounters& counters() const;
   const CoreOptions& options() const;
   // How much of `dot` is safe: durable here, and durable at which peers.

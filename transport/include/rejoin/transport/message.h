@@ -11,6 +11,7 @@
 #include "rejoin/crdt/clock.h"
 #include "rejoin/crdt/event.h"
 #include "rejoin/crdt/hash.h"
+#include "rejoin/crdt/history.h"
 #include "rejoin/crdt/result.h"
 
 namespace rejoin::transport {
@@ -28,6 +29,7 @@ inline constexpr std::size_t endpoint_bytes_max = 1024;
 inline constexpr std::size_t rumours_max = 1u << 12;  // of one Rumours message
 inline constexpr std::uint64_t rumour_number_max = std::uint64_t{1} << 62;
 inline constexpr std::size_t writers_enough_max = 1u << 12;  // of one Ack
+inline constexpr std::size_t missing_writes_max = 1u << 12;  // of one WantHistory
 inline constexpr std::size_t reject_reason_bytes_max = 1024;
 
 // What may name a node, a cluster or a space: 1 to name_bytes_max bytes of UTF-8 without control
@@ -169,6 +171,18 @@ struct Rumours {
   std::vector<Rumour> rumours;
 };
 
+// Asks one who keeps the history of a space for events that came to the sender's without them.
+struct WantHistory {
+  std::string space;
+  std::vector<MissingWrites> missing;
+};
+
+// The first of them in causal order; none when the sender has nothing to give.
+struct History {
+  std::string space;
+  std::vector<EventPtr> events;
+};
+
 // Why the sender will not talk: another protocol version or another cluster.
 struct Reject {
   ErrorCode code = ErrorCode::invalid_argument;
@@ -176,7 +190,7 @@ struct Reject {
 };
 
 using Body = std::variant<Hello, Summary, Digests, ClockReport, Events, Ack, Chunk, ChunkAck,
-                          Reject, Sketch, SketchAnswer, Neighbour, Rumours>;
+                          Reject, Sketch, SketchAnswer, Neighbour, Rumours, WantHistory, History>;
 
 struct Message {
   std::string cluster;            // nodes of different clusters do not mix
