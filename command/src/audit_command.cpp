@@ -78,7 +78,7 @@ int print(const std::string& directory, const std::vector<node::AuditedSpace>& s
   bool broken = false;
   for (const node::AuditedSpace& space : spaces) {
     std::uint64_t missing = 0;
-    for (const node::MissingWrites& writes : space.missing) {
+    for (const MissingWrites& writes : space.missing) {
       missing += writes.last - writes.first + 1;
     }
     std::cout << "space " << space.name << ": " << space.events << " events";
