@@ -393,8 +393,6 @@ void event_apply(benchmark::State& state) {
 }
 BENCHMARK(event_apply)->Arg(1000)->Arg(1)->ArgName("writes")->UseManualTime();
 
-// Appends a turn of 200 bytes to a session that has 1,000, each a transaction of its own, and reads
-// what an agent reads before it goes on: a summary and the last turns.
 rejoin::agent::Turn turn_number(int number) {
   rejoin::agent::Turn turn;
   turn.role = rejoin::agent::Role::assistant;
@@ -411,6 +409,7 @@ EventPtr append_turn(Replica& replica, const rejoin::agent::Turn& turn) {
   return transaction.commit();
 }
 
+// Appends 100 turns of 200 bytes to a session that has 1,000, each a transaction of its own.
 void append_turn_to_session_of_1000(benchmark::State& state) {
   constexpr int turns = 100;
   std::size_t bytes = 0;
@@ -433,6 +432,7 @@ void append_turn_to_session_of_1000(benchmark::State& state) {
 }
 BENCHMARK(append_turn_to_session_of_1000)->UseManualTime();
 
+// What an agent reads before it goes on: a summary and the last 20 turns.
 void context_of_session_of_1000(benchmark::State& state) {
   Replica replica(1);
   for (int i = 0; i < 1000; ++i) append_turn(replica, turn_number(i));

@@ -145,8 +145,8 @@ std::optional<ModelVersion> TrainingRunView::version(std::string_view name) cons
   }
   if (version.checkpoints.empty()) return std::nullopt;
   std::ranges::sort(version.checkpoints);
-  const auto repeated = std::ranges::unique(version.checkpoints);
-  version.checkpoints.erase(repeated.begin(), repeated.end());
+  version.checkpoints.erase(std::unique(version.checkpoints.begin(), version.checkpoints.end()),
+                            version.checkpoints.end());
   return version;
 }
 
