@@ -1170,7 +1170,8 @@ void World::join_delta(Peer& peer, const Peer& from, const Report& report) {
   const Delta delta = told ? from.document.delta_since(reader->clock) : from.document.whole();
   Clock base = told ? reader->clock : Clock();
   base.meet(from.document.clock());
-  if (!told || !base.includes(from.pruned)) {
+  // Or it has a subtree's removal that cannot be told alone.
+  if (!told || !base.includes(from.pruned) || !from.document.tells_since(reader->clock)) {
     require(delta.base.empty() || delta.base == base, "a delta's base is wrong");
     base = delta.base;
     if (delta.scope == Delta::Scope::whole) peer.pruned.join(from.pruned);
@@ -1423,7 +1424,8 @@ void World::join_compared(Peer& peer) {
   const std::optional<Delta> told = from.document.delta_of(
       compared.wanted, compared.seed, compared.listed, !seen || seen->lacks_retired);
   if (!told) {
-    require(retires_ || !compared.theirs.includes(from.pruned),
+    require(retires_ || !compared.theirs.includes(from.pruned) ||
+                !from.document.tells_since(compared.listed),
             "a comparison is too old for no reason");
     return;
   }

@@ -205,7 +205,7 @@ class Store {
   // ---- Joining (store_apply.cpp, store_delta.cpp) ----
   Result<Applied> apply(const Event& event);
   void replay(const Event& event, const Path& place);
-  bool tells_since(const Clock& base) const { return base.includes(floor_); }
+  bool tells_since(const Clock& base) const;
   Delta delta_since(const Clock& base) const;
   Delta whole(bool with_retired) const;
   // From where on what is missing can be told: all of it, when that has been forgotten.

@@ -99,6 +99,26 @@ std::size_t content_bytes(std::span<const Value> values) {
 
 }  // namespace
 
+// A subtree's removal takes along what told that something below it had been overwritten before.
+// And its clock does not name ids that were retired where it was written, but for those of which
+// something was left there. One who has an overwritten write of such an id would keep it.
+bool Store::tells_since(const Clock& base) const {
+  const auto names_all = [&](const SubtreeRemoval& removal, const Clock& ids) {
+    return std::ranges::all_of(ids, [&](const auto& entry) {
+      return removal.clock.get(entry.first) != 0 || entry.first == writers_[removal.dot.replica].id;
+    });
+  };
+  const auto may_spare = [&](const SubtreeRemoval& removal) {
+    // All that retired ids wrote is there.
+    const bool is_news =
+        !writers_[removal.dot.replica].retired && !base.includes(to_dot(removal.dot));
+    return is_news && !(names_all(removal, base) && names_all(removal, retired_));
+  };
+  if (!base.includes(floor_)) return false;
+  return REJOIN_MUTATED(subtree_removals_are_told_alone) ||
+         std::ranges::none_of(removals_, may_spare);
+}
+
 Clock Store::delta_base(const Clock& base) const {
   if (!tells_since(base)) return {};
   Clock known = base;

@@ -269,8 +269,8 @@ void Store::remove_subtree(NodeIndex index, bool keep_self) {
 
   Clock clock = clock_;
   if (writers_[self_].clock > 0) clock.set(self(), writers_[self_].clock);
-  // Of retired replicas those of which anything is here: what is not here goes by what took it
-  // away. And those that were named before.
+  // Of retired replicas those of which anything is here: of the others tells_since() knows. And
+  // those that were named before.
   for (const Writer_& writer : writers_) {
     if (writer.retired && !writer.index.empty() &&
         !REJOIN_MUTATED(subtree_removal_spares_the_retired)) {

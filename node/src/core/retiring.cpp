@@ -211,12 +211,16 @@ void Core::Impl::retire(Replica& replica) {
   replica.retired_at = now.monotonic;
   if (view == 0) return;
   const std::set<ReplicaId> present = present_ids(replica);
-  const auto may_go = [&](const ReplicaId& id) {
-    if (present.contains(id) && !REJOIN_MUTATED(living_ids_are_retired)) return false;
-    return replica.document.is_depended_on(id) || REJOIN_MUTATED(retired_unseen_by_any_event);
+  const Clock& clock_here = replica.document.clock();
+  const auto is_strange = [&](const auto& entry) {
+    return !present.contains(entry.first) || REJOIN_MUTATED(living_ids_are_retired);
   };
-  const auto strange = std::ranges::count_if(
-      replica.document.clock(), [&](const auto& entry) { return may_go(entry.first); });
+  const auto may_go = [&](const auto& entry) {
+    return is_strange(entry) && (replica.document.is_depended_on(entry.first) ||
+                                 REJOIN_MUTATED(retired_unseen_by_any_event));
+  };
+  replica.has_strangers = std::ranges::any_of(clock_here, may_go);
+  const auto strange = std::ranges::count_if(clock_here, is_strange);
   std::vector<Peer*> unknown;  // under which id they write
   for (const std::string& member : options.members) {
     if (member == options.name) continue;
@@ -227,8 +231,7 @@ void Core::Impl::retire(Replica& replica) {
     if (waits && link(replica, peer).writes_as.is_nil()) unknown.push_back(&peer);
   }
   // All of them may be theirs: asking costs more than naming them.
-  replica.has_strangers = strange > std::ssize(unknown);
-  if (!replica.has_strangers) return;
+  if (strange <= std::ssize(unknown)) return;
   forget_soon(replica);
   // What is missing comes with a report. Or somebody may be away for long.
   replica.retire_due = now.monotonic + pause_intervals * options.exchange_interval;
@@ -237,11 +240,13 @@ void Core::Impl::retire(Replica& replica) {
     if (peer.alive) ask(replica, peer, link(replica, peer));
     return;
   }
+  // Of others nothing is to be found out here.
+  if (!replica.has_strangers) replica.retire_due = never;
   const bool asks = !REJOIN_MUTATED(ids_are_retired_without_asking);
   Clock gone;
-  for (const auto& [id, last] : replica.document.clock()) {
-    if (!may_go(id)) continue;
-    if (!asks || replica.kept_to.get(id) == last) gone.set(id, last);
+  for (const auto& entry : clock_here) {
+    const auto& [id, last] = entry;
+    if (may_go(entry) && (!asks || replica.kept_to.get(id) == last)) gone.set(id, last);
   }
   retire(replica, gone);
 }

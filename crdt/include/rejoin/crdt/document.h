@@ -88,7 +88,9 @@ class Document {
   // all removals that prune() has forgotten: then delta.base is empty. `base` is of somebody who
   // has all that retired ids wrote.
   Delta delta_since(const Clock& base) const;
-  // Whether delta_since(base) is less than the whole state.
+  // Whether delta_since(base) is less than the whole state: not so where removals are forgotten
+  // that `base` does not include, nor where a subtree's removal that it does not include names not
+  // all ids in it (nor all retired ones): some of their writes may have been overwritten before it.
   bool tells_since(const Clock& base) const;
   // An upper estimate of the encoded size of delta_since(base), without building it.
   std::size_t delta_bytes_estimate(const Clock& base) const;
