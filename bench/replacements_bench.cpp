@@ -27,6 +27,7 @@ const std::vector<std::string> members{"a", "b", "c", "d", "e"};
 constexpr std::size_t evicted = 5;  // comes behind the members, and is none
 constexpr microseconds latency{1000};
 constexpr seconds pause_between{10};  // replacements
+constexpr seconds forget_after{20};   // a day by default; a node must live longer than that
 constexpr const char* space = "sessions";
 
 void must(bool holds, const char* what) {
@@ -50,6 +51,7 @@ class Cluster {
       if (name != options.name) options.peers.push_back(name);
     }
     options.members = members;
+    options.forget_after = forget_after;
     options.random_seed[0] = ++processes_;
     if (cores_.size() <= i) cores_.resize(i + 1);
     cores_[i] = std::make_unique<Core>(options, now());
