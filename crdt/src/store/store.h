@@ -208,7 +208,7 @@ class Store {
   bool tells_since(const Clock& base) const;
   Delta delta_since(const Clock& base) const;
   Delta whole(bool with_retired) const;
-  // From where on what is missing can be told: all of it, when that has been forgotten.
+  // From where on what is missing is told, where it can be (tells_since).
   Clock delta_base(const Clock& reported) const;
   std::size_t delta_bytes_estimate(const Clock& base) const;
   std::size_t whole_bytes_estimate() const;
