@@ -126,13 +126,20 @@ Heads verified(const std::string& directory) {
   return audited[0].heads;
 }
 
-TEST(NodeHistory, has_what_others_wrote) {
+// That know each other and keep the history of one space.
+struct TwoNodes {
+  TwoNodes() { connect_all({&a, &b}); }
+
   TempDirectory directory;
   Node a = must(Node::open(quick_options("a", directory.file("a"))));
   Node b = must(Node::open(quick_options("b", directory.file("b"))));
   Space at_a = must(a.open_space("s", with_history));
   Space at_b = must(b.open_space("s", with_history));
-  connect_all({&a, &b});
+};
+
+TEST(NodeHistory, has_what_others_wrote) {
+  TwoNodes nodes;
+  auto& [directory, a, b, at_a, at_b] = nodes;
   for (int i = 0; i < 50; ++i) {
     const Receipt receipt = commit(i % 2 == 0 ? at_a : at_b, i % 2 == 0 ? "ann" : "bob", "",
                                    [&](Transaction& t) { return t.root().reg("n").set(i); });
@@ -259,12 +266,8 @@ TEST(NodeHistory, versions_until_a_time_are_whole) {
 // Whoever feeds on a space misses nothing and hears of nothing before what it depends on, in
 // whatever portions, and goes on at another node.
 TEST(NodeHistory, feeds_everything_once_in_causal_order) {
-  TempDirectory directory;
-  Node a = must(Node::open(quick_options("a", directory.file("a"))));
-  Node b = must(Node::open(quick_options("b", directory.file("b"))));
-  Space at_a = must(a.open_space("s", with_history));
-  Space at_b = must(b.open_space("s", with_history));
-  connect_all({&a, &b});
+  TwoNodes nodes;
+  auto& [directory, a, b, at_a, at_b] = nodes;
   Receipt last;
   for (int i = 0; i < 60; ++i) {
     last = commit(i % 3 == 0 ? at_a : at_b, "", "",
