@@ -143,7 +143,7 @@ Dot dot_of(JsonFields& fields) {
   return {};
 }
 
-// How safe a write is to be; its dot is filled in later.
+// How safe something is to be; what it is is filled in later.
 Goal safety_of(JsonFields& fields) {
   JsonFields parts(fields.any("wait"), "wait");
   Goal goal;
@@ -367,7 +367,15 @@ Result<json> wait_token(Runtime& runtime, JsonFields& fields) {
 Result<json> wait_receipt(Runtime& runtime, JsonFields& fields) {
   const std::string space = open_space_of(runtime, fields);
   Goal goal = safety_of(fields);
-  goal.dot = dot_of(fields);
+  if (fields.has("token")) {
+    const CausalToken token = token_of(fields, "token");
+    if (fields.ok() && token.space() != space) {
+      fields.fail(make_error(ErrorCode::invalid_argument, "\"token\" is one of another space"));
+    }
+    goal.clock = token.clock();
+  } else {
+    goal.clock = made_safe_by(dot_of(fields), {});
+  }
   const auto timeout = timeout_of(fields);
   if (auto taken = fields.finish(); !taken) return taken.error();
   if (auto safe = runtime.wait(space, goal, timeout); !safe) return safe.error();
@@ -403,8 +411,8 @@ Result<json> apply(Runtime& runtime, JsonFields& fields) {
   if (!committed) return committed.error();
   const Dot dot = committed->event ? committed->event->id() : Dot{};
   json answer{{"dot", dot_json(dot)}, {"token", CausalToken(space, committed->clock).to_string()}};
-  if (!safety || !committed->event) return answer;
-  safety->dot = dot;
+  if (!safety) return answer;
+  safety->clock = made_safe_by(dot, committed->clock);
   if (auto safe = runtime.wait(space, *safety, left()); !safe) {
     answer["error"] = error_json(safe.error());  // the write stands: its dot goes with the error
   }

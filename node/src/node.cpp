@@ -15,22 +15,21 @@ namespace rejoin::node {
 
 // ---- Receipt ----
 
-Status Receipt::wait_until(const Goal& goal, std::chrono::milliseconds timeout) const {
-  if (dot_.sequence == 0) return {};  // nothing was written
+Status Receipt::wait_until(Goal goal, std::chrono::milliseconds timeout) const {
+  if (!runtime_) return {};
+  goal.clock = made_safe_by(dot_, token_.clock());
   return runtime_->wait(token_.space(), goal, timeout);
 }
 
 Status Receipt::wait_durable(std::chrono::milliseconds timeout) const {
   Goal goal;
   goal.kind = Goal::Kind::durable;
-  goal.dot = dot_;
   return wait_until(goal, timeout);
 }
 
 Status Receipt::wait_on_peers(std::size_t count, std::chrono::milliseconds timeout) const {
   Goal goal;
   goal.kind = Goal::Kind::on_peers;
-  goal.dot = dot_;
   goal.count = count;
   return wait_until(goal, timeout);
 }
@@ -38,7 +37,6 @@ Status Receipt::wait_on_peers(std::size_t count, std::chrono::milliseconds timeo
 Status Receipt::wait_on_peer(const std::string& peer, std::chrono::milliseconds timeout) const {
   Goal goal;
   goal.kind = Goal::Kind::on_peer;
-  goal.dot = dot_;
   goal.peer = peer;
   return wait_until(goal, timeout);
 }

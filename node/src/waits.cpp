@@ -34,16 +34,24 @@ std::string silence(const PeerStatus& peer) {
 
 }  // namespace
 
+Clock made_safe_by(const Dot& commit, const Clock& seen) {
+  if (commit.sequence == 0) return seen;
+  Clock only;
+  only.set(commit.replica, commit.sequence);
+  return only;
+}
+
 bool is_reached(const Core& core, const std::string& space, const Goal& goal) {
   switch (goal.kind) {
     case Goal::Kind::shown:
       return core.shows(space, goal.clock);
     case Goal::Kind::durable:
-      return core.durable_here(space, goal.dot);
+      return core.durable_here(space, goal.clock);
     case Goal::Kind::on_peers:
-      return goal.count == 0 || core.durable_at(space, goal.dot).size() >= goal.count;
+      return goal.clock.empty() || core.durable_at(space, goal.clock).size() >= goal.count;
     case Goal::Kind::on_peer: {
-      const auto peers = core.durable_at(space, goal.dot);
+      if (goal.clock.empty()) return true;
+      const auto peers = core.durable_at(space, goal.clock);
       return std::find(peers.begin(), peers.end(), goal.peer) != peers.end();
     }
     case Goal::Kind::own_id:
@@ -71,7 +79,7 @@ std::string how_far(const Core& core, const std::string& space, const Goal& goal
   }
 
   std::string text;
-  if (core.durable_here(space, goal.dot)) {
+  if (core.durable_here(space, goal.clock)) {
     text = "durable here";
   } else if (!storage_error.empty()) {
     text = "in memory only: the store refuses writes (" + storage_error + ")";
@@ -80,7 +88,7 @@ std::string how_far(const Core& core, const std::string& space, const Goal& goal
   }
   if (goal.kind == Goal::Kind::durable) return text;
 
-  const std::vector<std::string> holders = core.durable_at(space, goal.dot);
+  const std::vector<std::string> holders = core.durable_at(space, goal.clock);
   std::vector<std::string> silent;
   for (const PeerStatus& peer : status.peers) {
     const bool holds = std::find(holders.begin(), holders.end(), peer.name) != holders.end();

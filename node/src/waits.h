@@ -18,20 +18,21 @@ namespace rejoin::node {
 struct Goal {
   enum class Kind {
     shown,     // the space's clock includes `clock`
-    durable,   // `dot` survives a power loss here
-    on_peers,  // `dot` is durable at `count` peers
-    on_peer,   // `dot` is durable at `peer`
+    durable,   // all that `clock` includes survives a power loss here
+    on_peers,  // it is durable at `count` peers
+    on_peer,   // it is durable at `peer`
     own_id,    // the space keeps its replica id when it is written
     rights,    // `decrement` has something to do
   };
   Kind kind = Kind::shown;
   Clock clock;
-  Dot dot;
   std::size_t count = 0;
   std::string peer;
   const PatientDecrement* decrement = nullptr;  // changed with the core's lock held
 };
 
+// What has to be safe for a commit to be so: itself or, where nothing was written, what it saw.
+Clock made_safe_by(const Dot& commit, const Clock& seen);
 bool is_reached(const Core& core, const std::string& space, const Goal& goal);
 // How far it got, as a sentence for people. `storage_error`: why the disk refuses, if it does.
 std::string how_far(const Core& core, const std::string& space, const Goal& goal, Now now,

@@ -10,6 +10,7 @@
 
 #include "full_disk.h"
 #include "nodes.h"
+#include "rejoin/crdt/agent/session.h"
 #include "temp_directory.h"
 
 namespace rejoin::node {
@@ -128,6 +129,40 @@ TEST(NodeStorage, a_full_disk_keeps_commits_in_memory_until_there_is_room) {
   EXPECT_EQ(a.storage_error(), "");
   must(at_b.wait_for(receipt.token(), patience));
   EXPECT_EQ(get(at_b, "k"), Value("v"));
+}
+
+TEST(NodeStorage, what_is_there_already_is_acknowledged_only_when_it_is_safe) {
+  FullDisk disk;
+  TempDirectory directory;
+  Node a = must(Node::open(quick_options("a", directory.file("a"))));
+  Node b = must(Node::open(quick_options("b")));
+  connect_all({&a, &b});
+  Space at_a = must(a.open_space("s"));
+  Space at_b = must(b.open_space("s", {.durable = false}));
+  must(at_b.wait_for(must(set(at_a, "before", 1)).token(), patience));
+  const auto append_once = [](Transaction& transaction) {
+    agent::Turn turn;
+    turn.role = agent::Role::user;
+    turn.content = "hello";
+    turn.id = "t1";
+    const auto written = agent::SessionRef(transaction, "x").append_once(turn);
+    return written ? Status() : Status(written.error());
+  };
+
+  disk.set_full(true);
+  must(at_a.transact(append_once));
+  const Receipt repeated = must(at_a.transact(append_once));
+  ASSERT_EQ(repeated.dot().sequence, 0u) << "the turn is there";
+  auto stuck = repeated.wait_durable(milliseconds(300));
+  ASSERT_FALSE(stuck);
+  EXPECT_THAT(stuck.error().message, HasSubstr("in memory only"));
+  EXPECT_FALSE(repeated.wait_on_peer("b", milliseconds(0)));
+  EXPECT_FALSE(repeated.wait_on_peers(1, milliseconds(0)));
+
+  disk.set_full(false);
+  EXPECT_TRUE(repeated.wait_durable(patience));
+  EXPECT_TRUE(repeated.wait_on_peer("b", patience));
+  EXPECT_TRUE(repeated.wait_on_peers(1, patience));
 }
 
 TEST(NodeStorage, a_stop_on_a_full_disk_ends_and_costs_only_what_was_never_acknowledged) {

@@ -56,7 +56,7 @@ TEST(Node, an_exception_from_the_writer_passes_through_and_nothing_is_written) {
   EXPECT_EQ(get(space, "k"), Value(2));
 }
 
-TEST(Node, an_empty_transaction_needs_no_event_and_no_waiting) {
+TEST(Node, an_empty_transaction_in_an_empty_space_needs_no_event_and_no_waiting) {
   Node node = must(Node::open(quick_options("a")));
   Space space = must(node.open_space("s", ephemeral));
   const Receipt receipt = must(space.transact([](Transaction&) { return Status{}; }));

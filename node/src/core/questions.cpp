@@ -51,6 +51,12 @@ bool Core::durable_here(const std::string& space, const Dot& dot) const {
       .includes(dot);
 }
 
+bool Core::durable_here(const std::string& space, const Clock& writes) const {
+  return std::ranges::all_of(writes, [&](const auto& entry) {
+    return durable_here(space, Dot{entry.first, entry.second});
+  });
+}
+
 std::vector<std::string> Core::durable_at(const std::string& space, const Dot& dot) const {
   std::vector<std::string> names;
   const Replica* replica = impl_->find(space);
@@ -65,6 +71,18 @@ std::vector<std::string> Core::durable_at(const std::string& space, const Dot& d
   }
   if (REJOIN_MUTATED(receipt_waits_for_the_absent) && names.size() < impl_->options.peers.size()) {
     names.clear();
+  }
+  return names;
+}
+
+std::vector<std::string> Core::durable_at(const std::string& space, const Clock& writes) const {
+  std::vector<std::string> names;
+  for (const auto& peer : impl_->peers) names.push_back(peer->name);
+  for (const auto& [replica, sequence] : writes) {
+    const std::vector<std::string> holders = durable_at(space, Dot{replica, sequence});
+    std::erase_if(names, [&](const std::string& name) {
+      return std::ranges::find(holders, name) == holders.end();
+    });
   }
   return names;
 }

@@ -312,9 +312,11 @@ class Core {
   std::vector<std::string> heard(const std::string& space) const;
   const CoreCounters& counters() const;
   const CoreOptions& options() const;
-  // How much of `dot` is safe: durable here, and durable at which peers.
+  // Whether a write is safe here, and at which peers; of a clock, all that it includes.
   bool durable_here(const std::string& space, const Dot& dot) const;
+  bool durable_here(const std::string& space, const Clock& writes) const;
   std::vector<std::string> durable_at(const std::string& space, const Dot& dot) const;
+  std::vector<std::string> durable_at(const std::string& space, const Clock& writes) const;
   // Bytes held in buffers that peers can fill: must stay below the options' bounds.
   std::size_t buffered_bytes() const;
   // Internal consistency, and each document's own; for the simulator. O(state).

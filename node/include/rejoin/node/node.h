@@ -105,13 +105,14 @@ class CausalToken {
 class Receipt {
  public:
   Receipt() = default;  // as of an empty transaction
-  // The commit's name, its causal token and event. An empty transaction's receipt is satisfied at
-  // once.
+  // The commit's name and its causal token.
   const Dot& dot() const { return dot_; }
   const CausalToken& token() const { return token_; }
 
-  // Each waits until it holds. `timeout` says how far it got ("durable here and on 1 of 2 peers:
-  // virginia; silent: tokyo"), and why the disk refuses if it does; `closed` when the node stopped.
+  // Each waits until it holds of the commit; where nothing was written (what it would have written
+  // was there already), of all that the transaction saw. `timeout` says how far it got ("durable
+  // here and on 1 of 2 peers: virginia; silent: tokyo"), and why the disk refuses if it does;
+  // `closed` when the node stopped.
   Status wait_durable(std::chrono::milliseconds timeout) const;
   Status wait_on_peers(std::size_t count,
                        std::chrono::milliseconds timeout) const;  // durable there
@@ -119,7 +120,7 @@ class Receipt {
 
  private:
   friend class Space;
-  Status wait_until(const Goal& goal, std::chrono::milliseconds timeout) const;
+  Status wait_until(Goal goal, std::chrono::milliseconds timeout) const;
 
   Dot dot_;  // sequence 0: nothing was written
   CausalToken token_;
