@@ -12,6 +12,7 @@
 #include "admin_history.h"
 #include "admin_operations.h"
 #include "admin_watch.h"
+#include "clock_json.h"
 #include "counters.h"
 #include "json_fields.h"
 #include "metrics.h"
@@ -53,12 +54,6 @@ json error_json(const Error& error) {
 }
 
 // ---- What is said ----
-
-json clock_json(const Clock& clock) {
-  json object = json::object();
-  for (const auto& [replica, sequence] : clock) object[replica.to_string()] = sequence;
-  return object;
-}
 
 json dot_json(const Dot& dot) {
   if (dot.sequence == 0) return nullptr;

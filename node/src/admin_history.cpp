@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "clock_json.h"
 #include "history/queries.h"
 #include "json_fields.h"
 #include "named_path.h"
@@ -290,6 +291,7 @@ Result<json> answer_feed(Runtime& runtime, const std::string& space, JsonFields&
     json one = json::object();
     if (step.event) {
       one = event_json(step.event);
+      one["dependencies"] = clock_json(step.event->dependencies());
       for (const Written& write : writes_of(*step.event)) {
         one["writes"].push_back(write_json(write));
       }

@@ -372,6 +372,44 @@ TEST(NodeHistory, answers_on_the_admin_socket) {
   EXPECT_EQ(ask({{"command", "history"}, {"limit", 0}}).error().code, ErrorCode::out_of_range);
 }
 
+// Joined along each writer, the dependencies that a feed tells are what the writer had seen.
+TEST(NodeHistory, a_feed_on_the_admin_socket_tells_what_each_writer_had_seen) {
+  TwoNodes nodes;
+  auto& [directory, a, b, at_a, at_b] = nodes;
+  for (int i = 0; i < 12; ++i) {
+    Space& space = i % 4 < 2 ? at_a : at_b;
+    const Receipt last = must(set(space, "n", i));
+    if (i % 3 == 0) must((i % 4 < 2 ? at_b : at_a).wait_for(last.token(), patience));
+  }
+  const Receipt end = must(set(at_b, "end", true));
+  must(at_a.wait_for(end.token(), patience));
+  must(must(set(at_a, "end", true)).wait_durable(patience));
+
+  AdminClient client = must(AdminClient::connect(a.admin_socket()));
+  const auto ask = [&](nlohmann::json request) {
+    request["space"] = "s";
+    return must(client.call(request));
+  };
+  std::map<ReplicaId, Clock> seen;
+  std::size_t with_dependencies = 0;
+  const nlohmann::json steps = ask({{"command", "feed"}})["steps"];
+  ASSERT_EQ(steps.size(), 14u);
+  for (const auto& step : steps) {
+    const Dot event = must(Dot::parse(step["event"].get<std::string>()));
+    Clock& clock = seen[event.replica];
+    with_dependencies += step["dependencies"].empty() ? 0 : 1;
+    for (const auto& [replica, sequence] : step["dependencies"].items()) {
+      clock.set(must(ReplicaId::parse(replica)), sequence);
+    }
+    const auto token = must(CausalToken::parse(
+        ask({{"command", "at"}, {"version", "before:" + event.full_name()}})["token"]
+            .get<std::string>()));
+    EXPECT_EQ(token.clock(), clock) << event.full_name();
+    clock.advance(event);
+  }
+  EXPECT_GE(with_dependencies, 4u);
+}
+
 TEST(NodeHistory, a_policy_that_is_none_is_refused) {
   const auto unknown = NodeOptions::from_toml(
       "name = \"a\"\ndirectory = \"d\"\n[[spaces]]\nname = \"s\"\nhistory = \"some\"\n");
