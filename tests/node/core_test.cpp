@@ -236,6 +236,20 @@ TEST(Core, peers_come_and_go) {
               ElementsAre(Notice::Kind::peer_up, Notice::Kind::peer_down, Notice::Kind::peer_up));
 }
 
+TEST(Core, who_was_heard_last_is_named_first) {
+  World world(3);
+  world.add_mesh({"a", "b", "c"});
+  world.put("a", "k", 1);
+  ASSERT_TRUE(world.converge());
+  for (const auto& [cut, kept] : {std::pair("b", "c"), std::pair("c", "b")}) {
+    world.cut("a", cut);
+    world.run_for(2 * world.machine("a").options.exchange_interval);
+    EXPECT_EQ(world.core("a").heard("s"), (std::vector<std::string>{kept, cut}));
+    world.heal();
+    world.run_for(2 * world.machine("a").options.exchange_interval);
+  }
+}
+
 TEST(Core, peer_that_is_added_later_takes_part) {
   World w(14);
   w.add("a", {});

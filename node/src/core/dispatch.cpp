@@ -1,5 +1,6 @@
 // Messages in: what is dropped, and who hears it. Peers coming and going. Ticks.
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "core/impl.h"
@@ -148,13 +149,15 @@ void Core::send_history(HistoryMessage message) {
 }
 
 std::vector<std::string> Core::heard(const std::string& space) const {
-  std::vector<std::string> names;
   const Replica* replica = impl_->find(space);
-  if (!replica) return names;
+  std::vector<const Peer*> heard;
   for (const auto& peer : impl_->peers) {
-    const Link* link = impl_->link_if(*replica, *peer);
-    if (peer->alive && link && impl_->hears(*peer, *replica, *link)) names.push_back(peer->name);
+    const Link* link = replica ? impl_->link_if(*replica, *peer) : nullptr;
+    if (peer->alive && link && impl_->hears(*peer, *replica, *link)) heard.push_back(peer.get());
   }
+  std::ranges::stable_sort(heard, std::ranges::greater{}, &Peer::last_heard);
+  std::vector<std::string> names;
+  for (const Peer* peer : heard) names.push_back(peer->name);
   return names;
 }
 

@@ -308,7 +308,8 @@ class Core {
   std::vector<AffinityCandidate> affinity_candidates() const;
   // With whom this node talks of its own accord.
   std::vector<std::string> neighbours() const;
-  // Peers that are heard and have this space.
+  // Peers that are heard and have this space: those first that were heard last, since a peer that
+  // is cut off counts as heard until it has been silent for CoreOptions::peer_timeout.
   std::vector<std::string> heard(const std::string& space) const;
   const CoreCounters& counters() const;
   const CoreOptions& options() const;
