@@ -21,7 +21,9 @@ void add_demo_command(CLI::App& app, int& exit_code) {
       ->type_name("N")
       ->check(CLI::PositiveNumber);
   command
-      ->add_option("--report", options->report, "Where to write the picture of who knew what when")
+      ->add_option("--report", options->report,
+                   "Where to write the page that shows who knew what when, and what led to each "
+                   "answer")
       ->type_name("FILE")
       ->capture_default_str();
   command
@@ -36,12 +38,13 @@ void add_demo_command(CLI::App& app, int& exit_code) {
   command->footer(
       "The last line is \"converged: 3 nodes, S sessions, T turns, hash H\" and the exit code 0 "
       "when\n"
-      "every turn is on every node exactly once and in order, usage adds up, and the states are\n"
-      "equal to the last byte; otherwise it says what differs, and the exit code is 1.\n\n"
+      "every turn is on every node exactly once and in order, usage adds up, the states are equal\n"
+      "to the last byte, and every node's history has each turn by its author, is whole and gives\n"
+      "the same state again; otherwise it says what differs, and the exit code is 1.\n\n"
       "Examples:\n"
       "  rejoin demo\n"
       "  rejoin demo --input trajectories.jsonl.gz --report demo.html\n"
-      "  rejoin demo --keep /tmp/demo && rejoin inspect /tmp/demo/tokyo/store");
+      "  rejoin demo --keep /tmp/demo && rejoin audit verify /tmp/demo/tokyo/store");
   command->callback([options, &exit_code] {
     const auto converged = demo::run_demo(*options);
     exit_code = !converged ? fail(converged.error()) : *converged ? exit_done : exit_failed;

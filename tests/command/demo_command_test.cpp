@@ -7,6 +7,8 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -50,6 +52,33 @@ class DemoCommand : public testing::Test {
     arguments.insert(arguments.end(), {"--report", in_folder("report.html")});
     return run(std::move(arguments));
   }
+  // Each turn of the sample is there once, was written at one of the nodes, and saw only what
+  // stands before it.
+  static void expect_all_turns_lead_back(const std::string& page) {
+    const std::string begin = "id=\"data\">";
+    const std::size_t from = page.find(begin) + begin.size();
+    const auto data = nlohmann::json::parse(page.substr(from, page.find("</script>", from) - from));
+    const auto& events = data["events"];
+    std::set<std::string> ids;
+    std::set<std::size_t> nodes;
+    for (const auto& session : data["sessions"]) {
+      for (const std::size_t number : session["turns"]) {
+        const auto& event = events[number];
+        const std::size_t writer = event["writer"];
+        ids.insert(event["turn"]["id"]);
+        nodes.insert(data["writers"][writer]["node"].get<std::size_t>());
+        EXPECT_LT(event["seen"][writer], event["sequence"]);
+        for (std::size_t earlier = 0; earlier < events.size(); ++earlier) {
+          const auto& other = events[earlier];
+          const bool seen = event["seen"][other["writer"].get<std::size_t>()] >= other["sequence"];
+          EXPECT_TRUE(!seen || earlier < number);
+        }
+      }
+    }
+    EXPECT_EQ(ids.size(), 108u);
+    EXPECT_EQ(nodes.size(), 3u);
+    EXPECT_EQ(data["intervals"].size(), 2u);
+  }
   void expect_refusal(const Finished& finished, const std::string& names) const {
     EXPECT_EQ(finished.exit_code, 1);
     EXPECT_THAT(finished.err, StartsWith("rejoin: "));
@@ -74,6 +103,13 @@ TEST_F(DemoCommand, the_sample_lives_through_the_cut_and_the_kill) {
   EXPECT_THAT(page(), HasSubstr("<svg"));
   EXPECT_THAT(page(), HasSubstr("killed with -9"));
   EXPECT_THAT(page(), HasSubstr(hash));
+  expect_all_turns_lead_back(page());
+
+  EXPECT_THAT(finished.out, HasSubstr("\nhistory: on each node every turn by its author and node"));
+  EXPECT_EQ(run({"audit", "verify", in_folder("kept/virginia/store"), "--against",
+                 in_folder("kept/tokyo/store")})
+                .exit_code,
+            0);
 }
 
 TEST_F(DemoCommand, no_more_sessions_are_played_than_asked_for) {

@@ -124,14 +124,14 @@ Status Cluster::write_configurations(const std::string& directory) {
     config << "name = " << quoted(name_of(static_cast<Region>(i))) << "\n"
            << "cluster = \"demo\"\n"
            << "listen = \"tcp://127.0.0.1:" << node.port << "\"\n"
-           << "directory = " << quoted(node.directory + "/store") << "\n"
+           << "directory = " << quoted(store(static_cast<Region>(i))) << "\n"
            << "admin_socket = " << quoted(node.directory + "/admin.sock") << "\n\n"
            << "[peers]\n";
     for (std::size_t peer = 0; peer < region_count; ++peer) {
       if (peer == i) continue;
       config << region_names[peer] << " = \"tcp://127.0.0.1:" << nodes_[peer].port << "\"\n";
     }
-    config << "\n[[spaces]]\nname = " << quoted(space_name) << "\n";
+    config << "\n[[spaces]]\nname = " << quoted(space_name) << "\nhistory = \"full\"\n";
     config.close();
     if (problem || !config) {
       return make_error(ErrorCode::io, "cannot be written to; choose another folder with --keep",
@@ -185,6 +185,8 @@ std::string Cluster::last_words(Region region) const {
   }
   return last.empty() ? "(nothing in its log)" : last;
 }
+
+std::string Cluster::store(Region region) const { return nodes_[region].directory + "/store"; }
 
 Result<node::AdminClient> Cluster::connect(Region region) const {
   return node::AdminClient::connect(nodes_[region].directory + "/admin.sock");

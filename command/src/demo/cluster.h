@@ -27,6 +27,7 @@ class Cluster {
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
+  std::string store(Region region) const;  // the folder of the node's store and history
   Result<node::AdminClient> connect(Region region) const;
 
   void kill(Region region);       // -9

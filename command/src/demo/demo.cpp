@@ -8,19 +8,25 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iomanip>
 #include <iostream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "demo/audit.h"
 #include "demo/cluster.h"
+#include "demo/history.h"
+#include "demo/history_check.h"
 #include "demo/input.h"
 #include "demo/observer.h"
 #include "demo/plan.h"
 #include "demo/player.h"
 #include "demo/progress.h"
-#include "demo/report.h"
+#include "demo/report/page.h"
+#include "demo/report/story.h"
+#include "demo/report/table.h"
 #include "demo/verify.h"
 
 namespace rejoin::demo {
@@ -32,7 +38,9 @@ using std::chrono::steady_clock;
 constexpr auto look_interval = std::chrono::milliseconds(20);
 constexpr auto meet_within = std::chrono::seconds(20);
 constexpr auto agree_within = std::chrono::seconds(30);
-constexpr double killed_share = 0.4;  // of the middle third: how long virginia stays away
+constexpr auto history_within = std::chrono::seconds(20);
+constexpr Region historian = virginia;  // whose history the report is made from
+constexpr double killed_share = 0.4;    // of the middle third: how long virginia stays away
 constexpr std::size_t differences_shown = 10;
 
 volatile sig_atomic_t interrupted = 0;
@@ -159,37 +167,36 @@ class Demo {
     return outcome;
   }
 
-  // What differs once the nodes have had their time; nothing when all is well.
+  // After play(): watches no more. What differs now that the nodes have had their time; nothing
+  // when all is well.
   Result<std::vector<std::string>> check() {
+    observe_to_the_end();
     std::vector<std::string> found = std::move(disagreement_);
-    std::array<Json, region_count> exports;
+    std::array<std::future<Result<NodeCheck>>, region_count> checks;
     for (std::size_t i = 0; i < region_count; ++i) {
-      auto exported = export_of(static_cast<Region>(i));
-      if (!exported) return exported.error();
-      exports[i] = *std::move(exported);
-      for (const std::string& what : differences(exports[i], sessions_, plans_)) {
+      checks[i] = std::async(std::launch::async, &Demo::check_node, this, static_cast<Region>(i));
+    }
+    Json reference;
+    for (std::size_t i = 0; i < region_count; ++i) {
+      auto check = checks[i].get();
+      if (!check) return check.error();
+      if (i == 0) {
+        reference = check->sessions;
+      } else {
+        for (const std::string& place : differences_between(reference, check->sessions)) {
+          check->found.push_back("the export differs from " + std::string(region_names[0]) +
+                                 "'s at " + place);
+        }
+      }
+      for (const std::string& what : check->found) {
         found.push_back(std::string(region_names[i]) + ": " + what);
       }
-      if (i == 0) continue;
-      for (const std::string& place : differences_between(exports[0], exports[i])) {
-        found.push_back(std::string(region_names[i]) + ": the export differs from " +
-                        std::string(region_names[0]) + "'s at " + place);
-      }
+      if (i == historian) tell(*std::move(check));
     }
     return found;
   }
 
-  // After play(): what happened.
-  Story& finish_story() {
-    observer_.stop();
-    story_.end = player_.seconds();
-    story_.written = player_.written();
-    for (std::size_t i = 0; i < region_count; ++i) {
-      story_.samples[i] = observer_.samples(static_cast<Region>(i));
-    }
-    return story_;
-  }
-
+  Story& story() { return story_; }
   const std::string& hash() const { return hash_; }
   const Player& player() const { return player_; }
 
@@ -290,13 +297,82 @@ class Demo {
     }
   }
 
-  Result<Json> export_of(Region region) {
+  void observe_to_the_end() {
+    observer_.stop();
+    story_.end = player_.seconds();
+    story_.start_millis = player_.start_millis();
+    for (std::size_t i = 0; i < region_count; ++i) {
+      const auto region = static_cast<Region>(i);
+      story_.samples[i] = observer_.samples(region);
+      for (const NodeSample& sample : story_.samples[i]) {
+        if (const auto replica = ReplicaId::parse(sample.replica)) story_.homes[*replica] = region;
+      }
+    }
+  }
+
+  struct NodeCheck {
+    std::vector<std::string> found;
+    Json sessions;
+    History history;
+  };
+
+  Result<NodeCheck> check_node(Region region) const {
+    NodeCheck check;
+    const auto note = [&](std::vector<std::string> found) {
+      check.found.insert(check.found.end(), found.begin(), found.end());
+    };
+    auto sessions = state_of(region, "export");
+    if (!sessions) return sessions.error();
+    check.sessions = *std::move(sessions);
+    note(differences(check.sessions, sessions_, plans_));
+
+    auto history = whole_history(region);
+    if (!history) return history.error();
+    check.history = *std::move(history);
+    note(differences(check.history, player_.written(), story_.homes, sessions_, plans_));
+
+    const auto replayed = state_of(region, "at");
+    if (!replayed) return replayed.error();
+    for (const std::string& place : differences_between(check.sessions, *replayed)) {
+      note({"history: replayed, it differs from the state at " + place});
+    }
+    return check;
+  }
+
+  // What the report is told of the sessions.
+  void tell(NodeCheck check) {
+    story_.historian = historian;
+    story_.history = std::move(check.history);
+    for (const auto& [id, session] : check.sessions.items()) {
+      for (const Json& record : session.value("turns", Json::array())) {
+        if (record.is_string()) story_.conversations[id].push_back(record.get<std::string>());
+      }
+    }
+  }
+
+  // The sessions as they are ("export"), or as the history says they are ("at").
+  Result<Json> state_of(Region region, const std::string& command) const {
     auto client = cluster_.connect(region);
     if (!client) return client.error();
-    auto answer =
-        client->call({{"command", "export"}, {"space", space_name}, {"path", "/sessions"}});
+    Json request = {{"command", command}, {"space", space_name}, {"path", "/sessions"}};
+    if (command == "at") request["version"] = "now";
+    auto answer = client->call(request);
     if (!answer) return answer.error();
     return answer->at("json");
+  }
+
+  // A node may have learnt the state of others at once, and ask for the events behind it still.
+  Result<History> whole_history(Region region) const {
+    const auto deadline = steady_clock::now() + history_within;
+    for (;;) {
+      auto client = cluster_.connect(region);
+      if (!client) return client.error();
+      auto history = read_history(*client);
+      const bool whole =
+          history && history->missing() == 0 && history->events().size() >= player_.total();
+      if (!history || whole || steady_clock::now() > deadline) return history;
+      std::this_thread::sleep_for(look_interval);
+    }
   }
 
   const DemoOptions& options_;
@@ -325,25 +401,35 @@ Result<bool> play_and_report(const DemoOptions& options, std::vector<InputSessio
   if (auto ok = await_peers(cluster); !ok) return ok.error();
   Demo demo(options, std::move(sessions), cluster);
   if (auto ok = demo.play(); !ok) return ok.error();
-  Story& story = demo.finish_story();
   auto found = demo.check();
   if (!found) return found.error();
   if (auto ok = cluster.stop(); !ok) found->push_back(ok.error().to_string());
+  auto audit = audit_histories(cluster);
+  if (!audit) return audit.error();
+  found->insert(found->end(), audit->found.begin(), audit->found.end());
 
+  Story& story = demo.story();
   const bool converged = found->empty();
+  if (converged) {
+    story.history_outcome = "history: on each node every turn by its author and node, " +
+                            std::to_string(audit->chains) +
+                            " hash chains that hold, and the state again when it is replayed";
+  }
   story.outcome = converged
                       ? "converged: 3 nodes, " + std::to_string(story.sessions) + " sessions, " +
                             std::to_string(story.turns) + " turns, hash " + demo.hash()
                       : "not converged: " + std::to_string(found->size()) + " differences";
   report << render_page(story);
   report.close();
-  if (!report) return make_error(ErrorCode::io, "the picture cannot be written", options.report);
+  if (!report) return make_error(ErrorCode::io, "the page cannot be written", options.report);
 
   std::cout << std::fixed << std::setprecision(1) << "played in " << story.end << " s; "
             << demo.player().repeated_count()
             << " writes lost their answer when virginia was killed and were repeated, of which "
             << demo.player().found_count() << " were there already\n\n"
-            << render_table(rows_of(story)) << "\nwho knew what when: " << options.report << "\n";
+            << render_table(rows_of(story))
+            << "\nwho knew what when, and what led to each answer: " << options.report << "\n";
+  if (converged) std::cout << story.history_outcome << "\n";
   for (std::size_t i = 0; i < found->size() && i < differences_shown; ++i) {
     std::cout << (*found)[i] << "\n";
   }
@@ -362,7 +448,7 @@ Result<bool> run_demo(const DemoOptions& options) {
   std::ofstream report(options.report, std::ios::trunc);
   if (!report) {
     return make_error(ErrorCode::io,
-                      "the picture cannot be written there; name another file with --report",
+                      "the page cannot be written there; name another file with --report",
                       options.report);
   }
   const CatchInterrupts catch_interrupts;

@@ -18,6 +18,7 @@ Result<NodeSample> ask_status(node::AdminClient& client) {
     for (const Json& space : answer->at("spaces")) {
       if (space.at("name") != space_name) continue;
       NodeSample sample;
+      sample.replica = space.at("replica").get<std::string>();
       sample.clock = space.at("clock").get<std::map<std::string, std::uint64_t>>();
       sample.hash = space.at("hash").get<std::string>();
       for (const Json& peer : space.at("peers")) {
@@ -51,6 +52,7 @@ NodeSample add_up(const std::vector<NodeSample>& samples) {
   }
   if (samples.empty()) return sum;
   sum.seconds = samples.back().seconds;
+  sum.replica = samples.back().replica;
   sum.clock = samples.back().clock;
   sum.hash = samples.back().hash;
   sum.lag = samples.back().lag;

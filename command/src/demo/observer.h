@@ -19,6 +19,7 @@ namespace rejoin::demo {
 // What a node says of itself at one moment.
 struct NodeSample {
   double seconds = 0;
+  std::string replica;                         // under which it writes
   std::map<std::string, std::uint64_t> clock;  // replica id -> writes
   std::string hash;
   std::uint64_t lag = 0;        // writes that the peer furthest behind is not known to have

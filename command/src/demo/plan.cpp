@@ -1,5 +1,7 @@
 #include "demo/plan.h"
 
+#include "rejoin/crdt/limits.h"
+
 namespace rejoin::demo {
 namespace {
 
@@ -92,6 +94,24 @@ std::vector<SessionPlan> make_plan(const std::vector<InputSession>& sessions) {
     plans.back().usage = plan_usage(sessions[number].turns);
   }
   return plans;
+}
+
+std::string author_of(const InputSession& session, std::size_t turn_index) {
+  const agent::Turn& turn = session.turns[turn_index];
+  const auto named = [&](const std::string& name) {
+    const bool fits = !name.empty() && name.size() <= limits::author_bytes_max;
+    return fits ? name : std::string(agent::to_string(turn.role));
+  };
+  switch (turn.role) {
+    case agent::Role::user:
+      return named(session.user);
+    case agent::Role::assistant:
+      return "agent";
+    case agent::Role::tool:
+      return named(turn.name);
+    default:
+      return named("");
+  }
 }
 
 std::string turn_id(const InputSession& session, std::size_t turn_index) {

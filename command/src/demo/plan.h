@@ -48,6 +48,9 @@ struct SessionPlan {
 // in tokyo already, and of shared ones, whose other region is on the far side of the cut.
 std::vector<SessionPlan> make_plan(const std::vector<InputSession>& sessions);
 
+// Who asks for a turn to be written: the user by name, the agent, a tool, the system.
+std::string author_of(const InputSession& session, std::size_t turn_index);
+
 // The id of a turn: its session and number.
 std::string turn_id(const InputSession& session, std::size_t turn_index);
 

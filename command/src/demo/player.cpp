@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "rejoin/node/node.h"
-
 namespace rejoin::demo {
 namespace {
 
@@ -76,6 +74,13 @@ Json operations_of(const InputSession& session, std::size_t index, Region region
   return operations;
 }
 
+// Why the write is out of the ordinary.
+std::string note_of(bool repeat, std::optional<Region> from) {
+  if (repeat) return "sent again: the answer was lost";
+  if (from) return "handed over from " + std::string(region_names[*from]);
+  return "";
+}
+
 }  // namespace
 
 Player::Player(const Cluster& cluster, const std::vector<InputSession>& sessions,
@@ -84,6 +89,7 @@ Player::Player(const Cluster& cluster, const std::vector<InputSession>& sessions
       sessions_(sessions),
       plans_(plans),
       phase_seconds_(phase_seconds),
+      start_millis_(now_millis()),
       carried_(sessions.size()) {
   for (const InputSession& session : sessions) total_ += session.turns.size();
 }
@@ -187,7 +193,8 @@ Player::Outcome Player::write_turn(Clients& clients, Task& task) {
 
   Json request = {{"command", "apply"},
                   {"space", space_name},
-                  {"author", region_names[turn.region]},
+                  {"author", author_of(session, turn.index)},
+                  {"note", note_of(task.repeat, enters_region ? carried.region : std::nullopt)},
                   {"wait", {{"durable", true}}},
                   {"timeout_ms", std::chrono::milliseconds(node_timeout).count()},
                   {"ops", operations_of(session, turn.index, turn.region, plan.usage[turn.index],
@@ -238,21 +245,15 @@ Player::Outcome Player::write_turn(Clients& clients, Task& task) {
 
 Status Player::record(const Task& task, const Json& answer) {
   const PlannedTurn& turn = (*task.stream)[task.next];
-  WrittenTurn written{task.session, turn.index, turn.region, "", 0, seconds()};
-  const auto token = node::CausalToken::parse(answer.value("token", ""));
-  if (!token) return token.error();
-  const auto dot = answer.find("dot");
-  std::lock_guard lock(mutex_);
-  std::string& replica = replicas_[turn.region];
-  if (dot != answer.end() && dot->is_object()) {
-    replica = dot->value("replica", "");
-    written.sequence = dot->value("sequence", std::uint64_t{0});
-  } else if (const auto id = ReplicaId::parse(replica)) {  // it was there already
-    written.sequence = token->clock().get(*id);
-    ++found_;
+  WrittenTurn written{task.session, turn.index, turn.region, std::nullopt};
+  if (const auto dot = answer.find("dot"); dot != answer.end() && dot->is_object()) {
+    const auto replica = ReplicaId::parse(dot->value("replica", ""));
+    if (!replica) return replica.error();
+    written.event = Dot{*replica, dot->value("sequence", Sequence{0})};
   }
-  written.replica = replica;
-  written_.push_back(std::move(written));
+  std::lock_guard lock(mutex_);
+  if (!written.event) ++found_;
+  written_.push_back(written);
   return {};
 }
 

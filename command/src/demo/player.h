@@ -17,6 +17,7 @@
 #include "demo/cluster.h"
 #include "demo/input.h"
 #include "demo/plan.h"
+#include "rejoin/crdt/id.h"
 
 namespace rejoin::demo {
 
@@ -25,11 +26,9 @@ struct WrittenTurn {
   std::size_t session = 0;
   std::size_t index = 0;
   Region region = frankfurt;
-  // The write that carries it, as the node named it; for a turn that turned out to be there
-  // already, the node's last write at that time.
-  std::string replica;
-  std::uint64_t sequence = 0;
-  double seconds = 0;  // when, since the player was made
+  // The event that carries it, as the node named it; nothing for a turn that turned out to be there
+  // already when it was repeated.
+  std::optional<Dot> event;
 };
 
 // Plays one phase after the other with a pool of clients. A client that loses its node puts what it
@@ -52,7 +51,8 @@ class Player {
   // Writes that lost their answer and were repeated; and those of them that were there already.
   std::size_t repeated_count() const;
   std::size_t found_count() const;
-  double seconds() const;  // since the player was made
+  double seconds() const;                                       // since the player was made
+  std::uint64_t start_millis() const { return start_millis_; }  // when that was, in Unix time
 
   // After end() only.
   const std::vector<WrittenTurn>& written() const { return written_; }
@@ -86,6 +86,7 @@ class Player {
   const std::vector<SessionPlan>& plans_;
   const double phase_seconds_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const std::uint64_t start_millis_;
   std::size_t total_ = 0;
   // Of handed sessions. Only one client plays such a session at a time.
   std::vector<Carried> carried_;
@@ -98,7 +99,6 @@ class Player {
   std::vector<WrittenTurn> written_;
   std::size_t repeated_ = 0;
   std::size_t found_ = 0;
-  std::array<std::string, region_count> replicas_;  // of the last acknowledged write
   std::size_t phase_turns_ = 0;
   std::size_t phase_claimed_ = 0;
   std::chrono::steady_clock::time_point phase_start_;

@@ -50,4 +50,11 @@ std::string page_head(std::string_view title, std::string_view style) {
       .append("</style></head>");
 }
 
+std::string data_element(std::string_view json) {
+  std::string element = "<script type=\"application/json\" id=\"data\">";
+  // Within a script element only "<" could be read as markup.
+  for (const char c : json) c == '<' ? element += "\\u003c" : element += c;
+  return element.append("</script>\n");
+}
+
 }  // namespace rejoin::command

@@ -13,4 +13,7 @@ std::string escaped(std::string_view text);
 // for what lies between, --faint for what is less important, --alarm for what went wrong.
 std::string page_head(std::string_view title, std::string_view style);
 
+// JSON text as an element for the page's script, which reads it by the id "data".
+std::string data_element(std::string_view json);
+
 }  // namespace rejoin::command

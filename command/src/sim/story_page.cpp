@@ -151,13 +151,10 @@ std::string story_page(const simulation::Scenario& scenario, const Recording& re
   const std::string title = scenario.name + ", seed " + std::to_string(result.seed);
   std::string page = page_head("Rejoin: " + title, style);
   page += "<body>\n<header><h1>" + escaped(title) + "</h1><p id=\"verdict\">" + verdict(result) +
-          "</p></header>\n<script type=\"application/json\" id=\"data\">";
-  // Within a script element only "<" could be read as markup.
-  for (const char c :
-       data_of(scenario, recording, result).dump(-1, ' ', false, json::error_handler_t::replace)) {
-    c == '<' ? page += "\\u003c" : page += c;
-  }
-  return page.append("</script>\n").append(story_html()).append("</body></html>\n");
+          "</p></header>\n" +
+          data_element(data_of(scenario, recording, result)
+                           .dump(-1, ' ', false, json::error_handler_t::replace));
+  return page.append(story_html()).append("</body></html>\n");
 }
 
 bool write_story(const simulation::Scenario& scenario, const std::string& path) {

@@ -1,9 +1,10 @@
+#include "demo/report/picture.h"
+
 #include <algorithm>
 #include <array>
 #include <iomanip>
 #include <sstream>
 
-#include "demo/report.h"
 #include "page/page.h"
 
 namespace rejoin::demo {
@@ -14,11 +15,10 @@ constexpr double left = 110;
 constexpr double right = 20;
 constexpr double width = 1100;
 constexpr double top = 34;
-constexpr double panel = 150;
-constexpr double gap = 26;
+constexpr double panel = 100;
+constexpr double gap = 24;
 constexpr double bottom = 44;
 constexpr double height = top + region_count * (panel + gap) + bottom;
-constexpr std::array<std::string_view, region_count> colours = {"#4c78a8", "#f2a33a", "#59a673"};
 
 using command::escaped;
 
@@ -30,6 +30,8 @@ class Picture {
 
   std::string draw() {
     out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << width << " " << height
+         << "\" data-left=\"" << left << "\" data-right=\"" << width - right << "\" data-seconds=\""
+         << std::setprecision(3) << seconds_ << std::setprecision(1)
          << "\" role=\"img\" aria-label=\"Turns known to each node over time\">\n"
          << "<defs><pattern id=\"cut\" width=\"8\" height=\"8\" patternTransform=\"rotate(45)\" "
             "patternUnits=\"userSpaceOnUse\"><rect width=\"8\" height=\"8\" fill=\"#8881\"/>"
@@ -61,7 +63,8 @@ class Picture {
 
   void draw_panel(Region region) {
     out_ << "<rect x=\"" << left << "\" y=\"" << base(region) - panel << "\" width=\""
-         << width - left - right << "\" height=\"" << panel << "\" class=\"panel\"/>\n";
+         << width - left - right << "\" height=\"" << panel << "\" class=\"panel\" data-node=\""
+         << +region << "\"/>\n";
     text(left - 10, base(region) - panel / 2 - 4, "name", region_names[region]);
     text(left - 10, base(region) - panel + 10, "tick", std::to_string(story_.turns));
     text(left - 10, base(region), "tick", "0");
@@ -97,7 +100,7 @@ class Picture {
         for (std::size_t i = 0; i < end; ++i) sum += at.turns[i];
         return y(region, sum);
       };
-      out_ << "<path fill=\"" << colours[origin] << "\" d=\"M" << x(run.front().seconds) << ","
+      out_ << "<path fill=\"" << node_colours[origin] << "\" d=\"M" << x(run.front().seconds) << ","
            << up_to(run.front(), origin + 1);
       for (const Knowledge& at : run) out_ << "H" << x(at.seconds) << "V" << up_to(at, origin + 1);
       for (auto at = run.rbegin(); at != run.rend(); ++at) {
@@ -107,11 +110,9 @@ class Picture {
     }
   }
 
-  // What was acknowledged anywhere: the distance down to the areas is what this node did not know.
+  // What was written anywhere: the distance down to the areas is what this node did not know.
   void draw_written(Region region) {
-    std::vector<double> times;
-    for (const WrittenTurn& turn : story_.written) times.push_back(turn.seconds);
-    std::ranges::sort(times);
+    const std::vector<double> times = turn_times(story_);
     out_ << "<path class=\"written\" d=\"M" << x(0) << "," << y(region, 0);
     double drawn_at = -1;
     for (std::size_t i = 0; i < times.size(); ++i) {
@@ -172,42 +173,8 @@ class Picture {
   std::ostringstream out_;
 };
 
-constexpr std::string_view style = R"css(
-body { max-width: 1140px; margin: 2em auto; padding: 0 1em; }
-h1 { font-size: 1.4em; margin-bottom: 0; }
-svg { width: 100%; height: auto; }
-svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
-.panel { fill: var(--panel); stroke: var(--line); }
-svg .name { font-size: 15px; font-weight: 600; text-anchor: end; }
-svg .tick { text-anchor: end; fill: var(--faint); }
-svg .tick-x { text-anchor: middle; fill: var(--faint); }
-svg .note { font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
-svg .moment-label { text-anchor: middle; }
-.moment { stroke: var(--faint); stroke-dasharray: 2 4; }
-.written { fill: none; stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 5 3; }
-.key { display: inline-block; width: 0.9em; height: 0.9em; margin: 0 0.3em 0 1em;
-       vertical-align: -0.1em; }
-pre { background: var(--panel); padding: 1em; overflow-x: auto; }
-)css";
-
 }  // namespace
 
-std::string render_page(const Story& story) {
-  std::ostringstream out;
-  out << command::page_head("Rejoin: who knew what when", style) << "<body>\n"
-      << "<h1>Who knew what when</h1>\n<p>" << story.sessions << " agent sessions with "
-      << story.turns << " turns (" << escaped(story.input)
-      << "), written in three regions that were cut apart, killed and brought back. Each panel "
-         "shows the turns that one node knew, by the region they were written in:";
-  for (std::size_t i = 0; i < region_count; ++i) {
-    out << "<span class=\"key\" style=\"background:" << colours[i] << "\"></span>"
-        << region_names[i];
-  }
-  out << ". The dashed line is what had been acknowledged to some client anywhere; the space "
-         "between it and the coloured areas is what the node did not know yet.</p>\n"
-      << Picture(story).draw() << "<pre>" << escaped(render_table(rows_of(story))) << "\n"
-      << escaped(story.outcome) << "</pre>\n</body></html>\n";
-  return out.str();
-}
+std::string draw_picture(const Story& story) { return Picture(story).draw(); }
 
 }  // namespace rejoin::demo
