@@ -62,6 +62,7 @@ a.row:hover { background: var(--panel); text-decoration: none !important; }
          overflow: hidden; }
 .chip { display: inline-block; padding: 0 6px; margin: 2px 4px 0 0; font-size: 12.5px;
         border: 1px solid var(--line); border-radius: 9px; }
+button.chip { font: inherit; font-size: 12.5px; color: inherit; background: none; cursor: pointer; }
 .dot { display: inline-block; width: 0.75em; height: 0.75em; border-radius: 50%;
        margin: 0 0.3em 0 0; vertical-align: -0.02em; }
 .content { white-space: pre-wrap; max-height: 38vh; overflow-y: auto; margin: 6px 0;
