@@ -263,6 +263,8 @@ void Runtime::stop() {
   watches_.stop();
   close_transport();
   storage_.reset();
+  const auto lock = lock_core();
+  archive_.reset();
 }
 
 // ---- Callers ----
@@ -326,8 +328,10 @@ Result<Committed> Runtime::transact(const std::string& space, const std::string&
   return committed;
 }
 
-Result<const history::Archive*> Runtime::archive_of(const std::string& space) const {
+Result<std::shared_ptr<const history::Archive>> Runtime::archive_of(
+    const std::string& space) const {
   const auto lock = share_core();
+  if (closing_) return make_error(ErrorCode::closed, "the node has stopped");
   const auto found = spaces_.find(space);
   if (found == spaces_.end()) return make_error(ErrorCode::not_found, nothing_open(space));
   if (!archive_ || !found->second.history.value_or(false)) {
@@ -336,7 +340,7 @@ Result<const history::Archive*> Runtime::archive_of(const std::string& space) co
                       "configuration of this node",
                       "space " + space);
   }
-  return static_cast<const history::Archive*>(archive_.get());
+  return std::shared_ptr<const history::Archive>(archive_);
 }
 
 Status Runtime::answer_requests(const std::string& space, const AnswerRule& rule) {

@@ -82,8 +82,9 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
                                      const std::string& note, std::chrono::milliseconds timeout);
   Status answer_requests(const std::string& space, const AnswerRule& rule);
   void stop_answering(const std::string& space, const Path& counter);
-  // The archive, where this space keeps its history; valid until the runtime ends.
-  Result<const history::Archive*> archive_of(const std::string& space) const;
+  // The archive, where this space keeps its history. Its file is closed when the node has stopped
+  // and nobody holds it any more.
+  Result<std::shared_ptr<const history::Archive>> archive_of(const std::string& space) const;
   void read(const std::string& space, const std::function<void(const Document&)>& look) const;
   Status wait(const std::string& space, const Goal& goal, std::chrono::milliseconds timeout);
 
@@ -165,8 +166,8 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   std::string set_aside_store_;
   std::string listen_endpoint_;
   std::unique_ptr<Storage> storage_;  // disk thread, once started
-  // There once a space keeps its history, until the end. Set before a batch brings any for it.
-  std::unique_ptr<history::Archive> archive_;
+  // There once a space keeps its history, until stop(). Set before a batch brings any for it.
+  std::shared_ptr<history::Archive> archive_;
   std::unique_ptr<history::Exchange> exchange_;  // beside it, once the node talks with others
   // Used by the network thread; from others wake() and counters(), under the mutex because stop()
   // closes it.

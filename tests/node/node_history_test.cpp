@@ -263,6 +263,20 @@ TEST(NodeHistory, versions_until_a_time_are_whole) {
   EXPECT_EQ(must(space.version_until(HybridTime{~std::uint64_t{0}})), two.token().clock());
 }
 
+// What still holds a receipt or a space of the node that stopped does not keep its files.
+TEST(NodeHistory, lets_another_node_go_on_after_a_stop) {
+  TempDirectory directory;
+  Node stopped = must(Node::open(quick_options("a", directory.path())));
+  Space before = must(stopped.open_space("s", with_history));
+  const Receipt receipt =
+      commit(before, "ann", "", [](Transaction& t) { return t.root().reg("k").set(1); });
+  stopped.stop();
+  EXPECT_EQ(before.history(Path()).error().code, ErrorCode::closed);
+  EXPECT_EQ(before.at(receipt.token().clock()).error().code, ErrorCode::closed);
+  Node node = must(Node::open(quick_options("a", directory.path())));
+  EXPECT_THAT(must(must(node.open_space("s")).history(Path())), SizeIs(1));
+}
+
 // Whoever feeds on a space misses nothing and hears of nothing before what it depends on, in
 // whatever portions, and goes on at another node.
 TEST(NodeHistory, feeds_everything_once_in_causal_order) {
