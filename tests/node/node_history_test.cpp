@@ -80,6 +80,44 @@ TEST(NodeHistory, tells_who_wrote_what_and_how_it_stood) {
   EXPECT_EQ(differences[1].before, "");
 }
 
+// What one writer appended in several commits has consecutive dots.
+TEST(NodeHistory, tells_which_commit_each_element_is_owed_to) {
+  TempDirectory directory;
+  Node node = must(Node::open(quick_options("a", directory.path())));
+  const auto append = [&](Space& space, const std::string& note, std::vector<const char*> words) {
+    return commit(space, "ann", note, [&](Transaction& t) -> Status {
+      for (const char* word : words) {
+        if (auto ok = t.root().list("words").push(word); !ok) return ok;
+      }
+      return {};
+    });
+  };
+  const auto write = [&](Space& space, const std::string& note, std::string_view text) {
+    return commit(space, "ann", note, [&](Transaction& t) {
+      return t.root().text("text").insert(t.root().text("text").size(), text);
+    });
+  };
+  Space space = must(node.open_space("s", {.durable = true}));
+  append(space, "unseen", {"a"});
+  append(space, "unseen", {"b"});
+  space = must(node.open_space("s", with_history));
+  append(space, "one", {"c", "d"});
+  append(space, "two", {"e"});
+  write(space, "three", "gr\u00fc\u00df");
+  write(space, "four", "e!");
+
+  std::vector<std::string> told;
+  for (const char* place : {"/list:words", "/text:text"}) {
+    for (const Reason& reason : must(space.why(path(place)))) {
+      told.push_back(std::to_string(reason.origin.at) + "+" + std::to_string(reason.origin.count) +
+                     " " + std::string(reason.origin.value.as_string()) + " " +
+                     std::string(reason.event ? reason.event->note() : "?"));
+    }
+  }
+  EXPECT_THAT(told, ElementsAre("0+2 a ?", "2+2 c one", "4+1 e two", "0+4 gr\u00fc\u00df three",
+                                "4+2 e! four"));
+}
+
 TEST(NodeHistory, is_kept_over_restarts_and_checkpoints) {
   TempDirectory directory;
   std::vector<Clock> versions;

@@ -47,26 +47,23 @@ void Store::add_origins(NodeIndex index, std::vector<Step>& steps, std::vector<O
   with_existing_sequence(n, [&](const auto& sequence) {
     std::size_t at = 0;
     sequence.for_each_live(0, sequence.live_count(), [&](const auto& piece) {
-      const ElementId id = sequence.element_at(piece.id);
-      Origin origin{Path(steps),
-                    to_dot({id.replica, id.sequence}),
-                    static_cast<Sequence>(piece.count),
-                    at,
-                    {}};
-      at += static_cast<std::size_t>(piece.count);
       if constexpr (requires { piece.content[0].is_null(); }) {
-        origin.value = piece.content[0];
+        for (std::uint64_t i = 0; i < piece.count; ++i) {
+          const ElementId id = sequence.element_at(piece.id.plus(i));
+          out.push_back(
+              {Path(steps), to_dot({id.replica, id.sequence}), 1, at++, piece.content[i]});
+        }
       } else {
-        origin.value = Value(std::string_view(piece.content));
-      }
-      if (!out.empty() && n.type != Type::text && goes_on(out.back(), origin)) {
-        out.back().count += origin.count;
-      } else if (!out.empty() && goes_on(out.back(), origin)) {
-        out.back().count += origin.count;
-        out.back().value = Value(std::string(out.back().value.as_string()) +
-                                 std::string(origin.value.as_string()));
-      } else {
-        out.push_back(std::move(origin));
+        Origin origin{Path(steps), to_dot({piece.id.replica, piece.id.sequence}), piece.count, at,
+                      Value(std::string_view(piece.content))};
+        at += static_cast<std::size_t>(piece.count);
+        if (!out.empty() && goes_on(out.back(), origin)) {
+          out.back().count += origin.count;
+          out.back().value = Value(std::string(out.back().value.as_string()) +
+                                   std::string(origin.value.as_string()));
+        } else {
+          out.push_back(std::move(origin));
+        }
       }
     });
   });

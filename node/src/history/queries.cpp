@@ -34,6 +34,52 @@ std::optional<Value> value_of(const EventPtr& event, const Dot& dot) {
   return std::nullopt;
 }
 
+bool has(const Event& event, const Dot& dot) {
+  return event.writer() == dot.replica && event.first() <= dot.sequence &&
+         dot.sequence <= event.last();
+}
+
+// How many of the writes of an origin are one event's, or, without an event, missing together.
+Result<Sequence> made_together(const Archive& archive, const std::string& space,
+                               const EventPtr& event, const Origin& origin) {
+  const Sequence first = origin.first.sequence;
+  if (event) return std::min(origin.count, event->last() - first + 1);
+  auto gaps = archive.gaps(space);
+  if (!gaps.ok()) return std::move(gaps).error();
+  for (const Gap& gap : *gaps) {
+    const bool here = gap.writer == origin.first.replica && gap.first <= first && first <= gap.last;
+    if (here) return std::min(origin.count, gap.last - first + 1);
+  }
+  return origin.count;
+}
+
+// Takes the first `count` writes from an origin, and from a text their code points.
+Origin take_first(Sequence count, Origin& rest) {
+  Origin taken = rest;
+  taken.count = count;
+  rest.first.sequence += count;
+  rest.count -= count;
+  rest.at += count;
+  if (rest.count == 0) return taken;
+  const std::string_view text = taken.value.as_string();
+  std::size_t end = 0;
+  for (; end < text.size(); ++end) {
+    const bool begins = (static_cast<unsigned char>(text[end]) & 0xC0) != 0x80;
+    if (begins && count-- == 0) break;
+  }
+  rest.value = Value(text.substr(end));
+  taken.value = Value(text.substr(0, end));
+  return taken;
+}
+
+// Whether the next element of a list was made with those before it, or is missing like them.
+bool goes_on(const Reason& last, const Origin& next, const EventPtr& event) {
+  return next.path.type() != Type::text && last.event == event && last.origin.path == next.path &&
+         last.origin.first.replica == next.first.replica &&
+         last.origin.first.sequence + last.origin.count == next.first.sequence &&
+         last.origin.at + last.origin.count == next.at;
+}
+
 Error unknown_version(const std::string& space, const std::string& what) {
   return make_error(ErrorCode::not_found, "this version is not known here: " + what,
                     "space " + space);
@@ -126,38 +172,57 @@ Result<std::vector<PastEvent>> past_of(const Archive& archive, const std::string
 
 Result<std::vector<Reason>> reasons_for(const Archive& archive, const std::string& space,
                                         const std::vector<Origin>& origins) {
-  std::map<Dot, EventPtr> known;  // by the dot that was asked for
+  std::map<Dot, EventPtr> known;  // by their ends, or the dot that was asked for in vain
   const auto find = [&](const Dot& dot) -> Result<EventPtr> {
-    if (const auto found = known.find(dot); found != known.end()) return found->second;
+    const auto found = known.lower_bound(dot);
+    if (found != known.end() &&
+        (found->first == dot || (found->second && has(*found->second, dot)))) {
+      return found->second;
+    }
     auto event = archive.event(space, dot);
-    if (event.ok()) known.emplace(dot, *event);
+    if (event.ok()) known.emplace(*event ? (*event)->id() : dot, *event);
     return event;
   };
-  std::vector<Reason> reasons;
-  for (const Origin& origin : origins) {
-    auto event = find(origin.first);
-    if (!event.ok()) return std::move(event).error();
-    Reason reason{origin, *event, {}};
-    if (reason.event) {
-      for (const Written& write : writes_of(*reason.event)) {
-        if (!includes(write, origin.first)) continue;
-        std::vector<Dot> replaced = write.replaced;
-        std::sort(replaced.begin(), replaced.end());
-        for (const Dot& dot : replaced) {
-          auto former = find(dot);
-          if (!former.ok()) return std::move(former).error();
-          reason.overwrote.push_back({dot, *former, value_of(*former, dot)});
-        }
+  const auto overwritten = [&](const EventPtr& event,
+                               const Dot& by) -> Result<std::vector<Reason::Former>> {
+    std::vector<Reason::Former> formers;
+    if (!event) return formers;
+    for (const Written& write : writes_of(*event)) {
+      if (!includes(write, by)) continue;
+      std::vector<Dot> replaced = write.replaced;
+      std::sort(replaced.begin(), replaced.end());
+      for (const Dot& dot : replaced) {
+        auto former = find(dot);
+        if (!former.ok()) return std::move(former).error();
+        formers.push_back({dot, *former, value_of(*former, dot)});
       }
-      std::stable_sort(reason.overwrote.begin(), reason.overwrote.end(),
-                       [](const Reason::Former& a, const Reason::Former& b) {
-                         const auto time = [](const Reason::Former& former) {
-                           return former.event ? former.event->time() : HybridTime{};
-                         };
-                         return time(a) < time(b);
-                       });
     }
-    reasons.push_back(std::move(reason));
+    std::stable_sort(formers.begin(), formers.end(),
+                     [](const Reason::Former& a, const Reason::Former& b) {
+                       const auto time = [](const Reason::Former& former) {
+                         return former.event ? former.event->time() : HybridTime{};
+                       };
+                       return time(a) < time(b);
+                     });
+    return formers;
+  };
+  std::vector<Reason> reasons;
+  for (Origin rest : origins) {
+    while (rest.count > 0) {
+      auto event = find(rest.first);
+      if (!event.ok()) return std::move(event).error();
+      if (!reasons.empty() && goes_on(reasons.back(), rest, *event)) {
+        reasons.back().origin.count += rest.count;
+        break;
+      }
+      auto count = made_together(archive, space, *event, rest);
+      if (!count.ok()) return std::move(count).error();
+      Reason reason{take_first(*count, rest), *event, {}};
+      auto formers = overwritten(*event, reason.origin.first);
+      if (!formers.ok()) return std::move(formers).error();
+      reason.overwrote = *std::move(formers);
+      reasons.push_back(std::move(reason));
+    }
   }
   return reasons;
 }
