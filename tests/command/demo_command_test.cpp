@@ -12,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "../recorded_data.h"
 #include "process.h"
 
 namespace rejoin {
@@ -119,15 +120,8 @@ TEST_F(DemoCommand, no_more_sessions_are_played_than_asked_for) {
 }
 
 TEST_F(DemoCommand, two_hundred_recorded_sessions_converge) {
-  const char* data = std::getenv("REJOIN_DATA");
-  const std::filesystem::path file =
-      std::filesystem::path(data != nullptr ? data : "../shared/data") / "agent-trajectories" /
-      "tau-airline-gpt4o.jsonl.gz";
-  if (!std::filesystem::exists(file)) {
-    GTEST_SKIP() << "the recorded sessions are not there: " << file
-                 << "; set REJOIN_DATA to the folder that holds them";
-  }
-  const Finished finished = demo({"--input", file.string()});
+  REJOIN_SKIP_WITHOUT(recorded_sessions());
+  const Finished finished = demo({"--input", recorded_sessions().string()});
   EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
   EXPECT_THAT(last_line(finished.out),
               StartsWith("converged: 3 nodes, 200 sessions, 5308 turns, "));

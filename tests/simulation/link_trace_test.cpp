@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "../recorded_data.h"
 #include "rejoin/simulation/run.h"
 #include "world/event_queue.h"
 #include "world/network.h"
@@ -323,12 +324,8 @@ TEST_F(RecordedScenario, names_nodes_and_regions_that_exist) {
 }
 
 TEST_F(RecordedScenario, runs_over_recorded_mobile_links_and_between_regions) {
-  const char* data = std::getenv("REJOIN_DATA");
-  const fs::path folder = data != nullptr ? data : "../shared/data";
-  if (!fs::exists(folder / "network-traces") || !fs::exists(folder / "region-latency.csv")) {
-    GTEST_SKIP() << "the recorded links are not there: " << folder / "network-traces"
-                 << "; set REJOIN_DATA to the folder that holds them";
-  }
+  REJOIN_SKIP_WITHOUT(recorded_data("network-traces"));
+  REJOIN_SKIP_WITHOUT(recorded_data("region-latency.csv"));
   const auto scenario = read(R"(nodes = ["car", "van", "server"]
 duration = "10s"
 [network]
