@@ -1,71 +1,31 @@
 // What a space's history costs: history [EVENTS]. Agents append turns to sessions, 1,000 of which
 // are open at a time, on a node with a real store; then sessions are looked back at.
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <iomanip>
 #include <iostream>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "appended_turns.h"
 #include "rejoin/rejoin.h"
 
 namespace {
 
 using namespace rejoin;
+using namespace rejoin::appended_turns;
 using node::Node;
 using node::Space;
-using Time = std::chrono::steady_clock;
 
-constexpr std::uint64_t turns_a_session = 20;
-constexpr std::uint64_t sessions_open = 1000;
 constexpr std::size_t looked_at = 500;
 
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    std::cerr << result.error().to_string() << "\n";
-    std::exit(1);
-  }
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-double seconds_since(Time::time_point begun) {
-  return std::chrono::duration<double>(Time::now() - begun).count();
-}
-
-std::string session_name(std::uint64_t session) { return "s" + std::to_string(session); }
-
-// Session by session, a turn of each of those that are open.
-std::uint64_t session_of(std::uint64_t event) {
-  const std::uint64_t group = event / (sessions_open * turns_a_session);
-  return group * sessions_open + event % sessions_open;
-}
-
-agent::Turn turn(std::uint64_t event, std::mt19937_64& random) {
-  static const char* const words[] = {"please", "book",   "the",    "flight", "seat", "window",
-                                      "hotel",  "cancel", "refund", "today",  "when", "price"};
-  agent::Turn made;
-  made.role = event % 2 == 0 ? agent::Role::user : agent::Role::assistant;
-  made.author = "frankfurt";
-  made.id = "t" + std::to_string(event);
-  std::string content;
-  for (int i = 0; i < 30; ++i) content += std::string(words[random() % std::size(words)]) + " ";
-  made.content = content;
-  return made;
-}
-
-// Sorted seconds of many runs of something.
-void print_times(const char* what, std::vector<double> times) {
-  std::sort(times.begin(), times.end());
+void print_times(const char* what, const std::vector<double>& times) {
   std::cout << "  " << std::left << std::setw(34) << what << std::right << std::fixed
-            << std::setprecision(3) << std::setw(10) << times[times.size() / 2] * 1e3
-            << " ms median " << std::setw(10) << times[times.size() * 99 / 100] * 1e3
-            << " ms 99 %\n";
+            << std::setprecision(3) << std::setw(10) << percentile(times, 50) * 1e3 << " ms median "
+            << std::setw(10) << percentile(times, 99) * 1e3 << " ms 99 %\n";
 }
 
 void fill(Space& space, std::uint64_t events) {
@@ -75,7 +35,7 @@ void fill(Space& space, std::uint64_t events) {
   for (std::uint64_t event = 0; event < events;) {
     auto written = space.transact({"agent", ""}, [&](Transaction& transaction) -> Status {
       agent::SessionRef session(transaction, session_name(session_of(event)));
-      if (auto ok = session.append(turn(event, random)); !ok) return ok;
+      if (auto ok = session.append(make_turn(event, random)); !ok) return ok;
       return session.usage().add({.tokens_in = 30, .tokens_out = 0, .calls = 1});
     });
     if (!written && written.error().code == ErrorCode::busy) {
