@@ -2,16 +2,17 @@
 
 #include <algorithm>
 
+#include "demo/cluster.h"
 #include "rejoin/node/history.h"
 
 namespace rejoin::demo {
 
-Result<Audit> audit_histories(const Cluster& cluster) {
+Result<Audit> audit_histories(const std::array<std::string, region_count>& directories) {
   Audit audit;
   node::Heads first;
   for (std::size_t i = 0; i < region_count; ++i) {
     const std::string name(region_names[i]);
-    const auto spaces = node::audit(cluster.store(static_cast<Region>(i)));
+    const auto spaces = node::audit(directories[i]);
     if (!spaces) return spaces.error();
     const auto space = std::ranges::find(*spaces, space_name, &node::AuditedSpace::name);
     if (space == spaces->end()) {

@@ -124,7 +124,7 @@ Status Cluster::write_configurations(const std::string& directory) {
     config << "name = " << quoted(name_of(static_cast<Region>(i))) << "\n"
            << "cluster = \"demo\"\n"
            << "listen = \"tcp://127.0.0.1:" << node.port << "\"\n"
-           << "directory = " << quoted(store(static_cast<Region>(i))) << "\n"
+           << "directory = " << quoted(stores()[i]) << "\n"
            << "admin_socket = " << quoted(node.directory + "/admin.sock") << "\n\n"
            << "[peers]\n";
     for (std::size_t peer = 0; peer < region_count; ++peer) {
@@ -186,7 +186,11 @@ std::string Cluster::last_words(Region region) const {
   return last.empty() ? "(nothing in its log)" : last;
 }
 
-std::string Cluster::store(Region region) const { return nodes_[region].directory + "/store"; }
+std::array<std::string, region_count> Cluster::stores() const {
+  std::array<std::string, region_count> stores;
+  for (std::size_t i = 0; i < region_count; ++i) stores[i] = nodes_[i].directory + "/store";
+  return stores;
+}
 
 Result<node::AdminClient> Cluster::connect(Region region) const {
   return node::AdminClient::connect(nodes_[region].directory + "/admin.sock");

@@ -27,7 +27,7 @@ class Cluster {
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
-  std::string store(Region region) const;  // the folder of the node's store and history
+  std::array<std::string, region_count> stores() const;  // where each node keeps what it has
   Result<node::AdminClient> connect(Region region) const;
 
   void kill(Region region);       // -9

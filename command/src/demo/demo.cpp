@@ -404,7 +404,7 @@ Result<bool> play_and_report(const DemoOptions& options, std::vector<InputSessio
   auto found = demo.check();
   if (!found) return found.error();
   if (auto ok = cluster.stop(); !ok) found->push_back(ok.error().to_string());
-  auto audit = audit_histories(cluster);
+  auto audit = audit_histories(cluster.stores());
   if (!audit) return audit.error();
   found->insert(found->end(), audit->found.begin(), audit->found.end());
 
