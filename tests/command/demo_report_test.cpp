@@ -139,6 +139,7 @@ TEST_F(DemoReport, it_can_be_told_what_a_writer_had_seen_and_what_not) {
   ASSERT_FALSE(plans_[0].shared);
   for (std::size_t turn = 1; turn < sessions_[0].turns.size(); ++turn) {
     const Json& event = events[event_number(0, turn)];
+    EXPECT_FALSE(saw(event, event));
     for (std::size_t other = 0; other < turn; ++other) {
       EXPECT_TRUE(saw(event, events[event_number(0, other)]));
       EXPECT_FALSE(saw(events[event_number(0, other)], event));
