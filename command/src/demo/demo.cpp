@@ -358,7 +358,7 @@ class Demo {
     if (command == "at") request["version"] = "now";
     auto answer = client->call(request);
     if (!answer) return answer.error();
-    return answer->at("json");
+    return std::move(answer->at("json"));
   }
 
   // A node may have learnt the state of others at once, and ask for the events behind it still.
