@@ -1,8 +1,10 @@
 #include "rejoin/crdt/value.h"
 
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <new>
 
 #include "rejoin/crdt/assert.h"
@@ -11,15 +13,19 @@
 
 namespace rejoin {
 
-// Contents of more than 14 bytes: one allocation that holds its own length.
+// Contents of more than 14 bytes: one allocation that holds its own length, and goes with the last
+// of the values that have it.
 struct Value::HeapBlock {
-  std::size_t size;
+  mutable std::atomic<std::uint32_t> values{1};
+  std::uint32_t size;
 
+  explicit HeapBlock(std::uint32_t bytes) : size(bytes) {}
   static HeapBlock* create(std::string_view contents) {
-    auto* block = static_cast<HeapBlock*>(std::malloc(sizeof(HeapBlock) + contents.size()));
-    if (block == nullptr) throw std::bad_alloc();
-    block->size = contents.size();
-    std::memcpy(block + 1, contents.data(), contents.size());
+    REJOIN_ASSERT(contents.size() <= std::numeric_limits<std::uint32_t>::max());
+    void* memory = std::malloc(sizeof(HeapBlock) + contents.size());
+    if (memory == nullptr) throw std::bad_alloc();
+    auto* block = new (memory) HeapBlock(static_cast<std::uint32_t>(contents.size()));
+    std::memcpy(static_cast<char*>(memory) + sizeof(HeapBlock), contents.data(), contents.size());
     return block;
   }
   std::string_view view() const { return {reinterpret_cast<const char*>(this + 1), size}; }
@@ -50,11 +56,15 @@ void Value::assign_contents(Kind kind, std::string_view contents) {
 }
 
 void Value::copy_heap(const Value& other) {
-  forget();
-  assign_contents(other.kind_, other.heap_block()->view());
+  copy_bits(other);
+  heap_block()->values.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Value::release() noexcept { std::free(const_cast<HeapBlock*>(heap_block())); }
+void Value::release() noexcept {
+  const HeapBlock* block = heap_block();
+  if (block->values.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+  std::free(const_cast<HeapBlock*>(block));
+}
 
 bool Value::equal_on_heap(const Value& a, const Value& b) {
   return a.kind_ == b.kind_ && a.heap_block()->view() == b.heap_block()->view();

@@ -123,6 +123,9 @@ void Sequenced<Buffer>::append(std::span<const Piece> pieces) {
   ranges.reserve(pieces.size());
   unindexed_ = &ranges;
   Leaf* leaf = edge_leaf(true);
+  std::size_t units = 0;
+  for (const Piece& piece : pieces) units += piece.content.size();
+  if (units <= Content<Buffer>::leaf_max) leaf->content.reserve(units);
   for (const Piece& piece : pieces) {
     in_short_runs(run_of(piece), piece.content, [&](const Run& run, Slice content) {
       put_short_run({leaf, leaf->count, 0}, run, content);

@@ -16,8 +16,8 @@ class Reader;
 class Writer;
 
 // null, bool, int64, double, string (valid UTF-8) or bytes. Sixteen bytes in memory: contents of up
-// to 14 bytes are stored in place, longer ones on the heap. A value type: copies own their
-// contents.
+// to 14 bytes are stored in place, longer ones on the heap, where they never change and copies
+// share them. A value type.
 //
 // Equal values are exactly those with equal canonical encodings. Ordered by kind first, then by
 // content: integers numerically, strings and bytes bytewise, doubles in IEEE 754's total order, so
