@@ -6,6 +6,13 @@
 #include "sqlite/store.h"
 
 namespace rejoin::node {
+namespace {
+
+// From here on it is worth a thread to read cells while others are built.
+constexpr std::uint64_t large_bytes = 32u << 20;
+
+}  // namespace
+
 struct SqliteStorage::Impl {
   std::unique_ptr<sqlite::Store> store;
 };
@@ -28,7 +35,10 @@ std::uint64_t SqliteStorage::file_bytes(const std::string& directory) {
 
 Result<std::vector<StoredSpace>> SqliteStorage::load() {
   sqlite::LoadingVisitor visitor(impl_->store->connection().path());
-  if (auto status = impl_->store->load(visitor); !status.ok()) return std::move(status).error();
+  const auto scan = [&] { return impl_->store->load(visitor); };
+  const bool large = sqlite::size_of(impl_->store->connection().path()) >= large_bytes;
+  auto status = large ? visitor.build_beside(scan) : scan();
+  if (!status.ok()) return std::move(status).error();
   auto spaces = visitor.take();
   for (StoredSpace& space : spaces) space.last_writes_uncertain = impl_->store->uncertain();
   return spaces;

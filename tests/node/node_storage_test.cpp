@@ -18,6 +18,30 @@ namespace {
 
 using testing::HasSubstr;
 
+// Of one that is large, cells are read on one thread and built on another.
+TEST(NodeStorage, a_restart_keeps_a_large_store) {
+  TempDirectory directory;
+  constexpr int registers = 48;
+  constexpr std::size_t bytes = 1 << 20;
+  StateHash hash;
+  {
+    Node node = must(Node::open(quick_options("a", directory.path())));
+    Space space = must(node.open_space("s"));
+    Receipt last;
+    for (int i = 0; i < registers; ++i) {
+      last = must(set(space, std::to_string(i), std::string(bytes, static_cast<char>('A' + i))));
+      must(last.wait_durable(patience));
+    }
+    hash = space.status().hash;
+  }
+  ASSERT_GT(std::filesystem::file_size(directory.file("rejoin.db")), registers / 2 * bytes);
+  Node node = must(Node::open(quick_options("a", directory.path())));
+  Space space = must(node.open_space("s"));
+  EXPECT_EQ(node.set_aside_store(), "");
+  EXPECT_EQ(space.status().hash, hash);
+  EXPECT_EQ(get(space, "7"), Value(std::string(bytes, 'H')));
+}
+
 TEST(NodeStorage, a_restart_keeps_state_and_replica_id) {
   TempDirectory directory;
   ReplicaId id;

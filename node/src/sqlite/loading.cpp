@@ -1,5 +1,6 @@
 #include "sqlite/loading.h"
 
+#include <thread>
 #include <utility>
 
 namespace rejoin::node::sqlite {
@@ -13,14 +14,17 @@ Status LoadingVisitor::space(const SpaceRow& row) {
 }
 
 Status LoadingVisitor::cell(std::int64_t space, std::string_view key, std::string_view bytes) {
+  if (queue_) return checked(queue_->add(space, key, bytes));
   return checked(of(space).cell(key, bytes));
 }
 
 Status LoadingVisitor::record(std::int64_t space, RecordKind kind, std::string_view bytes) {
+  if (auto built = all_built(); !built.ok()) return built;
   return checked(of(space).record(kind, std::string(bytes)));
 }
 
 Status LoadingVisitor::end() {
+  if (auto built = all_built(); !built.ok()) return built;
   for (auto& [id, loader] : loaders_) {
     auto space = loader.finish();
     if (!space.ok()) return checked(std::move(space).error());
@@ -28,6 +32,22 @@ Status LoadingVisitor::end() {
   }
   return {};
 }
+
+Status LoadingVisitor::build_beside(const std::function<Status()>& scan) {
+  queue_.emplace();
+  Status outcome;
+  std::thread scanning([&] {
+    outcome = scan();
+    queue_->close();
+  });
+  queue_->build_all([this](std::int64_t space, std::string_view key, std::string_view bytes) {
+    return of(space).cell(key, bytes);
+  });
+  scanning.join();
+  return outcome;
+}
+
+Status LoadingVisitor::all_built() { return queue_ ? checked(queue_->finish()) : Status(); }
 
 SpaceLoader& LoadingVisitor::of(std::int64_t space) {
   if (current_ == nullptr || current_id_ != space) {
