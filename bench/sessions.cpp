@@ -1,5 +1,6 @@
-// What many sessions cost that are kept: sessions [SESSIONS]. A node stores them, 20 turns each;
-// then others, in processes of their own, open the store and read sessions.
+// What many sessions cost that are kept: sessions [SESSIONS [DIRECTORY]]. A node stores them, 20
+// turns each; then others, in processes of their own, open the store and read sessions. A directory
+// that is named keeps its store for the next time.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ using namespace rejoin::appended_turns;
 using node::Node;
 using node::Space;
 
-constexpr std::size_t openings = 3;
+constexpr std::size_t openings = 5;
 constexpr std::size_t sessions_read = 2000;
 
 node::NodeOptions options_in(const std::filesystem::path& directory) {
@@ -145,12 +146,16 @@ int main(int argc, char** argv) {
     std::cerr << "at least " << sessions_open << " sessions, please\n";
     return 2;
   }
-  const auto directory = std::filesystem::temp_directory_path() / "rejoin-sessions-bench";
-  std::filesystem::remove_all(directory);
-  (void)in_child([&] {
-    store(directory, sessions);
-    return Opened();
-  });
+  const bool keep = argc > 2;
+  const auto directory = keep ? std::filesystem::path(argv[2])
+                              : std::filesystem::temp_directory_path() / "rejoin-sessions-bench";
+  if (!keep) std::filesystem::remove_all(directory);
+  if (!std::filesystem::exists(directory)) {
+    (void)in_child([&] {
+      store(directory, sessions);
+      return Opened();
+    });
+  }
   std::vector<Opened> opened;
   for (std::size_t i = 0; i < openings; ++i) {
     opened.push_back(in_child([&] { return open_and_read(directory, sessions, i); }));
@@ -168,6 +173,6 @@ int main(int argc, char** argv) {
             << std::setprecision(1) << "a session read in "
             << median_of(&Opened::read_median_s) * 1e6 << " us median, "
             << median_of(&Opened::read_99_s) * 1e6 << " us 99 %\n";
-  std::filesystem::remove_all(directory);
+  if (!keep) std::filesystem::remove_all(directory);
   return 0;
 }
