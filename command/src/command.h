@@ -38,6 +38,7 @@ void add_top_command(CLI::App& app, int& exit_code);
 void add_completion_command(CLI::App& app, int& exit_code);
 void add_feed_command(CLI::App& app, int& exit_code);
 void add_history_commands(CLI::App& app, int& exit_code);  // history, why, at, diff
+void add_revert_command(CLI::App& app, int& exit_code);
 void add_inspect_command(CLI::App& app, int& exit_code);
 void add_audit_command(CLI::App& app, int& exit_code);
 void add_demo_command(CLI::App& app, int& exit_code);

@@ -54,6 +54,7 @@ int run(int argc, char** argv) {
   add_metrics_command(app, exit_code);
   add_health_command(app, exit_code);
   add_history_commands(app, exit_code);
+  add_revert_command(app, exit_code);
   add_feed_command(app, exit_code);
   add_audit_command(app, exit_code);
   add_inspect_command(app, exit_code);

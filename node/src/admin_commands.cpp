@@ -377,6 +377,31 @@ Result<json> wait_receipt(Runtime& runtime, JsonFields& fields) {
   return json::object();
 }
 
+using Deadline = std::chrono::steady_clock::time_point;
+
+Deadline deadline_of(JsonFields& fields) {
+  return std::chrono::steady_clock::now() + timeout_of(fields);
+}
+
+std::chrono::milliseconds left_until(Deadline deadline) {
+  return std::max(std::chrono::milliseconds{0},
+                  std::chrono::duration_cast<std::chrono::milliseconds>(
+                      deadline - std::chrono::steady_clock::now()));
+}
+
+// What a commit answers, when it is as safe as it is to be.
+json committed_json(Runtime& runtime, const std::string& space, const Committed& committed,
+                    std::optional<Goal> safety, Deadline deadline) {
+  const Dot dot = committed.event ? committed.event->id() : Dot{};
+  json answer{{"dot", dot_json(dot)}, {"token", CausalToken(space, committed.clock).to_string()}};
+  if (!safety) return answer;
+  safety->clock = made_safe_by(dot, committed.clock);
+  if (auto safe = runtime.wait(space, *safety, left_until(deadline)); !safe) {
+    answer["error"] = error_json(safe.error());  // the write stands: its dot goes with the error
+  }
+  return answer;
+}
+
 Result<json> apply(Runtime& runtime, JsonFields& fields) {
   const std::string space = open_space_of(runtime, fields);
   const std::string author = fields.string("author", "");
@@ -386,30 +411,45 @@ Result<json> apply(Runtime& runtime, JsonFields& fields) {
   if (fields.has("after")) after = token_of(fields, "after");
   std::optional<Goal> safety;
   if (fields.has("wait")) safety = safety_of(fields);
-  const auto deadline = std::chrono::steady_clock::now() + timeout_of(fields);
+  const Deadline deadline = deadline_of(fields);
   if (after && fields.ok() && after->space() != space) {
     fields.fail(make_error(ErrorCode::invalid_argument, "\"after\" is a token of another space"));
   }
   if (auto taken = fields.finish(); !taken) return taken.error();
 
-  const auto left = [&] {
-    return std::max(std::chrono::milliseconds{0},
-                    std::chrono::duration_cast<std::chrono::milliseconds>(
-                        deadline - std::chrono::steady_clock::now()));
-  };
   if (after) {
-    if (auto shown = wait_for(runtime, *after, left()); !shown) return shown.error();
+    if (auto shown = wait_for(runtime, *after, left_until(deadline)); !shown) return shown.error();
   }
-  auto committed = runtime.transact(space, author, note, [&](Transaction& transaction) {
+  const auto committed = runtime.transact(space, author, note, [&](Transaction& transaction) {
     return apply_operations(transaction, operations);
   });
   if (!committed) return committed.error();
-  const Dot dot = committed->event ? committed->event->id() : Dot{};
-  json answer{{"dot", dot_json(dot)}, {"token", CausalToken(space, committed->clock).to_string()}};
-  if (!safety) return answer;
-  safety->clock = made_safe_by(dot, committed->clock);
-  if (auto safe = runtime.wait(space, *safety, left()); !safe) {
-    answer["error"] = error_json(safe.error());  // the write stands: its dot goes with the error
+  return committed_json(runtime, space, *committed, safety, deadline);
+}
+
+Result<json> revert(Runtime& runtime, JsonFields& fields) {
+  const std::string space = open_space_of(runtime, fields);
+  const std::string name = fields.string("event");
+  const std::string author = fields.string("author", "");
+  const std::string note = fields.string("note", "");
+  std::optional<Goal> safety;
+  if (fields.has("wait")) safety = safety_of(fields);
+  const Deadline deadline = deadline_of(fields);
+  if (auto taken = fields.finish(); !taken) return taken.error();
+  const auto event = Dot::parse(name);
+  if (!event) {
+    return make_error(ErrorCode::invalid_argument,
+                      "\"" + name +
+                          "\" is no event; expected a name such as <32 hexadecimal digits>:7, as "
+                          "`history` gives it");
+  }
+  const auto outcome = runtime.revert(space, *event, author, note);
+  if (!outcome) return outcome.error();
+  json answer = committed_json(runtime, space, outcome->committed, safety, deadline);
+  answer["cells"] = outcome->reverted.cells;
+  answer["kept"] = json::array();
+  for (const Reverted::Kept& kept : outcome->reverted.kept) {
+    answer["kept"].push_back({{"path", kept.path.to_string()}, {"reason", kept.reason}});
   }
   return answer;
 }
@@ -451,6 +491,7 @@ constexpr std::pair<std::string_view, Command> known_commands[] = {
     {"children", children},
     {"export", export_json},
     {"apply", apply},
+    {"revert", revert},
     {"token", token},
     {"wait_token", wait_token},
     {"wait_receipt", wait_receipt},

@@ -185,6 +185,12 @@ Result<std::vector<Difference>> Space::diff(const Clock& before, const Clock& af
   return history::differences(*former, *later, path);
 }
 
+Result<Space::Revert> Space::revert(const Dot& event, CommitOptions options) {
+  auto outcome = runtime_->revert(name_, event, options.author, options.note);
+  if (!outcome) return outcome.error();
+  return Revert{receipt_of(std::move(outcome->committed)), std::move(outcome->reverted)};
+}
+
 Result<Feed> Space::feed(const Clock& cursor, std::size_t limit,
                          std::chrono::milliseconds timeout) const {
   auto archive = runtime_->archive_of(name_);

@@ -8,6 +8,7 @@
 
 #include "admin.h"
 #include "config.h"
+#include "history/queries.h"
 #include "log.h"
 #include "metrics.h"
 #include "rejoin/crdt/assert.h"
@@ -341,6 +342,32 @@ Result<std::shared_ptr<const history::Archive>> Runtime::archive_of(
                       "space " + space);
   }
   return std::shared_ptr<const history::Archive>(archive_);
+}
+
+Result<Runtime::RevertCommit> Runtime::revert(const std::string& space, const Dot& event,
+                                              const std::string& author, const std::string& note) {
+  auto archive = archive_of(space);
+  if (!archive) return archive.error();
+  auto found = (*archive)->event(space, event);
+  if (!found) return found.error();
+  if (!*found) {
+    return make_error(ErrorCode::not_found, "no event " + event.full_name() + " is known here",
+                      "space " + space);
+  }
+  auto pasts = history::pasts_of(**archive, space, **found);
+  if (!pasts) return pasts.error();
+  RevertCommit outcome;
+  auto committed = transact(
+      space, author, note.empty() ? "reverts " + (*found)->id().full_name() : note,
+      [&](Transaction& transaction) -> Status {
+        auto reverted = rejoin::revert(transaction, **found, *std::move(pasts));
+        if (!reverted) return reverted.error();
+        outcome.reverted = *std::move(reverted);
+        return {};
+      });
+  if (!committed) return committed.error();
+  outcome.committed = *std::move(committed);
+  return outcome;
 }
 
 Status Runtime::answer_requests(const std::string& space, const AnswerRule& rule) {

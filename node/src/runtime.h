@@ -82,6 +82,13 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
                                      const std::string& note, std::chrono::milliseconds timeout);
   Status answer_requests(const std::string& space, const AnswerRule& rule);
   void stop_answering(const std::string& space, const Path& counter);
+  // Space::revert.
+  struct RevertCommit {
+    Committed committed;
+    Reverted reverted;
+  };
+  Result<RevertCommit> revert(const std::string& space, const Dot& event,
+                              const std::string& author, const std::string& note);
   // The archive, where this space keeps its history. Its file is closed when the node has stopped
   // and nobody holds it any more.
   Result<std::shared_ptr<const history::Archive>> archive_of(const std::string& space) const;

@@ -119,6 +119,13 @@ TEST_F(AuditCommand, running_nodes_tell_of_the_past) {
   EXPECT_EQ(nlohmann::json::parse(more)["author"], "cid");
   EXPECT_EQ(ask({"at", "--version", first, "/s1"}), "{\n  \"n\": 1\n}\n");
   EXPECT_EQ(ask({"diff", "--from", first, "/s1"}), "/n\n  - 1\n  + 3\n");
+  const std::string last = nlohmann::json::parse(more)["event"];
+  EXPECT_EQ(ask({"revert", last}), "1 cell is as if the event had not been\n");
+  EXPECT_EQ(ask({"at", "--version", "now", "/s1"}), "{\n  \"n\": 2\n}\n");
+  EXPECT_EQ(ask({"revert", first}),
+            "0 cells are as if the event had not been\n"
+            "stays: /map:s1/register:n: it was written over or removed since\n");
+  EXPECT_THAT(ask({"history", "--limit", "1", "/s1"}), testing::HasSubstr("(reverts " + last + ")"));
 }
 
 }  // namespace

@@ -376,6 +376,47 @@ TEST(NodeHistory, a_feed_of_large_events_comes_in_portions_that_fit_into_memory)
   EXPECT_EQ(cursor, space.token().clock());
 }
 
+TEST(NodeHistory, undoes_an_event_that_others_built_upon) {
+  TempDirectory directory;
+  Node a = must(Node::open(quick_options("a", directory.file("a"))));
+  Node b = must(Node::open(quick_options("b", directory.file("b"))));
+  connect_all({&a, &b});
+  Space at_a = must(a.open_space("s", with_history));
+  Space at_b = must(b.open_space("s", with_history));
+  commit(at_a, "ann", "", [](Transaction& t) {
+    (void)t.root().text("t").insert(0, "one three");
+    return t.root().reg("plan").set("walk");
+  });
+  const Receipt wrong = commit(at_a, "eve", "", [](Transaction& t) {
+    (void)t.root().text("t").insert(4, "two ");
+    (void)t.root().counter("cost").add(3);
+    return t.root().reg("plan").set("fly");
+  });
+  must(at_b.wait_for(wrong.token(), patience));
+  const Receipt others = commit(at_b, "bob", "", [](Transaction& t) {
+    (void)t.root().counter("cost").add(2);
+    return t.root().text("t").insert(0, "> ");
+  });
+  must(at_a.wait_for(others.token(), patience));
+  must(at_b.wait_for(others.token(), patience));
+
+  const auto undone = must(at_b.revert(wrong.dot(), {.author = "cid", .note = ""}));
+  EXPECT_EQ(undone.reverted.cells, 3u);
+  EXPECT_TRUE(undone.reverted.kept.empty());
+  must(at_a.wait_for(undone.receipt.token(), patience));
+  EXPECT_EQ(must(at_a.export_json({}, -1)), R"({"cost":2,"plan":"walk","t":"> one three"})");
+  must(undone.receipt.wait_durable(patience));
+  const auto past = must(at_b.history({}, {.limit = 1}));
+  EXPECT_EQ(past.at(0).event->author(), "cid");
+  EXPECT_EQ(past.at(0).event->note(), "reverts " + wrong.dot().full_name());
+
+  const auto unknown = at_b.revert(Dot{ReplicaId::from_words(1, 2), 3});
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, ErrorCode::not_found);
+  EXPECT_EQ(must(a.open_space("plain")).revert(wrong.dot()).error().code,
+            ErrorCode::invalid_argument);
+}
+
 TEST(NodeHistory, answers_on_the_admin_socket) {
   TempDirectory directory;
   Node node = must(Node::open(quick_options("a", directory.path())));

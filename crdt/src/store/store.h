@@ -142,6 +142,10 @@ class Store {
   Path path_of(NodeIndex index) const;
   std::size_t depth_of(NodeIndex index) const;
   bool is_live(const Node& node) const;  // the node's own cell shows something
+  bool removal_wins(const Node& node) const {
+    return node.type == Type::disable_flag ||
+           (node.type == Type::element && is_remove_wins(node.type, parent_type(node)));
+  }
   std::size_t cell_count() const { return node(root).live; }
   std::size_t touch_count() const { return touch_count_; }
   bool remembers_removals() const { return !awaiting_prune_.empty() || !removals_.empty(); }
@@ -175,7 +179,7 @@ class Store {
 
   // Each is one write of the open transaction; arguments are checked by the callers (types/*.cpp).
   void put(NodeIndex index, const Value& value);
-  void remove_entries(NodeIndex index);
+  void remove_entries(NodeIndex index, const std::optional<Dot>& only = std::nullopt);
   void counter_add(NodeIndex index, std::int64_t amount);
   bool counter_would_overflow(NodeIndex index, std::int64_t amount) const;
   void counter_reset(NodeIndex index);
@@ -242,10 +246,6 @@ class Store {
 
   // -- tree --
   Type parent_type(const Node& node) const;
-  bool removal_wins(const Node& node) const {
-    return node.type == Type::disable_flag ||
-           (node.type == Type::element && is_remove_wins(node.type, parent_type(node)));
-  }
   NodeIndex find_child_hashed(NodeIndex parent, Type type, const Value& key,
                               const StateHash& hash) const;
   StateHash child_hash(const StateHash& parent, Type type, const Value& key) const;

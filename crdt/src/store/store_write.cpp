@@ -187,18 +187,21 @@ void Store::put(NodeIndex index, const Value& value) {
   if (removal_wins(n) && !value.as_bool()) remember_for_prune(index);
 }
 
-void Store::remove_entries(NodeIndex index) {
+void Store::remove_entries(NodeIndex index, const std::optional<Dot>& only) {
   const Sequence sequence = begin_write(EffectKind::remove, index);
   save_cell(index);
   Change change(*this, index);
   Entries& entries = std::get<Entries>(node(index).cell);
+  const auto gone = std::partition(entries.begin(), entries.end(), [&](const Entry& e) {
+    return only && to_dot(e.dot()) != *only;
+  });
   Writer out(transaction_->effects);
-  out.varint(entries.size());
-  for (const Entry& e : entries) {
-    encode_dot(e.dot(), out);
-    ++writers_[e.replica].stale;
+  out.varint(static_cast<std::uint64_t>(entries.end() - gone));
+  for (auto e = gone; e != entries.end(); ++e) {
+    encode_dot(e->dot(), out);
+    ++writers_[e->replica].stale;
   }
-  entries.clear();
+  entries.erase(gone, entries.end());
   clear_touches(index);
   add_touch(index, {self_, sequence});
 }

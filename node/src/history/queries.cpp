@@ -255,6 +255,39 @@ Result<Document> state_at(const Archive& archive, const std::string& space, cons
   return past;
 }
 
+Result<std::vector<Past>> pasts_of(const Archive& archive, const std::string& space,
+                                   const Event& event) {
+  auto gaps = archive.gaps(space);
+  if (!gaps.ok()) return std::move(gaps).error();
+  if (!gaps->empty()) {
+    const Gap& gap = gaps->front();
+    return make_error(ErrorCode::not_found,
+                      writes_of_writer(gap.first, gap.last, gap.writer) +
+                          " came here without their events, and may have been made in the same "
+                          "places; ask a member that has them, or wait",
+                      "space " + space);
+  }
+  auto before = version_before(archive, space, event.id());
+  if (!before.ok()) return std::move(before).error();
+  auto version = with_what_it_depends_on(archive, space, archive.clock(space), *before);
+  if (!version.ok()) return std::move(version).error();
+  std::vector<Past> pasts;
+  for (Path& place : places_to_revert(event)) {
+    Past past{std::move(place), Document(ReplicaId{}), {}};
+    auto status = for_each_touching(archive, space, past.place, false, [&](const EventPtr& other) {
+      if (version->includes(other->id())) {
+        past.before.replay(*other, past.place);
+      } else if (other->id() != event.id()) {
+        past.since.push_back(other);
+      }
+      return true;
+    });
+    if (!status.ok()) return std::move(status).error();
+    pasts.push_back(std::move(past));
+  }
+  return pasts;
+}
+
 Result<Clock> version_until(const Archive& archive, const std::string& space, HybridTime time) {
   Clock version;
   for (const auto& [writer, last] : archive.clock(space)) {

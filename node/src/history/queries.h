@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "history/archive.h"
+#include "rejoin/crdt/revert.h"
 #include "rejoin/node/history.h"
 
 namespace rejoin::node::history {
@@ -31,6 +32,11 @@ Result<std::vector<Reason>> reasons_for(const Archive& archive, const std::strin
 // whose.
 Result<Document> state_at(const Archive& archive, const std::string& space, const Path& place,
                           const Clock& version);
+
+// The past of all places that revert() asks for. `not_found` where the archive lacks any events: they
+// may have written there, too.
+Result<std::vector<Past>> pasts_of(const Archive& archive, const std::string& space,
+                                   const Event& event);
 
 // All that was written until `time`, by the writers' clocks, as far as nothing in it depends on
 // something later (from a writer whose clock was ahead).

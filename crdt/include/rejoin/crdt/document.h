@@ -220,6 +220,7 @@ class Document {
 
  private:
   friend class Transaction;
+  friend class Reverting;
   std::unique_ptr<Store> store_;
 };
 

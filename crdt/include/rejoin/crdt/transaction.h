@@ -38,6 +38,7 @@ class Transaction {
 
  private:
   friend class Document;
+  friend class Reverting;
   explicit Transaction(Store& store) : store_(&store) {}
   NodeRef place(CellHandle& handle);
   Store* store_;  // null once it ended

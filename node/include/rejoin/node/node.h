@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "rejoin/crdt/document.h"
+#include "rejoin/crdt/revert.h"
 #include "rejoin/crdt/transaction.h"
 #include "rejoin/node/affinity.h"
 #include "rejoin/node/core.h"
@@ -232,6 +233,15 @@ class Space {
   // What reads differently at two versions, by JSON pointers below `path`.
   Result<std::vector<Difference>> diff(const Clock& before, const Clock& after,
                                        const Path& path = {}) const;
+  // Undoes an event by another one, which keeps what others wrote since (rejoin/crdt/revert.h):
+  // `reverted` says of what that is so. Others' writes are known as far as they are durable here;
+  // what comes later is concurrent. Without a note it says which event it reverts. `not_found` also
+  // where events are missing; other errors as those of transact().
+  struct Revert {
+    Receipt receipt;
+    Reverted reverted;
+  };
+  Result<Revert> revert(const Dot& event, CommitOptions options = {});
   // What is durable here and beyond `cursor`: at first an empty one, later that of the last step
   // that was dealt with, wherever it was kept meanwhile. At least once, in causal order; the order
   // of what is concurrent may differ from node to node, and a cursor may be taken to another one
