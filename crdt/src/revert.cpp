@@ -79,7 +79,7 @@ CellState state_of(const Store& store, NodeIndex index) {
     for (const CounterEntry& entry : *parts) {
       if (!entry.live()) continue;
       state.parts[store.replica_id(entry.replica)] = {sum_of({entry}), entry.base_sequence,
-                                                         entry.sequence};
+                                                      entry.sequence};
     }
   } else {
     for (const Entry& entry : std::get<Entries>(node.cell)) {
@@ -307,7 +307,8 @@ class Reverting {
     return index;
   }
   bool is_below_removed(const Path& path) const {
-    return std::ranges::any_of(removed_, [&](const Path& above) { return path.starts_with(above); });
+    return std::ranges::any_of(removed_,
+                               [&](const Path& above) { return path.starts_with(above); });
   }
 
   // ---- Registers, flags, elements of sets, nodes of trees, marks, maps that merely exist ----

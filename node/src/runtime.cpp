@@ -357,14 +357,14 @@ Result<Runtime::RevertCommit> Runtime::revert(const std::string& space, const Do
   auto pasts = history::pasts_of(**archive, space, **found);
   if (!pasts) return pasts.error();
   RevertCommit outcome;
-  auto committed = transact(
-      space, author, note.empty() ? "reverts " + (*found)->id().full_name() : note,
-      [&](Transaction& transaction) -> Status {
-        auto reverted = rejoin::revert(transaction, **found, *std::move(pasts));
-        if (!reverted) return reverted.error();
-        outcome.reverted = *std::move(reverted);
-        return {};
-      });
+  auto committed =
+      transact(space, author, note.empty() ? "reverts " + (*found)->id().full_name() : note,
+               [&](Transaction& transaction) -> Status {
+                 auto reverted = rejoin::revert(transaction, **found, *std::move(pasts));
+                 if (!reverted) return reverted.error();
+                 outcome.reverted = *std::move(reverted);
+                 return {};
+               });
   if (!committed) return committed.error();
   outcome.committed = *std::move(committed);
   return outcome;

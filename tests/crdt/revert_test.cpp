@@ -274,8 +274,7 @@ RC_GTEST_PROP(revert, leaves_what_there_would_be_without_the_event, ()) {
   std::vector<Path> left_out;
   for (const auto& kept : undone->outcome.kept) left_out.push_back(kept.path);
   for (const Path& path : expected.of_siblings) {
-    const bool of_extremes =
-        path.type() == Type::max_register || path.type() == Type::min_register;
+    const bool of_extremes = path.type() == Type::max_register || path.type() == Type::min_register;
     if (!of_extremes) left_out.push_back(path);
   }
   // What others wrote meanwhile in an element that the event removed does not come back with it.
@@ -413,7 +412,7 @@ TEST_F(RevertTest, puts_text_back_where_it_was_and_keeps_what_was_typed_since) {
     (void)root.text("t").insert(0, "> ");
   });
   commit(b, [](MapRef root) {
-    (void)root.text("t").insert(1, "-");                // within what is undone
+    (void)root.text("t").insert(1, "-");  // within what is undone
     (void)root.text("t").insert(root.text("t").size(), "!");
   });
   EXPECT_EQ(json(), R"({"t":">- The fox jumped!"})");
@@ -468,6 +467,20 @@ TEST_F(RevertTest, moves_back_what_nobody_else_moved) {
   EXPECT_EQ(json(), R"({"l":[1,2,3,4]})");
 }
 
+TEST_F(RevertTest, puts_each_element_behind_its_former_neighbour_wherever_that_is_now) {
+  commit(a, [](MapRef root) {
+    (void)root.list("l").insert(0, {Value(1), Value(2), Value(3), Value(4)});
+  });
+  const EventPtr wrong = commit(a, [](MapRef root) {
+    (void)root.list("l").remove(3);
+    (void)root.list("l").remove(1);
+  });
+  commit(b, [](MapRef root) { (void)root.list("l").move(0, 1); });
+  EXPECT_EQ(json(), R"({"l":[3,1]})");
+  (void)undo_at_a(wrong);
+  EXPECT_EQ(json(), R"({"l":[3,4,1,2]})");
+}
+
 TEST_F(RevertTest, of_a_removed_subtree_brings_back_every_cell) {
   commit(a, [](MapRef root) {
     MapRef m = root.map("m");
@@ -496,7 +509,8 @@ TEST_F(RevertTest, keeps_logs_and_rights_that_are_not_here) {
   ASSERT_THAT(reverted.kept, SizeIs(1));
   EXPECT_EQ(reverted.kept[0].reason, "a log is only appended to");
 
-  const EventPtr made = commit(b, [](MapRef root) { (void)root.bounded_counter("b").increment(3); });
+  const EventPtr made =
+      commit(b, [](MapRef root) { (void)root.bounded_counter("b").increment(3); });
   commit(b, [](MapRef root) { (void)root.bounded_counter("b").decrement(1); });
   const Reverted rights = undo_at_a(made);
   ASSERT_THAT(rights.kept, SizeIs(1));
@@ -530,10 +544,10 @@ TEST(places_to_revert, lie_not_below_each_other) {
   (void)root.bounded_counter("b").increment(3);
   (void)root.set("s").add(Value("x"));
   const EventPtr event = transaction.commit();
-  EXPECT_THAT(places_to_revert(*event),
-              testing::UnorderedElementsAre(
-                  Path().map("m"), Path().child(Type::bounded_counter, "b"),
-                  Path().child(Type::set, "s").child(Type::element, "x")));
+  EXPECT_THAT(
+      places_to_revert(*event),
+      testing::UnorderedElementsAre(Path().map("m"), Path().child(Type::bounded_counter, "b"),
+                                    Path().child(Type::set, "s").child(Type::element, "x")));
 }
 
 }  // namespace

@@ -53,7 +53,8 @@ void add_revert_command(CLI::App& app, int& exit_code) {
       app.add_subcommand("revert", "Undo an event, and keep what was written since");
   auto options = std::make_shared<RevertOptions>();
   options->place.node.add_options(*command);
-  command->add_option("--space", options->place.space, "The space (needless where the node has one)")
+  command
+      ->add_option("--space", options->place.space, "The space (needless where the node has one)")
       ->type_name("NAME");
   command->add_option("event", options->event, "Its name, as `rejoin history` prints it")
       ->type_name("EVENT")

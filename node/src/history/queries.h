@@ -33,8 +33,8 @@ Result<std::vector<Reason>> reasons_for(const Archive& archive, const std::strin
 Result<Document> state_at(const Archive& archive, const std::string& space, const Path& place,
                           const Clock& version);
 
-// The past of all places that revert() asks for. `not_found` where the archive lacks any events: they
-// may have written there, too.
+// The past of all places that revert() asks for. `not_found` where the archive lacks any events:
+// they may have written there, too.
 Result<std::vector<Past>> pasts_of(const Archive& archive, const std::string& space,
                                    const Event& event);
 
