@@ -6,112 +6,22 @@
 #include <set>
 #include <utility>
 
-#include "rejoin/crdt/assert.h"
+#include "revert/cell_state.h"
+#include "revert/since.h"
+#include "saturate.h"
 #include "store/element_key.h"
 #include "store/store.h"
-#include "types/counter_sum.h"
-#include "utf8.h"
 
 namespace rejoin {
 namespace {
 
-struct Given {
-  Dot dot;
-  HybridTime time;
-  Value value;
-};
-
-// Of a counter: what one replica's increments come to that no reset has seen.
-struct Part {
-  std::int64_t sum = 0;
-  Sequence reset = 0;  // up to which they were seen by one
-  Sequence last = 0;
-};
-
-// Of a list or log a value, of a text one code point.
-struct Item {
-  Dot element;
-  Value value;
-};
-
-struct Bounded {
-  std::int64_t value;
-  std::int64_t bound;
-  friend bool operator==(const Bounded&, const Bounded&) = default;
-};
-
-struct CellState {
-  std::vector<Given> entries;
-  std::map<ReplicaId, Part> parts;
-  std::vector<Item> items;
-  std::optional<Bounded> bounded;  // a bounded counter is one cell
-};
-
-using Cells = std::map<Path, CellState>;
-
-void add_items(const ListSequence& list, const Store& store, std::vector<Item>& items) {
-  list.for_each_live(0, list.live_count(), [&](const ListSequence::Piece& piece) {
-    for (std::uint64_t i = 0; i < piece.count; ++i) {
-      const ElementId id = list.element_at(piece.id.plus(i));
-      items.push_back({store.to_dot({id.replica, id.sequence}), piece.content[i]});
-    }
-  });
-}
-
-void add_items(const TextSequence& text, const Store& store, std::vector<Item>& items) {
-  text.for_each_live(0, text.live_count(), [&](const TextSequence::Piece& piece) {
-    Dot element = store.to_dot({piece.id.replica, piece.id.sequence});
-    for (std::size_t at = 0; at < piece.content.size();) {
-      std::size_t end = at + 1;
-      while (end < piece.content.size() && is_utf8_continuation(piece.content[end])) ++end;
-      items.push_back({element, Value(piece.content.substr(at, end - at))});
-      ++element.sequence;
-      at = end;
-    }
-  });
-}
-
-CellState state_of(const Store& store, NodeIndex index) {
-  CellState state;
-  if (index == no_node) return state;
-  const Node& node = store.node(index);
-  if (const auto* parts = std::get_if<CounterEntries>(&node.cell)) {
-    for (const CounterEntry& entry : *parts) {
-      if (!entry.live()) continue;
-      state.parts[store.replica_id(entry.replica)] = {sum_of({entry}), entry.base_sequence,
-                                                      entry.sequence};
-    }
-  } else {
-    for (const Entry& entry : std::get<Entries>(node.cell)) {
-      state.entries.push_back({store.to_dot(entry.dot()), entry.time, entry.value});
-    }
-  }
-  if (node.extra && node.extra->list) add_items(*node.extra->list, store, state.items);
-  if (node.extra && node.extra->text) add_items(*node.extra->text, store, state.items);
-  return state;
-}
-
-void add_cells(Store& store, NodeIndex index, Cells& cells) {
-  const Node& node = store.node(index);
-  if (node.type == Type::bounded_counter) {
-    if (node.live == 0) return;
-    const BoundedCounterView counter(&store, store.ref(index));
-    cells[store.path_of(index)].bounded = {counter.value(), counter.bound()};
-    return;
-  }
-  CellState state = state_of(store, index);
-  if (!state.entries.empty() || !state.parts.empty() || !state.items.empty()) {
-    cells.emplace(store.path_of(index), std::move(state));
-  }
-  store.for_each_child(index, [&](NodeIndex child) { add_cells(store, child, cells); });
-}
-
-// All that is at a place and below it.
-Cells cells_of(Store& store, const Path& place) {
-  Cells cells;
-  if (const NodeIndex index = store.find(place); index != no_node) add_cells(store, index, cells);
-  return cells;
-}
+using reverting::Cells;
+using reverting::cells_of;
+using reverting::CellState;
+using reverting::Given;
+using reverting::Item;
+using reverting::Since;
+using reverting::state_of;
 
 // What of `all` is not in `others`, by name.
 template <class Named, class Name>
@@ -125,83 +35,6 @@ std::vector<Named> without(const std::vector<Named>& all, const std::vector<Name
   }
   return rest;
 }
-
-// What others did since.
-class Since {
- public:
-  explicit Since(const std::vector<EventPtr>& events) {
-    for (const EventPtr& event : events) {
-      for (Written& write : writes_of(*event)) writes_[write.path].push_back(std::move(write));
-    }
-  }
-
-  // Whether somebody else took an entry away: by writing over it, or by removing it.
-  bool took(const Path& path, const Dot& dot) const {
-    const auto names_it = [&](const Written& write) {
-      const bool of_entries =
-          write.kind == Written::Kind::put || write.kind == Written::Kind::remove;
-      return of_entries && includes(write.replaced, dot);
-    };
-    return any_at(path, names_it) || removed_with(path, dot);
-  }
-  bool erased(const Path& path, const Dot& element) const {
-    const auto has_it = [&](const Written::Range& range) {
-      const Sequence first = range.first.sequence;
-      const Sequence low = range.descending ? first - (range.count - 1) : first;
-      return range.first.replica == element.replica && low <= element.sequence &&
-             element.sequence < low + range.count;
-    };
-    const auto names_it = [&](const Written& write) {
-      return std::ranges::any_of(write.erased, has_it);
-    };
-    return any_at(path, names_it) || removed_with(path, element);
-  }
-  bool wrote(const Path& path, Written::Kind kind) const {
-    return any_at(path, [&](const Written& write) { return write.kind == kind; });
-  }
-  bool moved(const Path& path, const Dot& element) const {
-    return any_at(path, [&](const Written& write) {
-      return write.kind == Written::Kind::move && write.element == element;
-    });
-  }
-  bool wrote_at_or_below(const Path& path) const {
-    const auto at = writes_.lower_bound(path);
-    return at != writes_.end() && at->first.starts_with(path);
-  }
-  bool removed_above(const Path& path) const {
-    return any_removal_of(path, [](const Written&) { return true; });
-  }
-
- private:
-  template <class Which>
-  bool any_at(const Path& path, Which which) const {
-    const auto at = writes_.find(path);
-    return at != writes_.end() && std::ranges::any_of(at->second, which);
-  }
-  // Who saw a write saw all earlier ones of its writer.
-  static bool includes(const std::vector<Dot>& seen, const Dot& dot) {
-    return std::ranges::any_of(seen, [&](const Dot& known) {
-      return known.replica == dot.replica && known.sequence >= dot.sequence;
-    });
-  }
-  // Whether `which` holds for a removal of the place with all below it, or of one above.
-  template <class Which>
-  bool any_removal_of(const Path& path, Which which) const {
-    for (Path at = path;; at = at.parent()) {
-      const bool removed = any_at(at, [&](const Written& write) {
-        return write.kind == Written::Kind::remove_below && !(at == path && write.keeps_self) &&
-               which(write);
-      });
-      if (removed || at.is_root()) return removed;
-    }
-  }
-  bool removed_with(const Path& path, const Dot& dot) const {
-    return any_removal_of(path,
-                          [&](const Written& write) { return includes(write.replaced, dot); });
-  }
-
-  std::map<Path, std::vector<Written>> writes_;
-};
 
 bool is_before(const Given& a, const Given& b) {
   if (a.time != b.time) return a.time < b.time;
