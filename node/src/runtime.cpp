@@ -8,6 +8,7 @@
 
 #include "admin.h"
 #include "config.h"
+#include "history/keep.h"
 #include "history/queries.h"
 #include "log.h"
 #include "metrics.h"
@@ -156,7 +157,7 @@ Status Runtime::open_store() {
     const std::string name = space.name;
     const bool history = archive_ && archive_->has_space(name);
     if (history) {
-      auto begun = begin_history(name, space.document.clock_with_retired(), space.recent);
+      auto begun = history::begin(*archive_, name, space.document.clock_with_retired(), space.recent);
       if (!begun) return begun;
     }
     if (auto opened = core_->open_space(std::move(space), now()); !opened) return opened;
@@ -174,16 +175,6 @@ Status Runtime::open_archive(bool make) {
   auto archive = history::Archive::open({options_.directory});
   if (!archive) return archive.error();
   archive_ = std::move(*archive);
-  return {};
-}
-
-// `recent`: what is in the store's log, and may not be in the archive yet.
-Status Runtime::begin_history(const std::string& space, const Clock& clock,
-                              const std::vector<EventPtr>& recent) {
-  if (auto begun = archive_->begin(space, clock); !begun) return begun;
-  for (const EventPtr& event : recent) archive_->add(space, event);
-  // What the store's log had beside events lies somewhere among them.
-  archive_->skip(space, clock, recent.empty());
   return {};
 }
 
@@ -294,7 +285,7 @@ Status Runtime::open_space(const std::string& name, SpaceOptions options) {
     if (auto opened = open_archive(true); !opened) return opened;
     const Clock clock =
         known == spaces_.end() ? Clock() : core_->document(name).clock_with_retired();
-    if (auto begun = begin_history(name, clock, {}); !begun) return begun;
+    if (auto begun = history::begin(*archive_, name, clock, {}); !begun) return begun;
   }
   if (auto opened = core_->open_space(name, options, now()); !opened) return opened;
   spaces_.insert_or_assign(name, options);

@@ -139,8 +139,6 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   Status start();
   Status open_store();
   Status open_archive(bool make);
-  Status begin_history(const std::string& space, const Clock& clock,
-                       const std::vector<EventPtr>& recent);
   void begin_exchange();
   void pass_on(std::vector<HistoryMessage> messages);
   Status open_transport();

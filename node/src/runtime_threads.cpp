@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "history/keep.h"
 #include "log.h"
-#include "rejoin/crdt/delta.h"
 #include "runtime.h"
 
 namespace rejoin::node {
@@ -196,36 +196,16 @@ void Runtime::run_disk() {
   }
 }
 
-// A batch that comes again brings nothing new.
 Status Runtime::archive(const PersistBatch& batch) {
   const auto [archive, exchange] = [&] {
     const auto lock = share_core();
     return std::pair(archive_.get(), exchange_.get());
   }();
   if (archive == nullptr) return {};
-  bool skipped = false;
-  for (const auto* records : {&batch.superseded, &batch.log}) {
-    for (const LogRecord& record : *records) {
-      if (!record.archived) continue;
-      if (record.kind == RecordKind::event) {
-        archive->add(record.space, Event::decode(record.bytes).value());
-      } else if (record.kind == RecordKind::delta) {
-        const Delta delta = Delta::decode(record.bytes).value();
-        Clock brought = delta.clock;
-        brought.join(delta.retired);
-        archive->skip(record.space, brought);
-        skipped = true;
-      }
-    }
-  }
-  for (const CheckpointRecord& checkpoint : batch.checkpoints) {
-    // Also where history was turned off since.
-    if (!archive->has_space(checkpoint.space)) continue;
-    if (auto stored = archive->store_all(checkpoint.space); !stored) return stored;
-  }
-  auto stored = archive->store();
-  if (skipped && exchange != nullptr) exchange->look_again();
-  return stored;
+  const auto skipped = history::keep(*archive, batch);
+  if (!skipped) return skipped.error();
+  if (*skipped && exchange != nullptr) exchange->look_again();
+  return {};
 }
 
 // Null when the node stops: everything is written, for a batch follows the other without a gap, or

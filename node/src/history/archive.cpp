@@ -67,9 +67,11 @@ Status Archive::connect() {
   auto connection = sqlite::Connection::open(path, flags, options_.vfs);
   if (!connection.ok()) return std::move(connection).error();
   connection_ = *std::move(connection);
-  std::vector<const char*> settings = {"PRAGMA mmap_size=0", "PRAGMA cell_size_check=ON",
-                                       "PRAGMA cache_size=-32768", "PRAGMA trusted_schema=OFF",
-                                       "PRAGMA locking_mode=EXCLUSIVE"};
+  // The lock is taken with the first read, and the log's index is kept in memory instead of in a
+  // file.
+  std::vector<const char*> settings = {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA mmap_size=0",
+                                       "PRAGMA cell_size_check=ON", "PRAGMA cache_size=-32768",
+                                       "PRAGMA trusted_schema=OFF"};
   if (options_.read_only) {
     settings.push_back("PRAGMA query_only=ON");
   } else {
@@ -221,7 +223,9 @@ Status Archive::begin(const std::string& space, const Clock& clock) {
       return status;
     }
     spaces_.emplace(space, std::move(made));
-    return {};
+    // Before anything of it is acknowledged: whoever starts without it does not know that the log's
+    // events belong here.
+    return sqlite::sync_log(connection_->handle());
   }
   // What came before history was turned off.
   if (auto status = write_chunks(*known, true); !status.ok()) return status;

@@ -63,6 +63,7 @@ class Archive {
 
   // ---- Writing ----
   // Before anything else of a space: what is here beyond `clock` was never acknowledged, and goes.
+  // That the space keeps a history is durable then.
   Status begin(const std::string& space, const Clock& clock);
   // An event that was applied; nothing when it is here already. What lies between it and the last
   // one of its writer is a gap. It is in memory until store().
