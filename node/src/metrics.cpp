@@ -163,15 +163,16 @@ void add_members(Families& out, Runtime& runtime) {
           neighbours);
 }
 
-void add_sent(Families& out, Runtime& runtime) {
-  const auto kinds = runtime.sent_by_kind();
-  auto messages = out.begin("rejoin_sent_messages_total", "Messages for peers, by kind.");
-  for (const auto& [kind, sent] : kinds) {
-    messages.add(static_cast<double>(sent.messages), {{"kind", kind}});
+void add_kinds(Families& out, const std::map<std::string, MessageCount>& kinds,
+               const char* messages_name, const char* messages_meaning, const char* bytes_name,
+               const char* bytes_meaning) {
+  auto messages = out.begin(messages_name, messages_meaning);
+  for (const auto& [kind, count] : kinds) {
+    messages.add(static_cast<double>(count.messages), {{"kind", kind}});
   }
-  auto bytes = out.begin("rejoin_sent_bytes_total", "Bytes of these messages, by kind.");
-  for (const auto& [kind, sent] : kinds) {
-    bytes.add(static_cast<double>(sent.bytes), {{"kind", kind}});
+  auto bytes = out.begin(bytes_name, bytes_meaning);
+  for (const auto& [kind, count] : kinds) {
+    bytes.add(static_cast<double>(count.bytes), {{"kind", kind}});
   }
 }
 
@@ -185,7 +186,12 @@ std::vector<MetricFamily> collect(Runtime& runtime) {
           static_cast<double>(flaws_of(runtime).size()));
   out.add(core_counter_fields, runtime.counters());
   out.add(traffic_counter_fields, runtime.traffic());
-  add_sent(out, runtime);
+  add_kinds(out, runtime.sent_by_kind(), "rejoin_sent_messages_total",
+            "Messages for peers, by kind.", "rejoin_sent_bytes_total",
+            "Bytes of these messages, by kind.");
+  add_kinds(out, runtime.received_by_kind(), "rejoin_received_messages_total",
+            "Messages of peers, by kind; `unknown` where they do not parse.",
+            "rejoin_received_bytes_total", "Bytes of these messages, by kind.");
   out.add("rejoin_buffered_bytes", "Bytes in buffers that peers can fill.",
           static_cast<double>(runtime.buffered_bytes()));
   out.add("rejoin_links_cut", "Links that were cut on purpose, with the admin command link.",

@@ -157,7 +157,8 @@ Status Runtime::open_store() {
     const std::string name = space.name;
     const bool history = archive_ && archive_->has_space(name);
     if (history) {
-      auto begun = history::begin(*archive_, name, space.document.clock_with_retired(), space.recent);
+      auto begun =
+          history::begin(*archive_, name, space.document.clock_with_retired(), space.recent);
       if (!begun) return begun;
     }
     if (auto opened = core_->open_space(std::move(space), now()); !opened) return opened;
@@ -546,9 +547,14 @@ CoreCounters Runtime::counters() const {
   return core_->counters();
 }
 
-std::map<std::string, SentMessages> Runtime::sent_by_kind() const {
+std::map<std::string, MessageCount> Runtime::sent_by_kind() const {
   const auto lock = share_core();
   return {sent_by_kind_.begin(), sent_by_kind_.end()};
+}
+
+std::map<std::string, MessageCount> Runtime::received_by_kind() const {
+  const auto lock = share_core();
+  return {received_by_kind_.begin(), received_by_kind_.end()};
 }
 
 std::size_t Runtime::buffered_bytes() const {

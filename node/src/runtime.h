@@ -43,8 +43,8 @@ struct StorageStatus {
   std::uint64_t file_bytes = 0;           // the database and its write-ahead log
 };
 
-// Messages of one kind that were handed to the transport.
-struct SentMessages {
+// Messages of one kind.
+struct MessageCount {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
 };
@@ -87,8 +87,8 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
     Committed committed;
     Reverted reverted;
   };
-  Result<RevertCommit> revert(const std::string& space, const Dot& event,
-                              const std::string& author, const std::string& note);
+  Result<RevertCommit> revert(const std::string& space, const Dot& event, const std::string& author,
+                              const std::string& note);
   // The archive, where this space keeps its history. Its file is closed when the node has stopped
   // and nobody holds it any more.
   Result<std::shared_ptr<const history::Archive>> archive_of(const std::string& space) const;
@@ -119,7 +119,9 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   // for.
   LagAges::Ages lag_ages(const std::vector<SpaceStatus>& spaces);
   CoreCounters counters() const;
-  std::map<std::string, SentMessages> sent_by_kind() const;
+  // Handed to the transport, and received from it.
+  std::map<std::string, MessageCount> sent_by_kind() const;
+  std::map<std::string, MessageCount> received_by_kind() const;
   std::size_t buffered_bytes() const;
   transport::TrafficCounters traffic() const;
   // Where the metrics are served; empty: nowhere.
@@ -192,7 +194,8 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   std::set<std::string> links_down_;
   StorageStatus storage_status_;  // but for what is looked up when it is asked for
   std::chrono::microseconds unwritten_since_ = nothing_unwritten;
-  std::map<std::string_view, SentMessages> sent_by_kind_;
+  std::map<std::string_view, MessageCount> sent_by_kind_;
+  std::map<std::string_view, MessageCount> received_by_kind_;
   bool closing_ = false;  // no commits, nothing is received any more
   bool network_ends_ = false;
   std::chrono::microseconds network_deadline_{0};  // when the network thread looks again

@@ -145,7 +145,10 @@ bool Runtime::network_turn(const std::vector<transport::Incoming>& inbox) {
     network_deadline_ = awake;
     for (const transport::Incoming& incoming : inbox) {
       if (closing_ || links_down_.contains(incoming.from)) continue;
-      core_->receive(incoming.from, incoming.bytes, now());
+      MessageCount& received =
+          received_by_kind_[core_->receive(incoming.from, incoming.bytes, now())];
+      ++received.messages;
+      received.bytes += incoming.bytes.size();
     }
     pass_on(core_->take_history());
     if (const Now time = now(); core_->next_deadline() <= time.monotonic) core_->tick(time);
@@ -153,7 +156,7 @@ bool Runtime::network_turn(const std::vector<transport::Incoming>& inbox) {
     dials = core_->take_dials();
     std::erase_if(outbox, [&](const Send& send) { return links_down_.contains(send.to); });
     for (const Send& send : outbox) {
-      SentMessages& sent = sent_by_kind_[send.kind];
+      MessageCount& sent = sent_by_kind_[send.kind];
       ++sent.messages;
       sent.bytes += send.bytes.size();
     }

@@ -454,5 +454,44 @@ TEST(CoreRetiring, one_that_comes_back_and_writes_nothing_leaves_all_quiet) {
   w.check_everything();
 }
 
+// On a link that holds messages up and lets others overtake them.
+TEST(CoreRetiring, a_late_report_is_made_up_for_by_the_next_summary) {
+  World w(14);
+  w.add_mesh(members, name_members);
+  std::string late;
+  w.tap = [&](const std::string& from, const Send& send) {
+    if (from == "b" && send.to == "a" && send.kind == std::string("clock_report")) {
+      late = send.bytes;
+    }
+    return true;
+  };
+  w.cut("a", "b");
+  w.put("a", "k", Value("from a"));
+  w.run_for(seconds(1));
+  w.heal();
+  ASSERT_TRUE(w.converge());
+  ASSERT_FALSE(late.empty());
+  w.tap = {};
+  const Dot first = w.put("c", "k", Value("of the first c")).event->id();
+  ASSERT_TRUE(w.converge());
+  replace(w, "c");
+  ASSERT_TRUE(members_agree(w));
+  write_after_all(w);
+  ASSERT_TRUE(all_retired(w, first.replica)) << w.describe();
+  w.run_for(seconds(10));
+  const std::vector<std::string> others{"b", "c"};
+  ASSERT_EQ(w.core("a").durable_at("s", first), others);
+
+  w.deliver("b", "a", late);
+  w.run_for(seconds(5));
+  EXPECT_EQ(w.core("a").durable_at("s", first), others);
+  w.forget_traffic();
+  w.run_for(seconds(10));
+  for (const auto& [what, count] : w.messages_sent) {
+    EXPECT_EQ(what.second, "summary") << what.first << " sent " << count;
+  }
+  w.check_everything();
+}
+
 }  // namespace
 }  // namespace rejoin::node::testing

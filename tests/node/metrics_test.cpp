@@ -105,6 +105,9 @@ TEST(Metrics, count_commits_where_they_were_made_and_where_they_went) {
     if (name.starts_with("rejoin_sent_bytes_total{")) by_kind += bytes;
   }
   EXPECT_GT(of_a.at("rejoin_sent_bytes_total{kind=\"summary\"}"), 0);
+  const auto of_b = samples(b);
+  EXPECT_GE(of_b.at("rejoin_received_messages_total{kind=\"events\"}"), 1);
+  EXPECT_GT(of_b.at("rejoin_received_bytes_total{kind=\"events\"}"), 3);
   // What the network was handed, and what it dropped because nobody was there yet.
   EXPECT_GE(by_kind, of_a.at("rejoin_network_sent_bytes_total"));
 }

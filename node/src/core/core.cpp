@@ -339,9 +339,9 @@ Result<Committed> Core::transact(const std::string& space, const std::string& au
   return impl_->transact(*replica, author, note, write);
 }
 
-void Core::receive(const std::string& from, std::string_view bytes, Now now) {
+const char* Core::receive(const std::string& from, std::string_view bytes, Now now) {
   impl_->now = now;
-  impl_->receive(from, bytes);
+  return impl_->receive(from, bytes);
 }
 
 void Core::tick(Now now) {

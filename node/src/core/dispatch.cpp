@@ -37,31 +37,38 @@ void Core::Impl::malformed(const std::string& from, const std::string& space,
   }
 }
 
-void Core::Impl::receive(const std::string& from, std::string_view bytes) {
+void Core::Impl::reject(const std::string& to, ErrorCode code, std::string reason) {
+  if (reason.size() > transport::reject_reason_bytes_max) {
+    reason.resize(transport::reject_reason_bytes_max);
+    while (!is_valid_utf8(reason)) reason.pop_back();
+  }
+  ++counters.messages_rejected;
+  if (!limit("reject " + to, notice_interval) && !REJOIN_MUTATED(each_refusal_is_told)) return;
+  notice(Notice::Kind::rejected, "", to, reason);
+  outbox.add(Send{to, encode(0, transport::Reject{code, reason}), "reject"}, 0, queue.durable());
+}
+
+const char* Core::Impl::receive(const std::string& from, std::string_view bytes) {
+  constexpr const char* unknown = "unknown";
   if (!transport::is_valid_name(from) || from == options.name) {
-    return malformed("", "", "a message from a node of an impossible name");
+    malformed("", "", "a message from a node of an impossible name");
+    return unknown;
   }
   Result<transport::Message> decoded = transport::decode(bytes);
-  const auto reject = [&](ErrorCode code, std::string reason) {
-    if (reason.size() > transport::reject_reason_bytes_max) {
-      reason.resize(transport::reject_reason_bytes_max);
-      while (!is_valid_utf8(reason)) reason.pop_back();
-    }
-    ++counters.messages_rejected;
-    if (!limit("reject " + from, notice_interval) && !REJOIN_MUTATED(each_refusal_is_told)) return;
-    notice(Notice::Kind::rejected, "", from, reason);
-    outbox.add(Send{from, encode(0, transport::Reject{code, reason}), "reject"}, 0,
-               queue.durable());
-  };
-  if (!decoded.ok()) {
-    if (decoded.error().code == ErrorCode::unsupported_version) {
-      reject(ErrorCode::unsupported_version, decoded.error().message);
-    } else {
-      malformed(from, "", decoded.error().message);
-    }
-    return;
+  if (decoded.ok()) {
+    const char* kind = transport::kind_name(decoded->body);
+    take(from, *decoded);
+    return kind;
   }
-  transport::Message& message = *decoded;
+  if (decoded.error().code == ErrorCode::unsupported_version) {
+    reject(from, ErrorCode::unsupported_version, decoded.error().message);
+  } else {
+    malformed(from, "", decoded.error().message);
+  }
+  return unknown;
+}
+
+void Core::Impl::take(const std::string& from, transport::Message& message) {
   if (const auto* rejected = std::get_if<transport::Reject>(&message.body)) {
     ++counters.messages_rejected;
     if (limit("rejected " + from, notice_interval)) {
@@ -70,10 +77,9 @@ void Core::Impl::receive(const std::string& from, std::string_view bytes) {
     return;
   }
   if (message.cluster != options.cluster) {
-    reject(ErrorCode::invalid_argument, "'" + from + "' is of cluster '" + message.cluster +
-                                            "', '" + options.name + "' of cluster '" +
-                                            options.cluster + "'");
-    return;
+    return reject(from, ErrorCode::invalid_argument,
+                  "'" + from + "' is of cluster '" + message.cluster + "', '" + options.name +
+                      "' of cluster '" + options.cluster + "'");
   }
   if (message.sender != from) {
     malformed(from, "", "it says that it is '" + message.sender + "'");

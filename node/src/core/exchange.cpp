@@ -192,6 +192,13 @@ void Core::Impl::on_digests(Peer& peer, const transport::Digests& message) {
   if (!absent.digests.empty()) send(peer, std::move(absent), 0);
 }
 
+// The peer may lack something, whatever was agreed before: a summary that is equal tells.
+void Core::Impl::doubt(Replica& replica, Peer& peer, Link& link) {
+  if (!link.agreed || REJOIN_MUTATED(doubts_outlast_agreement)) return;
+  link.agreed = false;
+  peer.unagreed.push_back(replica.index);
+}
+
 void Core::Impl::set_lacks(Replica& replica, Peer& peer, Link& link, bool lacks) {
   if (link.lacks == lacks) return;
   link.lacks = lacks;
@@ -284,6 +291,7 @@ void Core::Impl::on_clock_report(Peer& peer, const transport::ClockReport& messa
   const Clock& clock_here = replica->document.clock();
   // One that does not understand us must be told what we leave out, too.
   link.may_lack_retired = told->lacks_retired || !told->durable || message.puzzled;
+  if (link.may_lack_retired) doubt(*replica, peer, link);
   Link::absorb(link.applied, told->applied, replica->document);
   if (told->durable) {
     Link::absorb(link.durable, *told->durable, replica->document);

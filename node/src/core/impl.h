@@ -120,7 +120,9 @@ struct Core::Impl {
               std::string detail);
 
   // ---- dispatch.cpp ----
-  void receive(const std::string& from, std::string_view bytes);
+  const char* receive(const std::string& from, std::string_view bytes);
+  void take(const std::string& from, transport::Message& message);
+  void reject(const std::string& to, ErrorCode code, std::string reason);
   void malformed(const std::string& from, const std::string& space, const std::string& reason);
   Peer* peer_for(const std::string& name);  // null when there are too many strangers
   Peer& add_peer(const std::string& name, bool configured);
@@ -191,6 +193,7 @@ struct Core::Impl {
   void on_summary(Peer& peer, const transport::Summary& message);
   void send_digests(Peer& peer);
   void on_digests(Peer& peer, const transport::Digests& message);
+  void doubt(Replica& replica, Peer& peer, Link& link);
   void set_lacks(Replica& replica, Peer& peer, Link& link, bool lacks);
   void agree(Replica& replica, Peer& peer, Link& link, std::uint64_t their_view);
   void ask(Replica& replica, Peer& peer, Link& link);

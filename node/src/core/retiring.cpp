@@ -79,6 +79,7 @@ std::set<ReplicaId> Core::Impl::present_ids(const Replica& replica) const {
 void Core::Impl::on_puzzling_report(Replica& replica, Peer& peer, Link& link,
                                     const transport::ClockReport& message) {
   link.may_lack_retired = link.puzzling = true;
+  doubt(replica, peer, link);
   if (message.puzzled) {
     Clock known = listed(replica, message.applied);
     known.meet(replica.document.clock());

@@ -268,7 +268,8 @@ class Core {
   Result<Committed> transact(const std::string& space, const std::string& author,
                              const std::string& note,
                              const std::function<Status(Transaction&)>& write, Now now);
-  void receive(const std::string& from, std::string_view bytes, Now now);
+  // Gives the kind of the message (kind_name of its body), "unknown" where it does not parse.
+  const char* receive(const std::string& from, std::string_view bytes, Now now);
   void tick(Now now);
   // The batch with this ticket is durable, or could not be written (it is handed out again).
   void persisted(std::uint64_t ticket, const Status& outcome, Now now);
