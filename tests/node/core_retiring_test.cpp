@@ -465,9 +465,10 @@ TEST(CoreRetiring, a_late_report_is_made_up_for_by_the_next_summary) {
     }
     return true;
   };
-  w.cut("a", "b");
+  w.isolate("a");
   w.put("a", "k", Value("from a"));
-  w.run_for(seconds(1));
+  w.put("b", "k", Value("from b"));
+  w.run_for(seconds(10));
   w.heal();
   ASSERT_TRUE(w.converge());
   ASSERT_FALSE(late.empty());

@@ -400,6 +400,8 @@ TEST(NodeHistory, undoes_an_event_that_others_built_upon) {
   must(at_a.wait_for(others.token(), patience));
   must(at_b.wait_for(others.token(), patience));
 
+  // What b was told as a state it asks a for.
+  ASSERT_TRUE(eventually([&] { return must(at_b.missing_history()).empty(); }));
   const auto undone = must(at_b.revert(wrong.dot(), {.author = "cid", .note = ""}));
   EXPECT_EQ(undone.reverted.cells, 3u);
   EXPECT_TRUE(undone.reverted.kept.empty());
