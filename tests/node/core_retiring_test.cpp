@@ -454,6 +454,52 @@ TEST(CoreRetiring, one_that_comes_back_and_writes_nothing_leaves_all_quiet) {
   w.check_everything();
 }
 
+// Whoever did not hear that a transfer had ended goes on with it.
+TEST(CoreRetiring, an_old_delta_names_nothing_again) {
+  World w(15);
+  w.add_mesh(members, [](CoreOptions& o) {
+    name_members(o);
+    o.recent_bytes_max = 500;
+  });
+  const auto retire_c = [&](const ReplicaId& id) {
+    replace(w, "c");
+    ASSERT_TRUE(members_agree(w));
+    write_after_all(w);
+    ASSERT_TRUE(all_retired(w, id)) << w.describe();
+    w.run_for(seconds(10));
+  };
+  const Dot first = w.put("c", "k", Value("of the first c")).event->id();
+  ASSERT_TRUE(w.converge());
+  retire_c(first.replica);
+  const Dot second = w.put("c", "k", Value("of the second c")).event->id();
+  ASSERT_TRUE(w.converge());
+  std::vector<std::string> chunks;
+  w.tap = [&](const std::string& from, const Send& send) {
+    if (from == "b" && send.to == "a" && send.kind == std::string("chunk")) {
+      chunks.push_back(send.bytes);
+      return false;
+    }
+    return true;
+  };
+  w.isolate("a");
+  fill(w, "b", 100);
+  for (int i = 0; i < 20; ++i) w.put("b", "k", Value(std::int64_t{i}));
+  w.run_for(seconds(10));
+  w.heal();
+  w.cut("a", "c");
+  ASSERT_TRUE(w.run_until([&] { return !chunks.empty(); }));
+  w.heal();  // a is told by c
+  ASSERT_TRUE(w.converge());
+  retire_c(second.replica);
+
+  w.tap = {};
+  for (const std::string& chunk : chunks) w.deliver("b", "a", chunk);
+  w.run_for(seconds(1));
+  EXPECT_EQ(w.document("a").clock().get(second.replica), 0u);
+  EXPECT_EQ(w.document("a").retired().get(second.replica), second.sequence);
+  w.check_everything();
+}
+
 // On a link that holds messages up and lets others overtake them.
 TEST(CoreRetiring, a_late_report_is_made_up_for_by_the_next_summary) {
   World w(14);

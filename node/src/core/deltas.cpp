@@ -192,6 +192,16 @@ void Core::Impl::on_chunk(Peer& peer, transport::Chunk& message) {
   run(*replica);
 }
 
+// It may be old. To leave out the same ids as its sender did then, in order to join it, would name
+// those again that are retired since.
+bool Core::Impl::tells_nothing(const Replica& replica, Link& link, const Delta& delta) {
+  if (!delta.retired.empty() || REJOIN_MUTATED(old_delta_names_the_retired)) return false;
+  const auto seen = replica.document.seen_there(delta.clock, delta.retired_hash);
+  if (!seen || !replica.document.includes(seen->clock)) return false;
+  if (!seen->lacks_retired) Link::absorb(link.applied, seen->clock, replica.document);
+  return true;
+}
+
 void Core::Impl::join_incoming(Replica& replica, Peer& peer, Link& link) {
   link.completed_transfer = link.incoming->id;
   std::string bytes = link.incoming->take();
@@ -203,6 +213,7 @@ void Core::Impl::join_incoming(Replica& replica, Peer& peer, Link& link) {
   if (!own_id_holds(replica, peer, std::max(delta->clock.get(self), delta->retired.get(self)))) {
     return;
   }
+  if (tells_nothing(replica, link, *delta)) return;
   if (delta->scope == Delta::Scope::cells) {
     if (!prepare_compared(replica, link, *delta)) {
       link.asked_at = Micros{-1};

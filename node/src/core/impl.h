@@ -220,6 +220,7 @@ struct Core::Impl {
   Micros run_transfers(Replica& replica, Peer& peer, Link& link);
   void on_chunk(Peer& peer, transport::Chunk& message);
   void on_chunk_ack(Peer& peer, const transport::ChunkAck& message);
+  bool tells_nothing(const Replica& replica, Link& link, const Delta& delta);
   void join_incoming(Replica& replica, Peer& peer, Link& link);
   std::size_t outgoing_transfers();
   std::size_t incoming_bytes();

@@ -51,6 +51,11 @@ void Core::Impl::restore(Replica& replica, const Clock& ids) {
     named_again(replica, {id, last});
   }
   if (replica.durable) enqueue(replica, RecordKind::restored, ids.encoded());
+  // What peers keep of them was left out with them, too, and is known when a summary is equal.
+  for (std::uint32_t slot = 0; slot < replica.links.size(); ++slot) {
+    Link& link = replica.links[slot];
+    if (link.epoch == peers[slot]->epoch) doubt(replica, *peers[slot], link);
+  }
   progress(replica);
 }
 
