@@ -31,9 +31,9 @@ MessageId MessageTable::intern(ExploredMessage message) {
 }
 
 Process::Process(const Scope& scope, const KeySpace& keys, MessageTable& messages, NodeIndex index)
-    : keys_(keys), messages_(messages), index_(index) {
+    : keys_(keys), messages_(messages), index_(index), nodes_(scope.nodes) {
   options_.name = scope.nodes[index];
-  options_.members = scope.nodes;
+  if (scope.name_members) options_.members = scope.nodes;
   Scenario named;
   named.buggify.clear();
   named.core = scope.core;
@@ -64,7 +64,7 @@ Process::Outcome Process::apply(const NodeInput& input) {
       break;
     case Kind::receive: {
       const ExploredMessage& message = messages_[input.message];
-      core_->receive(options_.members[message.from], message.bytes, local_now());
+      core_->receive(nodes_[message.from], message.bytes, local_now());
       break;
     }
     case Kind::write_done: {

@@ -106,6 +106,7 @@ class Process {
   node::CoreOptions options_;
   std::map<std::string, NodeIndex> index_of_;
   NodeIndex index_;
+  std::vector<std::string> nodes_;  // by index
   ModelDisk disk_{DiskOptions{}, [] { return Random(0); }};  // without faults of its own
   std::unique_ptr<node::Core> core_;
   std::uint64_t life_ = 0;

@@ -46,6 +46,7 @@ class ScopeReader {
     top.read("description", scope_.description);
     read_nodes(top);
     if (problems_.first) return;
+    top.read("name_members", scope_.name_members);
     for (const auto* table : top.tables("before")) scope_.before.push_back(step(*table, "before"));
     some_nodes(top, "away", scope_.away);
     for (const auto* table : top.tables("meanwhile")) {

@@ -55,6 +55,9 @@ struct Scope {
   std::string description;
   std::string source;  // the file it came from, for messages
   std::vector<std::string> nodes{"a", "b"};
+  // Whether each node is told all members, and so waits for `forget_after` before it forgets some
+  // removals; otherwise it knows its peers.
+  bool name_members = true;
   // Written at first, one after another, each seen by all before the next.
   std::vector<ScopeStep> before;
   // These are down then, while `meanwhile` is written in the same way; they come back when they
