@@ -454,6 +454,31 @@ TEST(CoreRetiring, one_that_comes_back_and_writes_nothing_leaves_all_quiet) {
   w.check_everything();
 }
 
+// A process that was just started has not said yet under which id it writes.
+TEST(CoreRetiring, an_id_stays_until_all_members_have_said_what_they_write_under) {
+  World w(16);
+  w.add_mesh(members, name_members);
+  for (const std::string& name : members) w.put(name, name, Value(name));
+  ASSERT_TRUE(w.converge());
+  write_after_all(w);
+  w.run_for(seconds(30));
+  const ReplicaId b = w.document("b").self();
+  w.crash("b");
+  w.run_for(seconds(10));
+  w.tap = [](const std::string& from, const Send& send) {
+    return from != "b" || send.kind != std::string("clock_report");
+  };
+  w.start("b");
+  w.run_for(seconds(20));
+  EXPECT_EQ(w.document("a").retired().get(b), 0u);
+  w.tap = {};
+  ASSERT_TRUE(w.converge());
+  w.run_for(seconds(20));
+  EXPECT_EQ(w.document("a").retired().get(b), 0u);
+  EXPECT_EQ(w.document("b").self(), b);
+  w.check_everything();
+}
+
 // Whoever did not hear that a transfer had ended goes on with it.
 TEST(CoreRetiring, an_old_delta_names_nothing_again) {
   World w(15);
